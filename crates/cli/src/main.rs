@@ -1,0 +1,2 @@
+//! The `pinnace` program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! container: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! kubelet: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! manager: see ARCHITECTURE.md.
