@@ -1,1 +1,32 @@
-//! api: see ARCHITECTURE.md.
+//! The Kubernetes vocabulary: every kind once, as one row of a table, and the pure rules over it.
+//!
+//! Modules in reading order: [`time`], [`quantity`], [`names`], [`selector`], [`field`] and
+//! [`status`] are the words; [`meta`] reads object metadata; [`resource`] is the table; [`schema`]
+//! the facts about every type, and [`decode`] the check of what a client wrote; [`patch`] and
+//! [`apply`] change objects; [`table`], [`discovery`] and [`openapi`] describe them to clients;
+//! [`pod_template`] holds what deciders share.
+//!
+//! This crate does no I/O, reads no clock, draws no randomness and knows no tokio: times, ids and
+//! seeds are arguments. It writes no files. Nothing in it panics on hostile input.
+
+pub mod apply;
+pub mod decode;
+pub mod discovery;
+pub mod field;
+pub mod meta;
+pub mod names;
+pub mod openapi;
+pub mod patch;
+pub mod pod_template;
+pub mod quantity;
+pub mod resource;
+pub mod schema;
+pub mod selector;
+pub mod status;
+pub mod table;
+pub mod time;
+
+pub use k8s_openapi as k8s;
+
+/// The wire form of an object: a JSON map.
+pub type Object = serde_json::Map<String, serde_json::Value>;
