@@ -1,1 +1,29 @@
-//! network: see ARCHITECTURE.md.
+//! network: the machine inside the machine. Namespaces, pod links and addresses, service rules,
+//! cluster DNS, the way out to the world and the way in from it. Linux only; has never heard of
+//! Kubernetes.
+//!
+//! Modules in reading order:
+//! - [`machine`]: the start order, from a plain process to one that lives in its own namespaces;
+//! - [`host`]: a handle that still makes sockets in the host's network namespace;
+//! - [`pods`]: one network namespace, link and route for each pod;
+//! - [`services`]: virtual addresses, by nftables;
+//! - [`egress`]: connections of pods to the outside, made by the host's sockets;
+//! - [`dns`]: names of the cluster, and forwarding of all others;
+//! - [`ingress`]: the HTTP proxy in front of the cluster.
+//!
+//! It never touches the host's own interfaces, routes or rules: everything is made in namespaces of
+//! the cluster and dies with them. It writes below `/run/pinnace` of the cluster's own mount
+//! namespace only.
+
+pub mod dns;
+pub mod egress;
+pub mod host;
+pub mod ingress;
+pub mod machine;
+pub mod pods;
+pub mod services;
+
+pub use egress::Egress;
+pub use host::HostNetwork;
+pub use pods::PodNetwork;
+pub use services::{Protocol, ServiceRule, Services};
