@@ -161,13 +161,16 @@ mod tests {
     fn a_frame_reads_back() {
         let file = one(b"body");
         let frame = read(&file, 0).unwrap();
-        assert_eq!((frame.kind, frame.number, frame.body, frame.end), (Kind::Commit, 7, &b"body"[..], file.len()));
+        assert_eq!(
+            (frame.kind, frame.number, frame.body, frame.end),
+            (Kind::Commit, 7, &b"body"[..], file.len())
+        );
     }
 
     #[test]
     fn any_single_changed_byte_is_noticed() {
         let file = one(b"some body");
-        for at in (0..file.len()).filter(|at| !(5..8).contains(at)) {
+        for at in 0..file.len() {
             let mut damaged = file.clone();
             damaged[at] ^= 0x40;
             assert!(read(&damaged, 0).is_err(), "byte {at}");

@@ -130,7 +130,8 @@ fn load_snapshot(medium: &dyn Medium, name: &str, state: &mut State) -> Result<(
         let frame = frame::read(&file, offset).map_err(|reason| corrupt(offset, reason))?;
         match frame.kind {
             Kind::Entries => {
-                decode_entries(&frame, &mut entries).ok_or_else(|| corrupt(offset, "a record makes no sense"))?;
+                decode_entries(&frame, &mut entries)
+                    .ok_or_else(|| corrupt(offset, "a record makes no sense"))?;
             }
             Kind::End => {
                 let count = Cursor(frame.body).u64();
@@ -178,7 +179,9 @@ fn replay(
     while offset < file.len() {
         let frame = match frame::read(&file, offset) {
             Ok(frame) => frame,
-            Err(reason) if !is_last || frame::any_after(&file, offset) => return Err(corrupt(offset, reason)),
+            Err(reason) if !is_last || frame::any_after(&file, offset) => {
+                return Err(corrupt(offset, reason));
+            }
             Err(reason) => {
                 let lost = file.len() - offset;
                 tracing::warn!(file = name, offset, lost, reason, "cut an unacknowledged write");

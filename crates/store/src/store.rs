@@ -74,10 +74,10 @@ impl Store {
             failure: None,
             compaction: None,
         };
-        let thread = std::thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || writer.run())
-            .map_err(|source| OpenError::Io { action: "start the writer of", file: ".".to_owned(), source })?;
+        let thread =
+            std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run()).map_err(
+                |source| OpenError::Io { action: "start the writer of", file: ".".to_owned(), source },
+            )?;
         let writer = Arc::new(WriterHandle { queue, thread: Mutex::new(Some(thread)) });
         Ok(Self { state, writer })
     }
