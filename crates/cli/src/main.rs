@@ -1,2 +1,76 @@
-//! The `pinnace` program.
-fn main() {}
+//! The `pinnace` program: one binary for the model server, the image builder and the cluster.
+//!
+//! In reading order: [`args`] is the command line; [`output`] is the one place that prints; `model` trains,
+//! predicts and serves; `image` packs; `up`, `status` and `down` run clusters; `load` sends requests; `demo` tells the whole story.
+
+mod args;
+mod demo;
+mod down;
+mod image;
+mod load;
+mod model;
+mod output;
+mod status;
+mod up;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+
+/// The user can mend it.
+const FAILED: u8 = 1;
+
+/// A defect of ours.
+const DEFECT: u8 = 2;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    // The helper processes of a cluster are this binary too. They come first: they must stay single-threaded.
+    match words.next().as_deref().and_then(|word| word.to_str()) {
+        Some("__shim") => container::shim::main(words.collect::<Vec<OsString>>()),
+        Some("__holder") => cluster::holder_main(),
+        Some("__cleanup") => return finish(cluster::cleanup_main(&words.collect::<Vec<OsString>>())),
+        _ => {}
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS };
+        }
+    };
+    match std::panic::catch_unwind(|| run(cli.command)) {
+        Ok(result) => finish(result),
+        Err(_) => {
+            output::note("error: this is a defect of pinnace itself: please report it with the lines above");
+            ExitCode::from(DEFECT)
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Train(args) => model::train(&args),
+        Command::Predict(args) => model::predict(&args),
+        Command::Serve(args) => model::serve(args),
+        Command::Image(args) => image::run(args.command),
+        Command::Up(args) => up::run(&args),
+        Command::Status(args) => status::run(&args.name),
+        Command::Load(args) => load::run(&args),
+        Command::Down(args) => down::run(&args.name, args.purge),
+    }
+}
+
+fn finish(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(FAILED)
+        }
+    }
+}

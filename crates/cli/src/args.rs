@@ -1,0 +1,289 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Takes a trained model from a file to production: serves, packs, runs and rolls it.
+#[derive(Debug, Parser)]
+#[command(name = "pinnace", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole story: train, build, deploy, roll out, break, roll back
+    Demo(Demo),
+    /// Train a classifier on a CSV file
+    Train(Train),
+    /// Predict with a model file
+    Predict(Predict),
+    /// Serve a model over HTTP
+    Serve(Serve),
+    /// Build and manage images
+    Image(Image),
+    /// Start a cluster
+    Up(Up),
+    /// Show clusters and what runs on them
+    Status(Name),
+    /// Stop a cluster
+    Down(Down),
+    /// Send requests and count the answers
+    Load(Load),
+}
+
+/// `pinnace demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Leave the cluster up at the end, to play with
+    #[arg(long)]
+    pub keep: bool,
+    /// What to train on: `jokes` (a toy set), `fortunes` (34,000 lines from Debian), or a CSV file
+    #[arg(long, default_value = "jokes", value_name = "SET|FILE")]
+    pub data: String,
+    /// Name of the demo's cluster
+    #[arg(long, default_value = "demo")]
+    pub name: String,
+}
+
+/// `pinnace train`.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// Table with a header line
+    pub data: PathBuf,
+    /// Column with the text; without it, every other column is a numeric feature
+    #[arg(long, value_name = "COLUMN")]
+    pub text: Option<String>,
+    /// Column with the class
+    #[arg(long, value_name = "COLUMN", default_value = "label")]
+    pub label: String,
+    /// `logistic` (logistic regression) or `tree` (decision tree)
+    #[arg(long, default_value = "logistic")]
+    pub algorithm: engine::train::Algorithm,
+    /// Where to write the model
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Share of the rows held out to measure accuracy
+    #[arg(long, default_value_t = 0.2, value_parser = share)]
+    pub held_out: f64,
+    /// Seed of the held-out split
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// `pinnace predict`.
+#[derive(Debug, Args)]
+pub struct Predict {
+    /// Model file
+    pub model: PathBuf,
+    /// A text, or for a numeric model its features: `1.5,2,0.3` or `radius=1.5,area=2`
+    #[arg(required = true)]
+    pub input: Vec<String>,
+    /// Print the whole prediction as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pinnace serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Model file
+    #[arg(env = "ML_MODEL_PATH")]
+    pub model: PathBuf,
+    /// Port to listen on
+    #[arg(long, env = "PINNACE_PORT", default_value_t = 8000)]
+    pub port: u16,
+    /// Address to listen on
+    #[arg(long, env = "PINNACE_ADDRESS", default_value = "0.0.0.0")]
+    pub address: std::net::IpAddr,
+    /// Open the port only after this long: a slow resource, simulated
+    #[arg(long, env = "PINNACE_STARTUP_DELAY", default_value = "0s", value_parser = duration)]
+    pub startup_delay: Duration,
+    /// Fail health and readiness after this long: a fault, simulated
+    #[arg(long, env = "PINNACE_FAIL_AFTER", value_parser = duration)]
+    pub fail_after: Option<Duration>,
+}
+
+/// `pinnace image`.
+#[derive(Debug, Args)]
+pub struct Image {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ImageCommand,
+}
+
+/// The commands of `pinnace image`.
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// Build an image that serves a model
+    Build(ImageBuild),
+    /// List images
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Remove images
+    #[command(visible_alias = "remove")]
+    Rm {
+        /// References, such as `jokemeter:lr`
+        #[arg(required = true)]
+        references: Vec<String>,
+    },
+}
+
+/// `pinnace image build`.
+#[derive(Debug, Args)]
+pub struct ImageBuild {
+    /// Name and tag of the image
+    #[arg(short, long, value_name = "NAME:TAG")]
+    pub tag: String,
+    /// `MODEL_TO_USE=FILE` chooses the model in the folder
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub build_arg: Vec<String>,
+    /// The model file itself, in place of a folder
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["folder", "build_arg"])]
+    pub model: Option<PathBuf>,
+    /// Folder with model files
+    #[arg(required_unless_present = "model")]
+    pub folder: Option<PathBuf>,
+}
+
+/// A cluster by name.
+#[derive(Debug, Args)]
+pub struct Name {
+    /// Name of the cluster
+    #[arg(long, default_value = "pinnace")]
+    pub name: String,
+}
+
+/// `pinnace up`.
+#[derive(Debug, Clone, Args)]
+pub struct Up {
+    /// Name of the cluster
+    #[arg(long, default_value = "pinnace")]
+    pub name: String,
+    /// Go to the background once the cluster is ready
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Number of nodes
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(cluster::addresses::NODE_LIMIT)))]
+    pub nodes: u32,
+    /// CPU each node offers, such as `2` or `500m` [default: the machine's]
+    #[arg(long, value_name = "QUANTITY")]
+    pub node_cpu: Option<String>,
+    /// Memory each node offers, such as `4Gi` [default: the machine's]
+    #[arg(long, value_name = "QUANTITY")]
+    pub node_memory: Option<String>,
+    /// Host port of the Ingress for HTTP
+    #[arg(long, default_value_t = 8080)]
+    pub http_port: u16,
+    /// Host port of the Ingress for HTTPS
+    #[arg(long, default_value_t = 8443)]
+    pub https_port: u16,
+    /// Host port of the API
+    #[arg(long, default_value_t = 6443)]
+    pub api_port: u16,
+    /// Says to the program that its parent waits for the cluster to be ready.
+    #[arg(long, hide = true)]
+    pub report_ready: bool,
+}
+
+/// `pinnace load`.
+#[derive(Debug, Args)]
+pub struct Load {
+    /// Where to send: `http://127.0.0.1:8080/api/v1/predict`
+    pub url: String,
+    /// The `Host` header, such as `jokemeter.localhost`
+    #[arg(long)]
+    pub host: Option<String>,
+    /// JSON body to post, several in turn; without one, requests are GETs
+    #[arg(long, value_name = "JSON")]
+    pub data: Vec<String>,
+    /// How long to send
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub duration: Duration,
+    /// Connections kept open; as many again are opened afresh for each request
+    #[arg(long, default_value_t = 4)]
+    pub connections: usize,
+    /// Requests per second in all [default: as fast as the answers come]
+    #[arg(long)]
+    pub rate: Option<f64>,
+}
+
+/// `pinnace down`.
+#[derive(Debug, Args)]
+pub struct Down {
+    /// Name of the cluster
+    #[arg(long, default_value = "pinnace")]
+    pub name: String,
+    /// Remove everything the cluster kept, too
+    #[arg(long)]
+    pub purge: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=0.9).contains(&share) { Ok(share) } else { Err("use a share from 0 to 0.9".to_owned()) }
+}
+
+/// Reads `30s`, `1m30s`, `250ms`, or a bare number of seconds; the empty text (an unset value of a
+/// ConfigMap) is zero.
+fn duration(text: &str) -> Result<Duration, String> {
+    let refused = || format!("`{text}` is no duration: use `30s`, `250ms` or `1m30s`");
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(Duration::ZERO);
+    }
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).map_err(|_| refused());
+    }
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(refused)?;
+        let (number, tail) = rest.split_at(digits);
+        let unit_length = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit_length);
+        let seconds = match unit {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(refused()),
+        };
+        let number: f64 = number.parse().map_err(|_| refused())?;
+        total += Duration::try_from_secs_f64(number * seconds).map_err(|_| refused())?;
+        rest = tail;
+    }
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_read_as_people_write_them() {
+        let check = |text: &str, expected: Option<u64>| {
+            assert_eq!(duration(text).ok().map(|d| d.as_millis()), expected.map(u128::from), "{text:?}");
+        };
+        check("30s", Some(30_000));
+        check("250ms", Some(250));
+        check("1m30s", Some(90_000));
+        check("1.5", Some(1500));
+        check("", Some(0));
+        check("-1s", None);
+        check("30 parsecs", None);
+        check("s", None);
+        check("9999999999999999999999h", None);
+    }
+}

@@ -1,0 +1,148 @@
+//! `image`: packs this very binary and a model into an OCI image, and keeps the images at hand.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use cluster::Home;
+use image::{Build, Image, ImageStore, LayerSpec, Reference};
+
+use crate::args::{ImageBuild, ImageCommand};
+use crate::output::{self, Advice};
+
+/// The build argument that chooses the model.
+const MODEL_TO_USE: &str = "MODEL_TO_USE";
+
+/// The user of a model server: nobody in particular, as in Google's distroless images.
+const USER: &str = "65532:65532";
+
+/// Runs one of the image commands.
+pub fn run(command: ImageCommand) -> Result<()> {
+    let store = open_store(&Home::find()?)?;
+    match command {
+        ImageCommand::Build(args) => {
+            let started = Instant::now();
+            let tag = Reference::parse(&args.tag)?;
+            let image = build(&store, &tag, &model_to_use(&args)?)?;
+            output::note(format!("built `{tag}` ({}) in {}", output::size(image.size), output::span(started.elapsed())));
+            output::data(&image.config_digest);
+        }
+        ImageCommand::Ls => list(&store)?,
+        ImageCommand::Rm { references } => {
+            for text in references {
+                let reference = Reference::parse(&text)?;
+                store.remove(&reference)?;
+                output::note(format!("removed `{reference}`"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The image store of the user.
+pub fn open_store(home: &Home) -> Result<ImageStore> {
+    Ok(ImageStore::open(&home.images())?)
+}
+
+/// Builds an image that serves `model`.
+pub fn build(store: &ImageStore, tag: &Reference, model: &Path) -> Result<Image> {
+    // A file that is no model should fail here, not in a pod.
+    let opened = engine::Model::open(model)?;
+    let file_name = model.file_name().and_then(|name| name.to_str()).context("the model's file name is not UTF-8")?;
+    let in_image = format!("/models/{file_name}");
+    let executable = std::env::current_exe().context("failed to find the running program")?;
+    let build = Build {
+        layers: vec![LayerSpec::file(executable, "/pinnace", 0o755), LayerSpec::file(model, &in_image, 0o644)],
+        entrypoint: vec!["/pinnace".to_owned(), "serve".to_owned()],
+        env: vec![("ML_MODEL_PATH".to_owned(), in_image)],
+        exposed_ports: vec!["8000/tcp".to_owned()],
+        user: USER.to_owned(),
+        stop_signal: Some("SIGTERM".to_owned()),
+        labels: BTreeMap::from([
+            ("org.opencontainers.image.title".to_owned(), opened.name().to_owned()),
+            ("org.opencontainers.image.description".to_owned(), opened.kind().to_owned()),
+        ]),
+        ..Build::new(tag.clone())
+    };
+    Ok(store.build(&build)?)
+}
+
+fn model_to_use(args: &ImageBuild) -> Result<PathBuf> {
+    if let Some(model) = &args.model {
+        return Ok(model.clone());
+    }
+    let folder = args.folder.as_deref().context("neither a folder nor `--model` was given")?;
+    let mut chosen = None;
+    for argument in &args.build_arg {
+        match argument.split_once('=') {
+            Some((MODEL_TO_USE, file)) => chosen = Some(file),
+            Some(_) | None => {
+                return Err(Advice::error(
+                    format!("unknown build argument `{argument}`"),
+                    format!("`--build-arg {MODEL_TO_USE}=FILE` chooses the model in the folder"),
+                ));
+            }
+        }
+    }
+    match chosen {
+        Some(file) => inside(folder, file),
+        None => only_model(folder),
+    }
+}
+
+/// The file in the folder, which it must not leave.
+fn inside(folder: &Path, file: &str) -> Result<PathBuf> {
+    let path = folder.join(file);
+    let is_inside = !Path::new(file).is_absolute()
+        && Path::new(file).components().all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
+    if is_inside && path.is_file() {
+        return Ok(path);
+    }
+    let files = files_in(folder)?;
+    let listed = files.iter().filter_map(|path| path.file_name()?.to_str()).collect::<Vec<_>>().join("`, `");
+    Err(Advice::error(
+        format!("no file `{file}` in `{}`", folder.display()),
+        if listed.is_empty() { "the folder holds no files".to_owned() } else { format!("the folder holds `{listed}`") },
+    ))
+}
+
+/// The model of a folder that holds just one.
+fn only_model(folder: &Path) -> Result<PathBuf> {
+    let models: Vec<PathBuf> =
+        files_in(folder)?.into_iter().filter(|path| engine::Model::open(path).is_ok()).collect();
+    match models.as_slice() {
+        [model] => Ok(model.clone()),
+        [] => Err(Advice::error(
+            format!("no model in `{}`", folder.display()),
+            "`pinnace train` makes one; `--model FILE` names one elsewhere",
+        )),
+        [first, ..] => Err(Advice::error(
+            format!("{} models in `{}`", models.len(), folder.display()),
+            format!("choose one: `--build-arg {MODEL_TO_USE}={}`", first.file_name().unwrap_or_default().display()),
+        )),
+    }
+}
+
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("failed to read the folder `{}`", folder.display()))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    files.sort();
+    Ok(files)
+}
+
+fn list(store: &ImageStore) -> Result<()> {
+    let mut rows = Vec::new();
+    for info in store.list()? {
+        let id = info.config_digest.to_string();
+        let short = id.split_once(':').map_or(id.as_str(), |(_, hex)| &hex[..hex.len().min(12)]).to_owned();
+        let created = info.created.clone().unwrap_or_default();
+        let size = output::size(info.size);
+        let names: Vec<String> = info.references.iter().map(ToString::to_string).collect();
+        let names = if names.is_empty() { vec!["<none>".to_owned()] } else { names };
+        rows.extend(names.into_iter().map(|name| vec![name, short.clone(), created.clone(), size.clone()]));
+    }
+    output::table(&["IMAGE", "ID", "CREATED", "SIZE"], &rows);
+    Ok(())
+}
