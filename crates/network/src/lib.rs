@@ -23,7 +23,15 @@ pub mod machine;
 pub mod pods;
 pub mod services;
 
+mod netlink;
+mod sysctl;
+
 pub use egress::Egress;
 pub use host::HostNetwork;
 pub use pods::PodNetwork;
 pub use services::{Protocol, ServiceRule, Services};
+
+/// Nothing behind our locks is left half-changed by a panic, so poison says nothing.
+pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
