@@ -1,1 +1,36 @@
-//! controllers: see ARCHITECTURE.md.
+//! The controllers as pure deciders: from what was observed to what should be done.
+//!
+//! In reading order:
+//! - [`kind`], [`view`], [`plan`], [`controller`]: the words a decider speaks in
+//! - [`claim`], [`owner`], [`condition`], [`naming`], [`pods`]: what deciders share
+//! - one module per controller, each with its `reconcile`
+//! - [`all`]: the table of all of them
+//!
+//! Nothing here does I/O, reads a clock or draws randomness: time, seeds and failures are
+//! arguments. Every decision is level-triggered: it follows from the state, not from the event
+//! that called for it. It writes no files.
+
+pub mod claim;
+pub mod condition;
+pub mod controller;
+pub mod kind;
+pub mod naming;
+pub mod owner;
+pub mod plan;
+pub mod pods;
+pub mod view;
+
+pub mod deployment;
+pub mod endpoint_slice;
+pub mod replica_set;
+
+pub use controller::{Controller, Env, Settings, Watch};
+pub use kind::{Kind, Known};
+pub use plan::{Action, Create, Delete, Event, Part, Patch, Plan, Propagation, Target, Told, Waiting};
+pub use view::{Key, Lister, View};
+
+/// Returns every controller.
+#[must_use]
+pub fn all() -> Vec<Controller> {
+    vec![deployment::controller(), replica_set::controller(), endpoint_slice::controller()]
+}
