@@ -133,14 +133,13 @@ pub fn cleanup_main(words: &[OsString]) -> Result<()> {
     let [holder, folder] = words else { bail!("`__cleanup` is for `pinnace down` alone") };
     let holder: i32 = holder.to_str().and_then(|text| text.parse().ok()).context("no process number")?;
     let folder = ClusterFolder::new(folder.into());
-    let options = network::machine::Options { join: Some(holder), ..Default::default() };
-    let machine = network::machine::enter(options).context("failed to join the cluster's namespaces")?;
+    let machine = crate::run::enter(&folder, Some(holder))?;
     tokio_runtime()?.block_on(async {
-        let runtime = Runtime::new(runtime_config(&folder, machine.rootless)?)?;
+        let runtime = Runtime::new(runtime_config(&folder, &machine))?;
         for sandbox in runtime.adopt().await {
             sandbox.destroy().await?;
         }
         anyhow::Ok(())
     })?;
-    network::machine::stop_holder(holder).context("failed to end the cluster's holder process")
+    crate::run::stop_holder(&folder, holder)
 }

@@ -83,6 +83,12 @@ impl ClusterFolder {
         &self.path
     }
 
+    /// The cluster's name: the folder's.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
     /// True when the folder holds anything of a cluster.
     #[must_use]
     pub fn exists(&self) -> bool {

@@ -1,0 +1,263 @@
+//! Whole-process figures: what a user waits for and pays for. Prints the rows of `docs/benchmarks.md`.
+//!
+//! `cargo bench -p cli --bench cluster [-- NAME]`, where NAME is one of the sections below. As root the start is
+//! measured as root and as an ordinary user. Each figure is the median of five; the machine should be idle.
+#![expect(missing_docs, clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints and may fail")]
+
+#[expect(dead_code, reason = "the tests use all of it")]
+#[path = "../tests/e2e/support.rs"]
+mod support;
+
+use std::net::UdpSocket;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, PostParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+use support::{User, Who, eventually, everyone, manifests};
+
+/// Each figure is a median of so many runs.
+const RUNS: usize = 5;
+
+/// Pods created one after the other for the median of create -> Ready.
+const PODS: usize = 20;
+
+/// Rolling updates under load.
+const ROLLOUTS: usize = 10;
+
+/// How long an idle cluster is watched.
+const IDLE: Duration = Duration::from_secs(30);
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    if words.first().is_some_and(|word| word == "ask-dns") {
+        return ask_dns();
+    }
+    let sections: [(&str, fn()); 6] = [
+        ("start", start),
+        ("serving", serving),
+        ("idle", idle),
+        ("pod", pod),
+        ("image", image),
+        ("rollouts", rollouts),
+    ];
+    println!("| what | figure |\n|---|---|");
+    for (name, run) in sections {
+        if words.is_empty() || words.iter().any(|word| word == name) {
+            run();
+        }
+    }
+}
+
+fn row(what: &str, figure: &str) {
+    println!("| {what} | {figure} |");
+}
+
+fn median(mut values: Vec<Duration>) -> Duration {
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+fn name(who: Who) -> &'static str {
+    if who == Who::Me && nix::unistd::Uid::effective().is_root() { "root" } else { "an ordinary user" }
+}
+
+/// `pinnace up -d` on a fresh home until it returns: every node Ready, the API answering.
+fn start() {
+    for who in everyone() {
+        let user = User::new(who);
+        let once = || {
+            let started = Instant::now();
+            user.up();
+            let took = started.elapsed();
+            user.pinnace(&["down", "--purge"]);
+            took
+        };
+        let times: Vec<Duration> = (0..RUNS).map(|_| once()).collect();
+        row(&format!("`pinnace up -d`, fresh, to node Ready ({})", name(who)), &format!("{:.0?}", median(times)));
+    }
+}
+
+/// The end point of minikube's time-to-k8s: from `up` to an app pod that serves, and cluster DNS that answers.
+fn serving() {
+    for who in everyone() {
+        let user = User::new(who);
+        user.build_images();
+        let once = || {
+            let started = Instant::now();
+            user.up();
+            user.kubectl(&["apply", "-f", &manifests()]);
+            eventually("the app serves", || {
+                (user.get("jokemeter.localhost", "/api/v1/version").0 == 200).then_some(())
+            });
+            let holder = user.record()["holder"]["pid"].to_string();
+            let asked = Command::new("nsenter")
+                .args(["--target", &holder, "--net"])
+                .arg(std::env::current_exe().unwrap())
+                .arg("ask-dns")
+                .status();
+            assert!(asked.unwrap().success(), "cluster DNS did not answer");
+            let took = started.elapsed();
+            user.pinnace(&["down", "--purge"]);
+            took
+        };
+        let times: Vec<Duration> = (0..RUNS).map(|_| once()).collect();
+        let what = format!("`up`, `kubectl apply`, app serves through the Ingress, DNS answers ({})", name(who));
+        row(&what, &format!("{:.2?}", median(times)));
+    }
+}
+
+/// Asks the cluster's DNS server for the Service `kubernetes`, from inside the cluster's network.
+fn ask_dns() {
+    let mut query = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in ["kubernetes", "default", "svc", "cluster", "local", ""] {
+        query.push(u8::try_from(label.len()).unwrap());
+        query.extend(label.as_bytes());
+    }
+    query.extend([0, 1, 0, 1]);
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    socket.send_to(&query, "10.96.0.10:53").unwrap();
+    let mut answer = [0; 512];
+    let length = socket.recv(&mut answer).unwrap();
+    assert!(answer[..length].ends_with(&[10, 96, 0, 1]), "{:?}", &answer[..length]);
+}
+
+fn idle() {
+    let user = User::new(Who::Me);
+    user.up();
+    let main = user.record()["main"]["pid"].to_string();
+    let holder = user.record()["holder"]["pid"].to_string();
+    std::thread::sleep(Duration::from_secs(10));
+    let before = cpu_ticks(&main);
+    std::thread::sleep(IDLE);
+    #[expect(clippy::cast_precision_loss, reason = "a few ticks")]
+    let busy = (cpu_ticks(&main) - before) as f64 / 100.0 / IDLE.as_secs_f64();
+    let [main_rss, holder_rss] = [&main, &holder].map(|pid| memory_kib(pid, "VmRSS:"));
+    row("idle memory, one node (resident: main process + holder)", &format!("{:.1} + {:.1} MB", mb(main_rss), mb(holder_rss)));
+    row("idle CPU of the main process over 30 s", &format!("{:.2} % of a core", busy * 100.0));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for reading")]
+fn mb(kib: u64) -> f64 {
+    kib as f64 * 1024.0 / 1e6
+}
+
+/// User and system time in clock ticks, which Linux counts at 100 a second for every program.
+fn cpu_ticks(pid: &str) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 1..].split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+fn memory_kib(pid: &str, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// From the create request to the Ready condition in a watch; one pod after the other.
+fn pod() {
+    for who in everyone() {
+        let user = User::new(who);
+        user.build_images();
+        user.up();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let times = runtime.block_on(async {
+            let home = cluster::Home::at(user.home().join(".local/share/pinnace"));
+            let pods: Api<Pod> = Api::default_namespaced(cluster::connect(&home, "pinnace").await.unwrap());
+            let mut times = Vec::new();
+            for number in 0..PODS {
+                times.push(create_until_ready(&pods, &format!("bench-{number}")).await);
+            }
+            times
+        });
+        let mut sorted = times.clone();
+        sorted.sort_unstable();
+        let figure = format!("{:.0?} median, {:.0?} slowest of {PODS}", median(times), sorted[PODS - 1]);
+        row(&format!("pod with the model server: create -> Ready, image present ({})", name(who)), &figure);
+    }
+}
+
+async fn create_until_ready(pods: &Api<Pod>, name: &str) -> Duration {
+    let pod = serde_json::from_value(json!({
+        "metadata": {"name": name},
+        "spec": {"terminationGracePeriodSeconds": 1, "containers": [{
+            "name": "model", "image": "jokemeter:lr",
+            "readinessProbe": {"httpGet": {"path": "/api/v1/ready", "port": 8000}},
+        }]},
+    }));
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let mut changes = watcher(pods.clone(), config).applied_objects().boxed();
+    let started = Instant::now();
+    pods.create(&PostParams::default(), &pod.unwrap()).await.unwrap();
+    while let Some(pod) = changes.try_next().await.unwrap() {
+        if api::pod_template::is_pod_ready(&pod) {
+            break;
+        }
+    }
+    let took = started.elapsed();
+    pods.delete(name, &DeleteParams::default()).await.unwrap().map_left(|pod| pod.name_any());
+    took
+}
+
+fn image() {
+    let mut first = Vec::new();
+    let mut again = Vec::new();
+    let mut size = String::new();
+    for _ in 0..RUNS {
+        let user = User::new(Who::Me);
+        let data = support::repository().join("examples/jokemeter/jokes.csv");
+        user.pinnace(&["train", data.to_str().unwrap(), "--text", "text", "--label", "label", "-o", "lr.model"]);
+        for times in [&mut first, &mut again] {
+            let started = Instant::now();
+            let said = user.pinnace(&["image", "build", "-t", "jokemeter:lr", "--model", "lr.model"]);
+            times.push(started.elapsed());
+            size = said[said.find('(').unwrap() + 1..said.find(')').unwrap()].to_owned();
+        }
+    }
+    row("image of a model server, compressed", &size);
+    row("`pinnace image build`, first", &format!("{:.0?}", median(first)));
+    row("`pinnace image build`, again", &format!("{:.0?}", median(again)));
+}
+
+/// Rolling updates one after the other, to and fro, while requests flow over kept and fresh connections.
+fn rollouts() {
+    let user = User::new(Who::Me);
+    user.build_images();
+    user.up();
+    user.kubectl(&["apply", "-f", &manifests()]);
+    user.kubectl(&["rollout", "status", "deployment/jokemeter"]);
+    let url = format!("http://127.0.0.1:{}/api/v1/predict", user.http_port);
+    let text = r#"{"text":"why did the pod restart"}"#;
+    let words = ["load", &url, "--host", "jokemeter.localhost", "--data", text, "--duration", "10m"];
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let (answer, times) = std::thread::scope(|scope| {
+        let load = scope.spawn(|| {
+            let answer = user.run_until(&words, &done);
+            answer.stdout
+        });
+        let mut times = Vec::new();
+        for number in 0..ROLLOUTS {
+            let started = Instant::now();
+            let image = if number % 2 == 0 { "jokemeter:tr" } else { "jokemeter:lr" };
+            user.kubectl(&["set", "image", "deployment/jokemeter", &format!("model={image}")]);
+            user.kubectl(&["rollout", "status", "deployment/jokemeter"]);
+            times.push(started.elapsed());
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        (load.join().unwrap(), times)
+    });
+    let requests = answer.lines().find(|line| line.starts_with("requests")).unwrap_or_default();
+    let latency = answer.lines().find(|line| line.starts_with("latency")).unwrap_or_default();
+    row(
+        &format!("{ROLLOUTS} rolling updates of 3 replicas under load"),
+        &format!("{}; {}", requests.trim_start_matches("requests").trim(), latency.trim_start_matches("latency").trim()),
+    );
+    row("one of them, as `kubectl rollout status` sees it", &format!("{:.2?}", median(times)));
+}

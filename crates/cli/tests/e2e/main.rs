@@ -1,0 +1,11 @@
+//! The whole path, driven as a user drives it: stock `kubectl` and `curl` against the real program.
+//!
+//! Each test has a home folder, a kubeconfig, ports and a cluster of its own, and removes them. As root, the
+//! tests of a cluster run twice: as root and as an ordinary user.
+#![expect(missing_docs, clippy::print_stderr, reason = "tests tell what they skip")]
+
+mod adoption;
+mod commands;
+mod refusals;
+mod story;
+mod support;
