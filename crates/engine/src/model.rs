@@ -1,171 +1,175 @@
 //! A trained model: what it is called, what it takes, what it answers.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+mod answer;
+mod error;
+mod open;
+mod predict;
+
+use std::path::Path;
 use std::sync::Arc;
 
+pub use answer::{Input, InputKind, Label, Prediction};
+pub use error::{OpenError, PredictError, SaveError};
+
+use crate::file;
+use crate::linear::Linear;
+use crate::numbers::Numbers;
+use crate::text::TextFeatures;
+use crate::tree::Forest;
+
 /// A trained classifier, ready to predict; cheap to clone and to share between threads.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Model {
-    inner: Arc<Inner>,
+    name: Arc<str>,
+    parts: Arc<Parts>,
 }
 
-struct Inner {
-    name: String,
+/// What a model is made of; features, classifier and classes fit each other.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Who made the model, in words.
+    pub(crate) origin: String,
+    pub(crate) classes: Vec<Label>,
+    pub(crate) features: Features,
+    pub(crate) classifier: Classifier,
 }
 
-/// One thing to predict for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Input {
-    /// A text, for models that read text.
-    Text(String),
-    /// Numbers in the order of the model's features.
-    Row(Vec<f64>),
-    /// Numbers by feature name; every feature of the model must be there.
-    Named(BTreeMap<String, f64>),
+/// From an input to a row of numbers.
+#[derive(Debug)]
+pub(crate) enum Features {
+    Text(TextFeatures),
+    Numbers(Numbers),
 }
 
-impl From<&str> for Input {
-    fn from(text: &str) -> Self {
-        Input::Text(text.to_owned())
-    }
+/// From a row of numbers to probabilities.
+#[derive(Debug)]
+pub(crate) enum Classifier {
+    Linear(Linear),
+    Forest(Forest),
 }
 
-/// What a model takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InputKind {
-    /// One text.
-    Text,
-    /// A row of numbers.
-    Numbers {
-        /// How many numbers.
-        count: usize,
-        /// Their names in order; empty when the model file does not name them.
-        names: Vec<String>,
-    },
+/// The parts of a model do not belong together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MismatchError {
+    #[error("the features give {given} numbers, the classifier takes {taken}")]
+    Width { given: usize, taken: usize },
+    #[error("there are {named} class names for {told} classes")]
+    Classes { named: usize, told: usize },
 }
 
-/// The name of a class as the training data spelled it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Label {
-    /// A truth value.
-    Bool(bool),
-    /// An integer.
-    Int(i64),
-    /// A real number.
-    Float(f64),
-    /// A word.
-    Text(String),
-}
-
-impl fmt::Display for Label {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Features {
+    fn width(&self) -> usize {
         match self {
-            Label::Bool(value) => value.fmt(formatter),
-            Label::Int(value) => value.fmt(formatter),
-            Label::Float(value) => value.fmt(formatter),
-            Label::Text(value) => value.fmt(formatter),
+            Features::Text(text) => text.width(),
+            Features::Numbers(numbers) => numbers.width,
         }
     }
 }
 
-/// What a classifier says of one input.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Prediction {
-    /// The position of the predicted class in [`Model::classes`].
-    pub class: usize,
-    /// The predicted class.
-    pub label: Label,
-    /// For a model of two classes the probability of the second one (scikit-learn's positive
-    /// class); for more classes the probability of the predicted one.
-    pub score: f64,
-    /// The probability of each class, in the order of [`Model::classes`].
-    pub probabilities: Vec<f64>,
+impl Classifier {
+    fn width(&self) -> usize {
+        match self {
+            Classifier::Linear(linear) => linear.width(),
+            Classifier::Forest(forest) => forest.width(),
+        }
+    }
+
+    fn classes(&self) -> usize {
+        match self {
+            Classifier::Linear(linear) => linear.classes(),
+            Classifier::Forest(forest) => forest.classes(),
+        }
+    }
 }
 
-/// Why a model could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The file could not be read.
-    #[error("failed to read model `{path}`")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-/// Why a model could not be saved.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to write model `{path}`")]
-pub struct SaveError {
-    /// The file that was to be written; nothing is left of it.
-    pub path: PathBuf,
-    /// The cause.
-    #[source]
-    pub source: std::io::Error,
-}
-
-/// Why an input could not be predicted for.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum PredictError {
-    /// The model takes numbers, a text was given.
-    #[error("model `{model}` takes numbers, not a text")]
-    TextForNumbers {
-        /// The model.
-        model: String,
-    },
+impl Parts {
+    /// Checks that the parts belong together.
+    pub(crate) fn checked(self) -> Result<Self, MismatchError> {
+        let (given, taken) = (self.features.width(), self.classifier.width());
+        if given != taken {
+            return Err(MismatchError::Width { given, taken });
+        }
+        let (named, told) = (self.classes.len(), self.classifier.classes());
+        if named != told {
+            return Err(MismatchError::Classes { named, told });
+        }
+        Ok(self)
+    }
 }
 
 impl Model {
+    pub(crate) fn new(name: &str, parts: Parts) -> Self {
+        Model { name: name.into(), parts: Arc::new(parts) }
+    }
+
     /// Opens a model file of any format the engine knows, told by its content.
+    ///
+    /// The model is named after the file, without its extension. Nothing in the file is run.
     ///
     /// # Errors
     /// Says what the file is instead, or which class or parameter in it is not supported.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        unimplemented!("{}", path.display())
+        open::open(path)
     }
 
     /// Writes the model in the engine's own format, all or nothing.
     ///
     /// # Errors
-    /// When the disk refuses; nothing is left behind then.
+    /// When the disk refuses; nothing is left behind then, and what was there before stays.
     pub fn save(&self, path: &Path) -> Result<(), SaveError> {
-        unimplemented!("{}", path.display())
+        file::write(path, &self.parts).map_err(|source| SaveError { path: path.to_owned(), source })
     }
 
     /// The model's name: the file name without its extension.
     pub fn name(&self) -> &str {
-        &self.inner.name
+        &self.name
     }
 
     /// The same model under another name.
     #[must_use]
     pub fn named(&self, name: &str) -> Self {
-        unimplemented!("{name}")
+        Model { name: name.into(), parts: Arc::clone(&self.parts) }
     }
 
     /// What the model is made of, in words: `tf-idf + logistic regression`.
-    pub fn kind(&self) -> &str {
-        unimplemented!()
+    pub fn kind(&self) -> &'static str {
+        match (&self.parts.features, &self.parts.classifier) {
+            (Features::Text(_), Classifier::Linear(_)) => "tf-idf + logistic regression",
+            (Features::Text(_), Classifier::Forest(forest)) if forest.trees().len() == 1 => {
+                "tf-idf + decision tree"
+            }
+            (Features::Text(_), Classifier::Forest(_)) => "tf-idf + random forest",
+            (Features::Numbers(_), Classifier::Linear(_)) => "logistic regression",
+            (Features::Numbers(_), Classifier::Forest(forest)) if forest.trees().len() == 1 => {
+                "decision tree"
+            }
+            (Features::Numbers(_), Classifier::Forest(_)) => "random forest",
+        }
     }
 
-    /// Where the model comes from, in words: `pinnace`, `scikit-learn 1.6.1 (joblib)`.
+    /// Who made the model, in words: `pinnace 0.1.0`, `scikit-learn 1.6.1`.
     pub fn origin(&self) -> &str {
-        unimplemented!()
+        &self.parts.origin
     }
 
     /// The classes the model tells apart, in the order of probabilities.
     pub fn classes(&self) -> &[Label] {
-        unimplemented!()
+        &self.parts.classes
+    }
+
+    /// The number of features the classifier sees.
+    pub fn features(&self) -> usize {
+        self.parts.features.width()
     }
 
     /// What the model takes.
     pub fn input(&self) -> InputKind {
-        unimplemented!()
+        match &self.parts.features {
+            Features::Text(_) => InputKind::Text,
+            Features::Numbers(numbers) => {
+                InputKind::Numbers { count: numbers.width, names: numbers.names.clone() }
+            }
+        }
     }
 
     /// Predicts for one input.
@@ -173,7 +177,7 @@ impl Model {
     /// # Errors
     /// When the input is not what the model takes; see [`Model::input`].
     pub fn predict(&self, input: &Input) -> Result<Prediction, PredictError> {
-        unimplemented!("{input:?}")
+        predict::Predictor::new(&self.parts).predict(input)
     }
 
     /// Predicts for many inputs; each answer equals that of [`Model::predict`] bit for bit.
@@ -181,6 +185,7 @@ impl Model {
     /// # Errors
     /// Of the first input that is not what the model takes.
     pub fn predict_batch(&self, inputs: &[Input]) -> Result<Vec<Prediction>, PredictError> {
-        inputs.iter().map(|input| self.predict(input)).collect()
+        let mut predictor = predict::Predictor::new(&self.parts);
+        inputs.iter().map(|input| predictor.predict(input)).collect()
     }
 }

@@ -1,177 +1,30 @@
 //! Trains a classifier from a CSV table.
+//!
+//! [`dataset`] reads the table, [`split`] holds rows out, [`features`] makes rows of numbers,
+//! [`logistic`] (over [`lbfgs`]) and [`cart`] fit. Everything is deterministic: the same table,
+//! options and seed give the same model on any number of threads.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
+mod cart;
+mod dataset;
+mod error;
+mod features;
+mod lbfgs;
+mod logistic;
+mod options;
+mod split;
+
+use std::time::Instant;
+
+pub use dataset::{Columns, Dataset};
+pub use error::{DataError, TrainError};
+pub use options::{Algorithm, Options, Progress, Report, Stage, Trained, UnknownAlgorithm};
 
 use crate::Model;
+use crate::model::{Classifier, Parts};
+use features::Fitted;
 
-/// Which classifier to train.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// Logistic regression.
-    Logistic,
-    /// A decision tree.
-    Tree,
-}
-
-/// The word is no algorithm's name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown algorithm `{0}`: `logistic` and `tree` are at hand")]
-pub struct UnknownAlgorithm(pub String);
-
-impl FromStr for Algorithm {
-    type Err = UnknownAlgorithm;
-
-    fn from_str(word: &str) -> Result<Self, UnknownAlgorithm> {
-        match word {
-            "logistic" | "lr" => Ok(Algorithm::Logistic),
-            "tree" | "tr" => Ok(Algorithm::Tree),
-            _ => Err(UnknownAlgorithm(word.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Algorithm::Logistic => "logistic",
-            Algorithm::Tree => "tree",
-        })
-    }
-}
-
-/// Which columns of a CSV table to learn from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Columns {
-    /// The text column; without one, every other column is a numeric feature.
-    pub text: Option<String>,
-    /// The column of the class.
-    pub label: String,
-}
-
-/// A labelled table read into memory.
-pub struct Dataset {
-    _private: (),
-}
-
-/// How to train.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Which classifier to train.
-    pub algorithm: Algorithm,
-    /// Seeds the held-out split; the same seed gives the same model.
-    pub seed: u64,
-    /// The share of rows held out to measure accuracy, 0 to 0.9; 0 holds out none.
-    pub held_out: f64,
-}
-
-impl Options {
-    /// The defaults for an algorithm: seed 0, a fifth of the rows held out.
-    pub fn new(algorithm: Algorithm) -> Self {
-        Options { algorithm, seed: 0, held_out: 0.2 }
-    }
-}
-
-/// What training is busy with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Counting words, making features.
-    Features,
-    /// Fitting the classifier.
-    Fit,
-    /// Measuring accuracy on the rows held out.
-    Evaluate,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Stage::Features => "features",
-            Stage::Fit => "fit",
-            Stage::Evaluate => "evaluate",
-        })
-    }
-}
-
-/// How far training is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress {
-    /// What training is busy with.
-    pub stage: Stage,
-    /// The share of the stage that is done, 0 to 1.
-    pub fraction: f64,
-}
-
-/// What training did.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Report {
-    /// Rows the model was fitted on.
-    pub rows_fitted: usize,
-    /// Rows held out to measure accuracy.
-    pub rows_held_out: usize,
-    /// The number of features.
-    pub features: usize,
-    /// The number of classes.
-    pub classes: usize,
-    /// The share of held-out rows predicted right; `None` when none were held out.
-    pub accuracy: Option<f64>,
-    /// The share of held-out rows in the commonest class: what guessing would reach.
-    pub baseline: Option<f64>,
-    /// How long training took.
-    pub elapsed: Duration,
-}
-
-/// A model and the report of its training.
-pub struct Trained {
-    /// The model.
-    pub model: Model,
-    /// What training did.
-    pub report: Report,
-}
-
-/// Why a table could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum DataError {
-    /// The file could not be read.
-    #[error("failed to read table `{path}`")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-/// Why a model could not be trained.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum TrainError {
-    /// All rows have the same label.
-    #[error("every row has the label `{label}`: a classifier needs two classes or more")]
-    OneClass {
-        /// The only label.
-        label: String,
-    },
-}
-
-impl Dataset {
-    /// Reads a CSV table with a header line.
-    ///
-    /// # Errors
-    /// Names the column that is missing and those at hand, or the line that could not be read.
-    pub fn read_csv(path: &Path, columns: &Columns) -> Result<Self, DataError> {
-        unimplemented!("{} {columns:?}", path.display())
-    }
-
-    /// The number of rows.
-    pub fn rows(&self) -> usize {
-        unimplemented!()
-    }
-}
-
-/// Trains a model; `progress` is called now and then from this thread.
+/// Trains a model; `progress` is called now and then from this thread, its fractions growing
+/// from 0 to 1 within each stage, its stages in the order of [`Stage`].
 ///
 /// # Errors
 /// When the table cannot teach a classifier.
@@ -180,6 +33,61 @@ pub fn train(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Trained, TrainError> {
-    progress(Progress { stage: Stage::Features, fraction: 0.0 });
-    unimplemented!("{} {options:?}", dataset.rows())
+    let started = Instant::now();
+    let split = split::stratified(dataset.targets(), dataset.classes().len(), options);
+    let Fitted { features, matrix } = features::fit(dataset, &split.fitted, options, progress)?;
+    let targets: Vec<u32> = split.fitted.iter().map(|&row| dataset.targets()[row]).collect();
+    let sample = Sample { matrix: &matrix, targets: &targets, classes: dataset.classes().len() };
+    let mut fit_progress = |fraction| progress(Progress { stage: Stage::Fit, fraction });
+    let classifier = match options.algorithm {
+        Algorithm::Logistic => Classifier::Linear(logistic::fit(&sample, options, &mut fit_progress)),
+        Algorithm::Tree => Classifier::Forest(cart::fit(&sample, options, &mut fit_progress)),
+    };
+    let origin = format!("pinnace {}", env!("CARGO_PKG_VERSION"));
+    let parts = Parts { origin, classes: dataset.classes().to_vec(), features, classifier };
+    let parts = parts.checked().map_err(|_| TrainError::NoFeatures)?;
+    let model = Model::new("model", parts);
+    let accuracy = evaluate(&model, dataset, &split.held_out, progress)?;
+    let report = Report {
+        rows_fitted: split.fitted.len(),
+        rows_held_out: split.held_out.len(),
+        features: matrix.width(),
+        classes: dataset.classes().len(),
+        accuracy,
+        baseline: split.baseline,
+        elapsed: started.elapsed(),
+    };
+    Ok(Trained { model, report })
+}
+
+/// What a classifier is fitted to: rows of features and the class of each.
+struct Sample<'a> {
+    matrix: &'a crate::sparse::SparseMatrix,
+    targets: &'a [u32],
+    classes: usize,
+}
+
+fn evaluate(
+    model: &Model,
+    dataset: &Dataset,
+    held_out: &[usize],
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Option<f64>, TrainError> {
+    /// Rows between two calls of `progress`.
+    const STEP: usize = 500;
+    let mut right = 0;
+    for (number, rows) in held_out.chunks(STEP).enumerate() {
+        progress(Progress { stage: Stage::Evaluate, fraction: share(number * STEP, held_out.len()) });
+        let inputs: Vec<_> = rows.iter().map(|&row| dataset.input(row)).collect();
+        let predictions = model.predict_batch(&inputs).map_err(TrainError::Evaluate)?;
+        let pairs = predictions.iter().zip(rows);
+        right += pairs.filter(|(said, row)| said.class == dataset.targets()[**row] as usize).count();
+    }
+    progress(Progress { stage: Stage::Evaluate, fraction: 1.0 });
+    Ok((!held_out.is_empty()).then(|| share(right, held_out.len())))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
+fn share(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
 }

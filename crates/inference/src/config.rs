@@ -1,0 +1,54 @@
+//! How to serve, as plain data.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The model file.
+    pub model_path: PathBuf,
+    /// The application's version, as `GET /api/v1/version` tells it.
+    pub version: String,
+    /// The address to listen on.
+    pub address: IpAddr,
+    /// The port to listen on; 0 picks a free one.
+    pub port: u16,
+    /// How long the server refuses connections at first, to try out a slow start: a program that
+    /// is still fetching its model has not opened its port, so probes see a refused connection.
+    pub startup_delay: Duration,
+    /// How long after the port opened readiness and health begin to answer 500, to try out
+    /// probes. Predictions go on: traffic stops because the probes stop it.
+    pub fail_after: Option<Duration>,
+    /// How long the server goes on accepting after it was told to stop, so that whoever routes
+    /// to it has time to notice. Readiness answers 503 and HTTP/1 connections are closed after
+    /// their next answer meanwhile; requests under way are always finished.
+    pub drain: Duration,
+    /// The largest request body in bytes.
+    pub max_body: usize,
+    /// The largest number of predictions under way; more are answered 503 at once.
+    pub max_concurrent: usize,
+    /// How long a request's head or body may take to arrive.
+    pub read_timeout: Duration,
+}
+
+impl Config {
+    /// The defaults: all interfaces, port 8000, bodies up to 1 MiB, a drain of two seconds.
+    pub fn new(model_path: PathBuf) -> Self {
+        Config {
+            model_path,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port: 8000,
+            startup_delay: Duration::ZERO,
+            fail_after: None,
+            // endpoint changes reach usual proxies within a second
+            drain: Duration::from_secs(2),
+            max_body: 1 << 20,
+            // each may hold a body: 256 MiB at the very worst, 256 KiB with usual texts
+            max_concurrent: 256,
+            read_timeout: Duration::from_secs(10),
+        }
+    }
+}
