@@ -2,7 +2,13 @@
 //!
 //! `cargo bench -p cli --bench cluster [-- NAME]`, where NAME is one of the sections below. As root the start is
 //! measured as root and as an ordinary user. Each figure is the median of five; the machine should be idle.
-#![expect(missing_docs, clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints and may fail")]
+#![expect(
+    unreachable_pub,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a benchmark prints and may fail"
+)]
 
 #[expect(dead_code, reason = "the tests use all of it")]
 #[path = "../tests/e2e/support.rs"]
@@ -79,7 +85,10 @@ fn start() {
             took
         };
         let times: Vec<Duration> = (0..RUNS).map(|_| once()).collect();
-        row(&format!("`pinnace up -d`, fresh, to node Ready ({})", name(who)), &format!("{:.0?}", median(times)));
+        row(
+            &format!("`pinnace up -d`, fresh, to node Ready ({})", name(who)),
+            &format!("{:.0?}", median(times)),
+        );
     }
 }
 
@@ -107,7 +116,8 @@ fn serving() {
             took
         };
         let times: Vec<Duration> = (0..RUNS).map(|_| once()).collect();
-        let what = format!("`up`, `kubectl apply`, app serves through the Ingress, DNS answers ({})", name(who));
+        let what =
+            format!("`up`, `kubectl apply`, app serves through the Ingress, DNS answers ({})", name(who));
         row(&what, &format!("{:.2?}", median(times)));
     }
 }
@@ -139,7 +149,10 @@ fn idle() {
     #[expect(clippy::cast_precision_loss, reason = "a few ticks")]
     let busy = (cpu_ticks(&main) - before) as f64 / 100.0 / IDLE.as_secs_f64();
     let [main_rss, holder_rss] = [&main, &holder].map(|pid| memory_kib(pid, "VmRSS:"));
-    row("idle memory, one node (resident: main process + holder)", &format!("{:.1} + {:.1} MB", mb(main_rss), mb(holder_rss)));
+    row(
+        "idle memory, one node (resident: main process + holder)",
+        &format!("{:.1} + {:.1} MB", mb(main_rss), mb(holder_rss)),
+    );
     row("idle CPU of the main process over 30 s", &format!("{:.2} % of a core", busy * 100.0));
 }
 
@@ -213,7 +226,16 @@ fn image() {
     for _ in 0..RUNS {
         let user = User::new(Who::Me);
         let data = support::repository().join("examples/jokemeter/jokes.csv");
-        user.pinnace(&["train", data.to_str().unwrap(), "--text", "text", "--label", "label", "-o", "lr.model"]);
+        user.pinnace(&[
+            "train",
+            data.to_str().unwrap(),
+            "--text",
+            "text",
+            "--label",
+            "label",
+            "-o",
+            "lr.model",
+        ]);
         for times in [&mut first, &mut again] {
             let started = Instant::now();
             let said = user.pinnace(&["image", "build", "-t", "jokemeter:lr", "--model", "lr.model"]);
@@ -257,7 +279,11 @@ fn rollouts() {
     let latency = answer.lines().find(|line| line.starts_with("latency")).unwrap_or_default();
     row(
         &format!("{ROLLOUTS} rolling updates of 3 replicas under load"),
-        &format!("{}; {}", requests.trim_start_matches("requests").trim(), latency.trim_start_matches("latency").trim()),
+        &format!(
+            "{}; {}",
+            requests.trim_start_matches("requests").trim(),
+            latency.trim_start_matches("latency").trim()
+        ),
     );
     row("one of them, as `kubectl rollout status` sees it", &format!("{:.2?}", median(times)));
 }

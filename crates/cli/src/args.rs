@@ -8,15 +8,15 @@ use clap::{Args, Parser, Subcommand};
 /// Takes a trained model from a file to production: serves, packs, runs and rolls it.
 #[derive(Debug, Parser)]
 #[command(name = "pinnace", version, max_term_width = 100, arg_required_else_help = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the whole story: train, build, deploy, roll out, break, roll back
     Demo(Demo),
     /// Train a classifier on a CSV file
@@ -39,87 +39,87 @@ pub enum Command {
 
 /// `pinnace demo`.
 #[derive(Debug, Args)]
-pub struct Demo {
+pub(crate) struct Demo {
     /// Leave the cluster up at the end, to play with
     #[arg(long)]
-    pub keep: bool,
+    pub(crate) keep: bool,
     /// What to train on: `jokes` (a toy set), `fortunes` (34,000 lines from Debian), or a CSV file
     #[arg(long, default_value = "jokes", value_name = "SET|FILE")]
-    pub data: String,
+    pub(crate) data: String,
     /// Name of the demo's cluster
     #[arg(long, default_value = "demo")]
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// `pinnace train`.
 #[derive(Debug, Args)]
-pub struct Train {
+pub(crate) struct Train {
     /// Table with a header line
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     /// Column with the text; without it, every other column is a numeric feature
     #[arg(long, value_name = "COLUMN")]
-    pub text: Option<String>,
+    pub(crate) text: Option<String>,
     /// Column with the class
     #[arg(long, value_name = "COLUMN", default_value = "label")]
-    pub label: String,
+    pub(crate) label: String,
     /// `logistic` (logistic regression) or `tree` (decision tree)
     #[arg(long, default_value = "logistic")]
-    pub algorithm: engine::train::Algorithm,
+    pub(crate) algorithm: engine::train::Algorithm,
     /// Where to write the model
     #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
+    pub(crate) output: PathBuf,
     /// Share of the rows held out to measure accuracy
     #[arg(long, default_value_t = 0.2, value_parser = share)]
-    pub held_out: f64,
+    pub(crate) held_out: f64,
     /// Seed of the held-out split
     #[arg(long, default_value_t = 0)]
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// `pinnace predict`.
 #[derive(Debug, Args)]
-pub struct Predict {
+pub(crate) struct Predict {
     /// Model file
-    pub model: PathBuf,
+    pub(crate) model: PathBuf,
     /// A text, or for a numeric model its features: `1.5,2,0.3` or `radius=1.5,area=2`
     #[arg(required = true)]
-    pub input: Vec<String>,
+    pub(crate) input: Vec<String>,
     /// Print the whole prediction as JSON
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// `pinnace serve`.
 #[derive(Debug, Args)]
-pub struct Serve {
+pub(crate) struct Serve {
     /// Model file
     #[arg(env = "ML_MODEL_PATH")]
-    pub model: PathBuf,
+    pub(crate) model: PathBuf,
     /// Port to listen on
     #[arg(long, env = "PINNACE_PORT", default_value_t = 8000)]
-    pub port: u16,
+    pub(crate) port: u16,
     /// Address to listen on
     #[arg(long, env = "PINNACE_ADDRESS", default_value = "0.0.0.0")]
-    pub address: std::net::IpAddr,
+    pub(crate) address: std::net::IpAddr,
     /// Open the port only after this long: a slow resource, simulated
     #[arg(long, env = "PINNACE_STARTUP_DELAY", default_value = "0s", value_parser = duration)]
-    pub startup_delay: Duration,
+    pub(crate) startup_delay: Duration,
     /// Fail health and readiness after this long: a fault, simulated
     #[arg(long, env = "PINNACE_FAIL_AFTER", value_parser = duration)]
-    pub fail_after: Option<Duration>,
+    pub(crate) fail_after: Option<Duration>,
 }
 
 /// `pinnace image`.
 #[derive(Debug, Args)]
-pub struct Image {
+pub(crate) struct Image {
     /// What to do.
     #[command(subcommand)]
-    pub command: ImageCommand,
+    pub(crate) command: ImageCommand,
 }
 
 /// The commands of `pinnace image`.
 #[derive(Debug, Subcommand)]
-pub enum ImageCommand {
+pub(crate) enum ImageCommand {
     /// Build an image that serves a model
     Build(ImageBuild),
     /// List images
@@ -136,92 +136,92 @@ pub enum ImageCommand {
 
 /// `pinnace image build`.
 #[derive(Debug, Args)]
-pub struct ImageBuild {
+pub(crate) struct ImageBuild {
     /// Name and tag of the image
     #[arg(short, long, value_name = "NAME:TAG")]
-    pub tag: String,
+    pub(crate) tag: String,
     /// `MODEL_TO_USE=FILE` chooses the model in the folder
     #[arg(long, value_name = "KEY=VALUE")]
-    pub build_arg: Vec<String>,
+    pub(crate) build_arg: Vec<String>,
     /// The model file itself, in place of a folder
     #[arg(long, value_name = "FILE", conflicts_with_all = ["folder", "build_arg"])]
-    pub model: Option<PathBuf>,
+    pub(crate) model: Option<PathBuf>,
     /// Folder with model files
     #[arg(required_unless_present = "model")]
-    pub folder: Option<PathBuf>,
+    pub(crate) folder: Option<PathBuf>,
 }
 
 /// A cluster by name.
 #[derive(Debug, Args)]
-pub struct Name {
+pub(crate) struct Name {
     /// Name of the cluster
     #[arg(long, default_value = "pinnace")]
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// `pinnace up`.
 #[derive(Debug, Clone, Args)]
-pub struct Up {
+pub(crate) struct Up {
     /// Name of the cluster
     #[arg(long, default_value = "pinnace")]
-    pub name: String,
+    pub(crate) name: String,
     /// Go to the background once the cluster is ready
     #[arg(short, long)]
-    pub detach: bool,
+    pub(crate) detach: bool,
     /// Number of nodes
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(cluster::addresses::NODE_LIMIT)))]
-    pub nodes: u32,
+    pub(crate) nodes: u32,
     /// CPU each node offers, such as `2` or `500m` [default: the machine's]
     #[arg(long, value_name = "QUANTITY")]
-    pub node_cpu: Option<String>,
+    pub(crate) node_cpu: Option<String>,
     /// Memory each node offers, such as `4Gi` [default: the machine's]
     #[arg(long, value_name = "QUANTITY")]
-    pub node_memory: Option<String>,
+    pub(crate) node_memory: Option<String>,
     /// Host port of the Ingress for HTTP
     #[arg(long, default_value_t = 8080)]
-    pub http_port: u16,
+    pub(crate) http_port: u16,
     /// Host port of the Ingress for HTTPS
     #[arg(long, default_value_t = 8443)]
-    pub https_port: u16,
+    pub(crate) https_port: u16,
     /// Host port of the API
     #[arg(long, default_value_t = 6443)]
-    pub api_port: u16,
+    pub(crate) api_port: u16,
     /// Says to the program that its parent waits for the cluster to be ready.
     #[arg(long, hide = true)]
-    pub report_ready: bool,
+    pub(crate) report_ready: bool,
 }
 
 /// `pinnace load`.
 #[derive(Debug, Args)]
-pub struct Load {
+pub(crate) struct Load {
     /// Where to send: `http://127.0.0.1:8080/api/v1/predict`
-    pub url: String,
+    pub(crate) url: String,
     /// The `Host` header, such as `jokemeter.localhost`
     #[arg(long)]
-    pub host: Option<String>,
+    pub(crate) host: Option<String>,
     /// JSON body to post, several in turn; without one, requests are GETs
     #[arg(long, value_name = "JSON")]
-    pub data: Vec<String>,
+    pub(crate) data: Vec<String>,
     /// How long to send
     #[arg(long, default_value = "10s", value_parser = duration)]
-    pub duration: Duration,
+    pub(crate) duration: Duration,
     /// Connections kept open; as many again are opened afresh for each request
     #[arg(long, default_value_t = 4)]
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// Requests per second in all [default: as fast as the answers come]
     #[arg(long)]
-    pub rate: Option<f64>,
+    pub(crate) rate: Option<f64>,
 }
 
 /// `pinnace down`.
 #[derive(Debug, Args)]
-pub struct Down {
+pub(crate) struct Down {
     /// Name of the cluster
     #[arg(long, default_value = "pinnace")]
-    pub name: String,
+    pub(crate) name: String,
     /// Remove everything the cluster kept, too
     #[arg(long)]
-    pub purge: bool,
+    pub(crate) purge: bool,
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -33,7 +33,7 @@ const MODELS: [(&str, &str, Algorithm); 2] =
 const BROKEN: &str = "jokemeter:fake";
 
 /// Tells the story.
-pub fn run(args: &Demo) -> Result<()> {
+pub(crate) fn run(args: &Demo) -> Result<()> {
     let home = Home::find()?;
     let tell = Tell::default();
     let data = data::find(&args.data)?;
@@ -52,7 +52,10 @@ pub fn run(args: &Demo) -> Result<()> {
         build(&tell, &home, tag, &folder.join(format!("{name}.model")))?;
     }
     let stage = Stage::start(&tell, args, &home)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("failed to start threads")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("failed to start threads")?;
     let result = runtime.block_on(act(&tell, &stage, &data, &home));
     stage.end(&tell, args.keep && result.is_ok())?;
     result
@@ -170,7 +173,10 @@ async fn act(tell: &Tell, stage: &Stage, data: &Data, home: &Home) -> Result<()>
     first_version(tell, &deployed, stage, data).await?;
     let load = Load::start(&target(stage, data)?);
     let story = second_version_and_back(tell, &deployed, stage, &load).await;
-    tell.step("count what the traffic saw, from before the switch until after the rollback", "pinnace load URL");
+    tell.step(
+        "count what the traffic saw, from before the switch until after the rollback",
+        "pinnace load URL",
+    );
     let tally = load.finish().await;
     tell.done(&format!("{} requests, {} failed", tally.total(), tally.failed()));
     tell.lines(&tally.lines());
@@ -182,14 +188,20 @@ async fn act(tell: &Tell, stage: &Stage, data: &Data, home: &Home) -> Result<()>
 }
 
 async fn first_version(tell: &Tell, deployed: &Deployed, stage: &Stage, data: &Data) -> Result<()> {
-    tell.step("deploy `jokemeter:lr`: 3 replicas with probes, a Service, an Ingress", "kubectl apply -f examples/jokemeter/");
+    tell.step(
+        "deploy `jokemeter:lr`: 3 replicas with probes, a Service, an Ingress",
+        "kubectl apply -f examples/jokemeter/",
+    );
     let applied = deployed.apply().await?;
     deployed.rolled_out(PATIENCE).await?;
     tell.done(&format!("{} applied; 3 of 3 ready", applied.join(", ")));
 
     tell.step(
         "ask it through the Ingress",
-        &format!("curl -H 'Host: jokemeter.localhost' {} -d '{{\"text\": \"…\"}}'", stage.url("/api/v1/predict")),
+        &format!(
+            "curl -H 'Host: jokemeter.localhost' {} -d '{{\"text\": \"…\"}}'",
+            stage.url("/api/v1/predict")
+        ),
     );
     let mut target = target(stage, data)?;
     let mut answers = Vec::new();
@@ -213,12 +225,18 @@ async fn second_version_and_back(tell: &Tell, deployed: &Deployed, stage: &Stage
     let (answered, failed) = load.so_far();
     tell.done(&format!("3 of 3 run `tr`; {answered} requests answered so far, {failed} failed"));
 
-    tell.step("deploy an image that does not exist", &format!("kubectl set image deployment/jokemeter model={BROKEN}"));
+    tell.step(
+        "deploy an image that does not exist",
+        &format!("kubectl set image deployment/jokemeter model={BROKEN}"),
+    );
     deployed.set_image(BROKEN, "a typing error").await?;
     let reason = deployed.refused(BROKEN, PATIENCE).await?;
     tell.done(&format!("the new pod waits: {reason}"));
 
-    tell.step("see that the old version keeps serving", &format!("curl -H 'Host: jokemeter.localhost' {version}"));
+    tell.step(
+        "see that the old version keeps serving",
+        &format!("curl -H 'Host: jokemeter.localhost' {version}"),
+    );
     let serving = settle(load).await;
     let model = deployed.serving().await?;
     tell.done(&format!("{model}; {serving} more requests answered"));
@@ -257,7 +275,8 @@ fn body(text: &str) -> Bytes {
 }
 
 async fn ask(target: &Target) -> Result<serde_json::Value> {
-    let answer = crate::load::once(target).await.map_err(|reason| anyhow::anyhow!("no prediction: {reason}"))?;
+    let answer =
+        crate::load::once(target).await.map_err(|reason| anyhow::anyhow!("no prediction: {reason}"))?;
     serde_json::from_slice(&answer).context("the prediction is no JSON")
 }
 

@@ -18,14 +18,18 @@ const MODEL_TO_USE: &str = "MODEL_TO_USE";
 const USER: &str = "65532:65532";
 
 /// Runs one of the image commands.
-pub fn run(command: ImageCommand) -> Result<()> {
+pub(crate) fn run(command: ImageCommand) -> Result<()> {
     let store = open_store(&Home::find()?)?;
     match command {
         ImageCommand::Build(args) => {
             let started = Instant::now();
             let tag = Reference::parse(&args.tag)?;
             let image = build(&store, &tag, &model_to_use(&args)?)?;
-            output::note(format!("built `{tag}` ({}) in {}", output::size(image.size), output::span(started.elapsed())));
+            output::note(format!(
+                "built `{tag}` ({}) in {}",
+                output::size(image.size),
+                output::span(started.elapsed())
+            ));
             output::data(&image.config_digest);
         }
         ImageCommand::Ls => list(&store)?,
@@ -41,19 +45,23 @@ pub fn run(command: ImageCommand) -> Result<()> {
 }
 
 /// The image store of the user.
-pub fn open_store(home: &Home) -> Result<ImageStore> {
+pub(crate) fn open_store(home: &Home) -> Result<ImageStore> {
     Ok(ImageStore::open(&home.images())?)
 }
 
 /// Builds an image that serves `model`.
-pub fn build(store: &ImageStore, tag: &Reference, model: &Path) -> Result<Image> {
+pub(crate) fn build(store: &ImageStore, tag: &Reference, model: &Path) -> Result<Image> {
     // A file that is no model should fail here, not in a pod.
     let opened = engine::Model::open(model)?;
-    let file_name = model.file_name().and_then(|name| name.to_str()).context("the model's file name is not UTF-8")?;
+    let file_name =
+        model.file_name().and_then(|name| name.to_str()).context("the model's file name is not UTF-8")?;
     let in_image = format!("/models/{file_name}");
     let executable = std::env::current_exe().context("failed to find the running program")?;
     let build = Build {
-        layers: vec![LayerSpec::file(executable, "/pinnace", 0o755), LayerSpec::file(model, &in_image, 0o644)],
+        layers: vec![
+            LayerSpec::file(executable, "/pinnace", 0o755),
+            LayerSpec::file(model, &in_image, 0o644),
+        ],
         entrypoint: vec!["/pinnace".to_owned(), "serve".to_owned()],
         env: vec![("ML_MODEL_PATH".to_owned(), in_image)],
         exposed_ports: vec!["8000/tcp".to_owned()],
@@ -95,7 +103,9 @@ fn model_to_use(args: &ImageBuild) -> Result<PathBuf> {
 fn inside(folder: &Path, file: &str) -> Result<PathBuf> {
     let path = folder.join(file);
     let is_inside = !Path::new(file).is_absolute()
-        && Path::new(file).components().all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
+        && Path::new(file)
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
     if is_inside && path.is_file() {
         return Ok(path);
     }
@@ -103,7 +113,11 @@ fn inside(folder: &Path, file: &str) -> Result<PathBuf> {
     let listed = files.iter().filter_map(|path| path.file_name()?.to_str()).collect::<Vec<_>>().join("`, `");
     Err(Advice::error(
         format!("no file `{file}` in `{}`", folder.display()),
-        if listed.is_empty() { "the folder holds no files".to_owned() } else { format!("the folder holds `{listed}`") },
+        if listed.is_empty() {
+            "the folder holds no files".to_owned()
+        } else {
+            format!("the folder holds `{listed}`")
+        },
     ))
 }
 
@@ -119,15 +133,19 @@ fn only_model(folder: &Path) -> Result<PathBuf> {
         )),
         [first, ..] => Err(Advice::error(
             format!("{} models in `{}`", models.len(), folder.display()),
-            format!("choose one: `--build-arg {MODEL_TO_USE}={}`", first.file_name().unwrap_or_default().display()),
+            format!(
+                "choose one: `--build-arg {MODEL_TO_USE}={}`",
+                first.file_name().unwrap_or_default().display()
+            ),
         )),
     }
 }
 
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("failed to read the folder `{}`", folder.display()))?;
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("failed to read the folder `{}`", folder.display()))?;
+    let mut files: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
     files.sort();
     Ok(files)
 }

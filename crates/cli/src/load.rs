@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::Uri;
 use tokio::task::JoinSet;
 
-pub use tally::Tally;
+pub(crate) use tally::Tally;
 
 use crate::args::Load as Args;
 use crate::output;
@@ -20,23 +20,23 @@ use connection::Connection;
 
 /// What to send, where, and how fast.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub(crate) struct Target {
     /// `http://127.0.0.1:8080/api/v1/predict`
-    pub url: Uri,
+    pub(crate) url: Uri,
     /// The `Host` header, where it differs from the address.
-    pub host: Option<String>,
+    pub(crate) host: Option<String>,
     /// Bodies to post in turn, as JSON; a GET when there are none.
-    pub bodies: Arc<[Bytes]>,
+    pub(crate) bodies: Arc<[Bytes]>,
     /// Connections kept open; as many again are opened afresh for each request.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// Requests per second in all; as fast as the answers come when `None`.
-    pub rate: Option<f64>,
+    pub(crate) rate: Option<f64>,
     /// How long an answer may take before it counts as failed.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// Requests under way in the background.
-pub struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     workers: JoinSet<Tally>,
     tally: Arc<tally::Live>,
@@ -44,7 +44,7 @@ pub struct Load {
 
 impl Load {
     /// Starts sending.
-    pub fn start(target: &Target) -> Self {
+    pub(crate) fn start(target: &Target) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let tally = Arc::new(tally::Live::default());
         let count = target.connections.max(1) * 2;
@@ -66,12 +66,12 @@ impl Load {
     }
 
     /// Requests answered and failed so far.
-    pub fn so_far(&self) -> (u64, u64) {
+    pub(crate) fn so_far(&self) -> (u64, u64) {
         self.tally.read()
     }
 
     /// Lets the requests under way finish, and counts.
-    pub async fn finish(mut self) -> Tally {
+    pub(crate) async fn finish(mut self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
         let mut total = Tally::default();
         while let Some(part) = self.workers.join_next().await {
@@ -105,7 +105,8 @@ impl Worker {
             }
             let started = Instant::now();
             let sent = tokio::time::timeout(self.target.timeout, self.send(&mut connection)).await;
-            let outcome = sent.unwrap_or_else(|_| Err(format!("no answer in {}", output::span(self.target.timeout))));
+            let outcome =
+                sent.unwrap_or_else(|_| Err(format!("no answer in {}", output::span(self.target.timeout))));
             self.live.count(outcome.is_ok());
             if outcome.is_err() || !self.is_kept {
                 connection = None;
@@ -117,10 +118,14 @@ impl Worker {
 
     /// Sends one request; the error says in words what went wrong.
     async fn send(&mut self, connection: &mut Option<Connection>) -> Result<Bytes, String> {
-        let mut ready = match connection.take() {
-            // The server may close a kept connection between requests: that is no failure, a new one is opened.
-            Some(mut kept) if kept.is_open().await => kept,
-            Some(_) | None => Connection::open(&self.target.url).await?,
+        // The server may close a kept connection between requests: that is no failure, a new one is opened.
+        let is_open = match connection {
+            Some(kept) => kept.is_open().await,
+            None => false,
+        };
+        let mut ready = match connection.take().filter(|_| is_open) {
+            Some(kept) => kept,
+            None => Connection::open(&self.target.url).await?,
         };
         self.turn += 1;
         let body = match self.target.bodies.as_ref() {
@@ -134,7 +139,7 @@ impl Worker {
 }
 
 /// Sends one request on a connection of its own; the error says in words what went wrong.
-pub async fn once(target: &Target) -> Result<Bytes, String> {
+pub(crate) async fn once(target: &Target) -> Result<Bytes, String> {
     let exchange = async {
         let mut connection = Connection::open(&target.url).await?;
         connection.send(target, target.bodies.first().cloned()).await
@@ -144,7 +149,7 @@ pub async fn once(target: &Target) -> Result<Bytes, String> {
 }
 
 /// Sends requests for a while and prints the count.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let target = Target {
         url: args.url.parse().with_context(|| format!("`{}` is no URL", args.url))?,
         host: args.host.clone(),
@@ -156,7 +161,10 @@ pub fn run(args: &Args) -> Result<()> {
     if target.url.scheme_str() != Some("http") || target.url.host().is_none() {
         bail!("`{}` is no URL to send to: use `http://host:port/path`", args.url);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("failed to start threads")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("failed to start threads")?;
     let tally = runtime.block_on(async {
         let stop = crate::model::stop_signal()?;
         let load = Load::start(&target);

@@ -11,7 +11,7 @@ use crate::args::{Predict, Serve, Train};
 use crate::output::{self, Advice};
 
 /// Trains a model and writes it.
-pub fn train(args: &Train) -> Result<()> {
+pub(crate) fn train(args: &Train) -> Result<()> {
     let columns = Columns { text: args.text.clone(), label: args.label.clone() };
     let dataset = Dataset::read_csv(&args.data, &columns)?;
     output::note(format!("read {} rows from `{}`", dataset.rows(), args.data.display()));
@@ -22,12 +22,16 @@ pub fn train(args: &Train) -> Result<()> {
         output::data(line);
     }
     output::data(format!("model      {}", args.output.display()));
-    output::note(format!("next: `pinnace predict {} …` or `pinnace serve {}`", args.output.display(), args.output.display()));
+    output::note(format!(
+        "next: `pinnace predict {} …` or `pinnace serve {}`",
+        args.output.display(),
+        args.output.display()
+    ));
     Ok(())
 }
 
 /// Trains with a bar on a terminal.
-pub fn with_progress(dataset: &Dataset, options: &Options) -> Result<Trained> {
+pub(crate) fn with_progress(dataset: &Dataset, options: &Options) -> Result<Trained> {
     let bar = output::bar("train");
     let trained = engine::train::train(dataset, options, &mut |Progress { stage, fraction }| {
         bar.set_message(stage.to_string());
@@ -47,13 +51,15 @@ fn report_lines(trained: &Trained) -> Vec<String> {
     ];
     if let Some(accuracy) = report.accuracy {
         let baseline = report.baseline.unwrap_or(0.0);
-        lines.push(format!("accuracy   {accuracy:.3} on the held-out rows (the commonest class: {baseline:.3})"));
+        lines.push(format!(
+            "accuracy   {accuracy:.3} on the held-out rows (the commonest class: {baseline:.3})"
+        ));
     }
     lines
 }
 
 /// Predicts for each input.
-pub fn predict(args: &Predict) -> Result<()> {
+pub(crate) fn predict(args: &Predict) -> Result<()> {
     let model = Model::open(&args.model)?;
     let inputs = args.input.iter().map(|text| input(&model, text)).collect::<Result<Vec<_>>>()?;
     for prediction in model.predict_batch(&inputs)? {
@@ -90,7 +96,7 @@ fn input(model: &Model, text: &str) -> Result<Input> {
 }
 
 /// Serves a model until SIGTERM or Ctrl-C.
-pub fn serve(args: Serve) -> Result<()> {
+pub(crate) fn serve(args: Serve) -> Result<()> {
     let config = inference::Config {
         port: args.port,
         address: args.address,
@@ -109,7 +115,12 @@ pub fn serve(args: Serve) -> Result<()> {
     runtime.block_on(async {
         let stop = stop_signal()?;
         let server = inference::Server::build(config)?;
-        output::note(format!("serving `{}` ({}) on http://{}", server.model().name(), server.model().kind(), server.address()));
+        output::note(format!(
+            "serving `{}` ({}) on http://{}",
+            server.model().name(),
+            server.model().kind(),
+            server.address()
+        ));
         server.run(stop).await?;
         output::note("stopped");
         Ok(())
@@ -120,7 +131,7 @@ pub fn serve(args: Serve) -> Result<()> {
 ///
 /// # Errors
 /// When the handlers can't be installed.
-pub fn stop_signal() -> Result<impl Future<Output = ()> + Send> {
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
@@ -133,8 +144,12 @@ pub fn stop_signal() -> Result<impl Future<Output = ()> + Send> {
 }
 
 /// Sends the servers' log to stderr; `RUST_LOG` chooses what, warnings by default.
-pub fn init_log() {
+pub(crate) fn init_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init();
 }

@@ -1,5 +1,5 @@
 //! Everything that reaches the user: data on stdout, all else on stderr.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
+#![expect(clippy::print_stderr, reason = "the one place that prints")]
 
 use std::fmt::Display;
 use std::io::IsTerminal;
@@ -7,10 +7,10 @@ use std::io::IsTerminal;
 use anyhow::Error;
 use indicatif::{ProgressBar, ProgressStyle};
 
-pub use cluster::Advice;
+pub(crate) use cluster::Advice;
 
 /// Prints a line of data to stdout; a closed pipe ends the program quietly.
-pub fn data(line: impl Display) {
+pub(crate) fn data(line: impl Display) {
     use std::io::Write;
     if writeln!(std::io::stdout(), "{line}").is_err() {
         std::process::exit(0);
@@ -18,12 +18,12 @@ pub fn data(line: impl Display) {
 }
 
 /// Prints a line about what is going on to stderr.
-pub fn note(line: impl Display) {
+pub(crate) fn note(line: impl Display) {
     eprintln!("{line}");
 }
 
 /// Prints an error, its causes and the next step.
-pub fn error(error: &Error) {
+pub(crate) fn error(error: &Error) {
     note(render(error));
 }
 
@@ -37,7 +37,7 @@ fn render(error: &Error) -> String {
 }
 
 /// A bar on a terminal; nothing elsewhere.
-pub fn bar(message: &str) -> ProgressBar {
+pub(crate) fn bar(message: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -48,7 +48,7 @@ pub fn bar(message: &str) -> ProgressBar {
 }
 
 /// A table with left-aligned columns, as `kubectl` prints them.
-pub fn table(header: &[&str], rows: &[Vec<String>]) {
+pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {
         rows.iter().map(|row| row[column].chars().count()).chain([header[column].len()]).max().unwrap_or(0)
     };
@@ -64,7 +64,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) {
 }
 
 /// A size in the units people read: `9.4 MB`.
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "for reading, to one decimal")]
     let bytes = bytes as f64;
     match bytes {
@@ -76,7 +76,7 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// A time span in the units people read: `43 ms`, `1.8 s`.
-pub fn span(duration: std::time::Duration) -> String {
+pub(crate) fn span(duration: std::time::Duration) -> String {
     let seconds = duration.as_secs_f64();
     match seconds {
         _ if seconds < 0.001 => format!("{:.2} ms", seconds * 1e3),
@@ -93,8 +93,12 @@ mod tests {
 
     #[test]
     fn an_error_tells_its_causes_once_and_the_next_step() {
-        let refused: anyhow::Result<()> = Err(std::io::Error::other("manifest not found")).context("failed to pull `a`");
-        assert_eq!(render(&refused.unwrap_err()), "error: failed to pull `a`\n  caused by: manifest not found");
+        let refused: anyhow::Result<()> =
+            Err(std::io::Error::other("manifest not found")).context("failed to pull `a`");
+        assert_eq!(
+            render(&refused.unwrap_err()),
+            "error: failed to pull `a`\n  caused by: manifest not found"
+        );
         assert_eq!(render(&Advice::error("no", "say yes")), "error: no\nhint: say yes");
     }
 

@@ -7,7 +7,7 @@ use crate::output;
 use crate::up::name_flag;
 
 /// Shows every cluster, then the nodes and pods of the one with this name.
-pub fn run(name: &str) -> Result<()> {
+pub(crate) fn run(name: &str) -> Result<()> {
     let home = Home::find()?;
     let names = home.cluster_names()?;
     if names.is_empty() {
@@ -19,7 +19,9 @@ pub fn run(name: &str) -> Result<()> {
         rows.push(row(name, &cluster::standing(&home, name)?));
     }
     output::table(&["CLUSTER", "STATUS", "NODES", "API", "INGRESS", "CONTEXT"], &rows);
-    if let Some(Standing::Up(_)) = names.iter().find(|n| *n == name).map(|name| cluster::standing(&home, name)).transpose()? {
+    if let Some(Standing::Up(_)) =
+        names.iter().find(|n| *n == name).map(|name| cluster::standing(&home, name)).transpose()?
+    {
         summary(&home, name)?;
     }
     Ok(())
@@ -28,9 +30,10 @@ pub fn run(name: &str) -> Result<()> {
 fn row(name: &str, standing: &Standing) -> Vec<String> {
     let (status, record) = match standing {
         Standing::Up(record) => (format!("up (process {})", record.main.pid), Some(record)),
-        Standing::Orphaned(record) => {
-            (format!("main process lost, pods run: `pinnace up{}` adopts them", name_flag(name)), Some(record))
-        }
+        Standing::Orphaned(record) => (
+            format!("main process lost, pods run: `pinnace up{}` adopts them", name_flag(name)),
+            Some(record),
+        ),
         Standing::Down => ("down".to_owned(), None),
     };
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());

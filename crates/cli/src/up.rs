@@ -14,7 +14,7 @@ use crate::output;
 const READY: &str = "pinnace-ready";
 
 /// Starts a cluster.
-pub fn run(args: &Up) -> Result<()> {
+pub(crate) fn run(args: &Up) -> Result<()> {
     if args.detach { detach(args) } else { run_here(args) }
 }
 
@@ -50,12 +50,22 @@ fn settings(args: &Up) -> Result<Settings> {
 
 fn announce(args: &Up, ready: &Ready, started: Instant) {
     let nodes = if args.nodes == 1 { "1 node".to_owned() } else { format!("{} nodes", args.nodes) };
-    output::note(format!("cluster `{}` is ready: {nodes}, in {}", args.name, output::span(started.elapsed())));
+    output::note(format!(
+        "cluster `{}` is ready: {nodes}, in {}",
+        args.name,
+        output::span(started.elapsed())
+    ));
     if ready.adopted_pods > 0 {
         output::note(format!("  adopted  {} running pods", ready.adopted_pods));
     }
-    output::note(format!("  API      https://127.0.0.1:{} (context `{}` is current)", args.api_port, ready.context));
-    output::note(format!("  Ingress  http://127.0.0.1:{}, https://127.0.0.1:{}", args.http_port, args.https_port));
+    output::note(format!(
+        "  API      https://127.0.0.1:{} (context `{}` is current)",
+        args.api_port, ready.context
+    ));
+    output::note(format!(
+        "  Ingress  http://127.0.0.1:{}, https://127.0.0.1:{}",
+        args.http_port, args.https_port
+    ));
     for warning in &ready.warnings {
         output::note(format!("  note     {warning}"));
     }
@@ -98,6 +108,6 @@ fn detach(args: &Up) -> Result<()> {
 }
 
 /// ` --name x`, or nothing for the cluster with the usual name.
-pub fn name_flag(name: &str) -> String {
+pub(crate) fn name_flag(name: &str) -> String {
     if name == "pinnace" { String::new() } else { format!(" --name {name}") }
 }

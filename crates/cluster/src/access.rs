@@ -51,7 +51,8 @@ pub async fn connect(home: &Home, name: &str) -> Result<kube::Client> {
     };
     let pki = Pki::load_or_create(&folder.pki())?;
     let config = kubeconfig::standalone(name, record.api_port, &pki);
-    let config: Kubeconfig = serde_json::from_value(config).context("our own kubeconfig can't be read back")?;
+    let config: Kubeconfig =
+        serde_json::from_value(config).context("our own kubeconfig can't be read back")?;
     let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default())
         .await
         .context("our own kubeconfig can't be used")?;
@@ -83,7 +84,8 @@ pub fn overview(home: &Home, name: &str) -> Result<Overview> {
 fn node_overview(node: &Node, pods: &[Pod]) -> NodeOverview {
     let name = node.metadata.name.clone().unwrap_or_default();
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let is_ready = conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    let is_ready =
+        conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
     let is_cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
     let bound = |pod: &&Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()) == Some(&name);
     let status = if is_ready { "Ready" } else { "NotReady" };

@@ -21,6 +21,7 @@ pub(crate) struct Parts<'a> {
 }
 
 pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Result<()>) -> Result<()> {
-    let _ = (parts.home, parts.settings, parts.folder, parts.pki, parts.listeners, parts.machine, parts.capacity);
+    let _ =
+        (parts.home, parts.settings, parts.folder, parts.pki, parts.listeners, parts.machine, parts.capacity);
     on_ready(&Ready { context: String::new(), adopted_pods: 0, warnings: Vec::new() })
 }

@@ -27,7 +27,9 @@ impl Capacity {
                 None => std::thread::available_parallelism().map_or(1, usize::from) as u64 * 1000,
             },
             memory_bytes: match &settings.node_memory {
-                Some(text) => quantity(text, "node-memory", "`4Gi`", |quantity| i128::from(quantity.bytes()))?,
+                Some(text) => {
+                    quantity(text, "node-memory", "`4Gi`", |quantity| i128::from(quantity.bytes()))?
+                }
                 None => machine_memory()?,
             },
         })
@@ -35,7 +37,9 @@ impl Capacity {
 }
 
 fn quantity(text: &str, flag: &str, example: &str, value: impl Fn(&Quantity) -> i128) -> Result<u64> {
-    let refused = || Advice::error(format!("`{text}` is no quantity for `--{flag}`"), format!("use one such as {example}"));
+    let refused = || {
+        Advice::error(format!("`{text}` is no quantity for `--{flag}`"), format!("use one such as {example}"))
+    };
     let quantity = Quantity::from_str(text).map_err(|_| refused())?;
     u64::try_from(value(&quantity)).ok().filter(|value| *value > 0).ok_or_else(refused)
 }
@@ -43,6 +47,7 @@ fn quantity(text: &str, flag: &str, example: &str, value: impl Fn(&Quantity) -> 
 fn machine_memory() -> Result<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").context("failed to read `/proc/meminfo`")?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kibibytes = line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok());
+    let kibibytes =
+        line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok());
     kibibytes.map(|number| number * 1024).context("`/proc/meminfo` does not tell the machine's memory")
 }

@@ -19,11 +19,14 @@ impl Home {
     /// # Errors
     /// When neither `PINNACE_HOME`, `XDG_DATA_HOME` nor `HOME` is an absolute path.
     pub fn find() -> Result<Self> {
-        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let absolute =
+            |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let root = absolute("PINNACE_HOME")
             .or_else(|| absolute("XDG_DATA_HOME").map(|path| path.join("pinnace")))
             .or_else(|| absolute("HOME").map(|path| path.join(".local/share/pinnace")))
-            .context("no home folder: set `HOME`, or `PINNACE_HOME` to the folder to keep images and clusters in")?;
+            .context(
+                "no home folder: set `HOME`, or `PINNACE_HOME` to the folder to keep images and clusters in",
+            )?;
         Ok(Self { root })
     }
 
@@ -63,7 +66,9 @@ impl Home {
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).with_context(|| format!("failed to read `{}`", folder.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("failed to read `{}`", folder.display()));
+            }
         };
         let mut names: Vec<String> =
             entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();

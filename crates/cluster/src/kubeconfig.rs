@@ -126,7 +126,8 @@ fn edit<T>(path: &Path, change: impl FnOnce(&mut Value) -> T) -> Result<T> {
     // Writing through a symbolic link would replace the link, so follow it first.
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("failed to create `{}`", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("failed to create `{}`", folder.display()))?;
     }
     let _lock = FileLock::acquire(&path)?;
     let mut config = read(&path)?;

@@ -116,7 +116,11 @@ fn stop_main(folder: &ClusterFolder, record: &Record) -> Result<()> {
         if Instant::now() > deadline {
             return Err(Advice::error(
                 format!("process {} did not stop in {} s", main.pid, STOP_PATIENCE.as_secs()),
-                format!("`{}` tells what it does; `kill -9 {}` and `pinnace down` end it", folder.log().display(), main.pid),
+                format!(
+                    "`{}` tells what it does; `kill -9 {}` and `pinnace down` end it",
+                    folder.log().display(),
+                    main.pid
+                ),
             ));
         }
         std::thread::sleep(Duration::from_millis(10));

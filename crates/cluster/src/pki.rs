@@ -70,10 +70,8 @@ impl Pki {
         server.subject_alt_names = server_names()?;
         let server = signed(server, ExtendedKeyUsagePurpose::ServerAuth, &issuer)?;
 
-        let admin = params(&[
-            (DnType::OrganizationName, "system:masters"),
-            (DnType::CommonName, "kubernetes-admin"),
-        ]);
+        let admin =
+            params(&[(DnType::OrganizationName, "system:masters"), (DnType::CommonName, "kubernetes-admin")]);
         let admin = signed(admin, ExtendedKeyUsagePurpose::ClientAuth, &issuer)?;
 
         let mut ingress = params(&[(DnType::CommonName, "pinnace ingress")]);

@@ -120,7 +120,11 @@ fn start_log(folder: &ClusterFolder) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,kube_client=warn,kube_runtime=warn"));
     // A second call in one process (a test) keeps the first log.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Mutex::new(log)).with_ansi(false).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(Mutex::new(log))
+        .with_ansi(false)
+        .try_init();
     Ok(())
 }
 

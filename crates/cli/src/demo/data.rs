@@ -14,17 +14,17 @@ const JOKES: &str = include_str!("../../../../examples/jokemeter/jokes.csv");
 const FETCH_FORTUNES: &str = include_str!("../../../../examples/fortunes/fetch.sh");
 
 /// A table, and some of its texts to send.
-pub struct Data {
+pub(crate) struct Data {
     /// The table, with columns `text` and `label`.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What it is, in words.
-    pub words: String,
+    pub(crate) words: String,
     /// Texts of it.
-    pub samples: Vec<String>,
+    pub(crate) samples: Vec<String>,
 }
 
 /// Finds a table by name or path.
-pub fn find(name: &str) -> Result<Data> {
+pub(crate) fn find(name: &str) -> Result<Data> {
     let (path, words) = match name {
         "jokes" => (write_jokes()?, "a toy set of Russian and English jokes".to_owned()),
         "fortunes" => (fetch_fortunes()?, "Debian's fortunes by category".to_owned()),
@@ -70,7 +70,8 @@ fn fetch_fortunes() -> Result<PathBuf> {
 /// Texts spread over the table, so that every request differs.
 fn samples(path: &std::path::Path) -> Result<Vec<String>> {
     const WANTED: usize = 200;
-    let mut reader = csv::Reader::from_path(path).with_context(|| format!("failed to read `{}`", path.display()))?;
+    let mut reader =
+        csv::Reader::from_path(path).with_context(|| format!("failed to read `{}`", path.display()))?;
     let column = reader
         .headers()
         .ok()

@@ -26,7 +26,7 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The deployment of the story.
-pub struct Deployed {
+pub(crate) struct Deployed {
     client: kube::Client,
     deployments: Api<Deployment>,
     pods: Api<Pod>,
@@ -35,7 +35,7 @@ pub struct Deployed {
 
 impl Deployed {
     /// Names it; touches nothing.
-    pub fn new(client: kube::Client) -> Self {
+    pub(crate) fn new(client: kube::Client) -> Self {
         Self {
             deployments: Api::namespaced(client.clone(), "default"),
             pods: Api::namespaced(client.clone(), "default"),
@@ -45,28 +45,38 @@ impl Deployed {
     }
 
     /// Creates what the manifests say, marked as `kubectl apply` marks it, so that a later one goes on from here.
-    pub async fn apply(&self) -> Result<Vec<String>> {
+    pub(crate) async fn apply(&self) -> Result<Vec<String>> {
         let mut applied = Vec::new();
         for manifest in MANIFESTS {
-            let mut object: Value = serde_saphyr::from_str(manifest).context("an example manifest is no YAML")?;
+            let mut object: Value =
+                serde_saphyr::from_str(manifest).context("an example manifest is no YAML")?;
             let text = format!("{object}\n");
             object["metadata"]["annotations"][LAST_APPLIED] = json!(text);
-            let object: DynamicObject = serde_json::from_value(object).context("an example manifest is no object")?;
+            let object: DynamicObject =
+                serde_json::from_value(object).context("an example manifest is no object")?;
             let types = object.types.clone().context("an example manifest has no kind")?;
             let kind = GroupVersionKind::try_from(&types).context("an example manifest has no kind")?;
-            let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), "default", &ApiResource::from_gvk(&kind));
+            let api = Api::<DynamicObject>::namespaced_with(
+                self.client.clone(),
+                "default",
+                &ApiResource::from_gvk(&kind),
+            );
             let name = object.name_any();
-            let parameters = PostParams { field_manager: Some("pinnace-demo".to_owned()), ..PostParams::default() };
-            api.create(&parameters, &object).await.with_context(|| format!("failed to create {} `{name}`", kind.kind))?;
+            let parameters =
+                PostParams { field_manager: Some("pinnace-demo".to_owned()), ..PostParams::default() };
+            api.create(&parameters, &object)
+                .await
+                .with_context(|| format!("failed to create {} `{name}`", kind.kind))?;
             applied.push(kind.kind);
         }
         Ok(applied)
     }
 
     /// Waits until the deployment's last change is rolled out.
-    pub async fn rolled_out(&self, patience: Duration) -> Result<()> {
+    pub(crate) async fn rolled_out(&self, patience: Duration) -> Result<()> {
         let config = watcher::Config::default().fields(&format!("metadata.name={NAME}"));
-        let mut changes = watcher(self.deployments.clone(), config).default_backoff().applied_objects().boxed();
+        let mut changes =
+            watcher(self.deployments.clone(), config).default_backoff().applied_objects().boxed();
         let wait = async {
             while let Some(deployment) = changes.try_next().await? {
                 if is_rolled_out(&deployment) {
@@ -77,12 +87,15 @@ impl Deployed {
         };
         match tokio::time::timeout(patience, wait).await {
             Ok(result) => result,
-            Err(_) => bail!("the rollout did not end in {} s: `kubectl describe pods` tells why", patience.as_secs()),
+            Err(_) => bail!(
+                "the rollout did not end in {} s: `kubectl describe pods` tells why",
+                patience.as_secs()
+            ),
         }
     }
 
     /// Changes the image and says why.
-    pub async fn set_image(&self, image: &str, cause: &str) -> Result<()> {
+    pub(crate) async fn set_image(&self, image: &str, cause: &str) -> Result<()> {
         let patch = json!({
             "metadata": {"annotations": {CHANGE_CAUSE: cause}},
             "spec": {"template": {"spec": {"containers": [{"name": "model", "image": image}]}}},
@@ -96,7 +109,7 @@ impl Deployed {
     }
 
     /// Waits until a pod with this image is refused; returns the reason and message.
-    pub async fn refused(&self, image: &str, patience: Duration) -> Result<String> {
+    pub(crate) async fn refused(&self, image: &str, patience: Duration) -> Result<String> {
         let config = watcher::Config::default().labels("app=jokemeter");
         let mut changes = watcher(self.pods.clone(), config).default_backoff().applied_objects().boxed();
         let wait = async {
@@ -114,7 +127,7 @@ impl Deployed {
     }
 
     /// The images of the ready pods, in words.
-    pub async fn serving(&self) -> Result<String> {
+    pub(crate) async fn serving(&self) -> Result<String> {
         let pods = self.pods.list(&ListParams::default().labels("app=jokemeter")).await?;
         let ready = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none() && is_ready(pod));
         let mut images: Vec<&str> =
@@ -126,13 +139,17 @@ impl Deployed {
     }
 
     /// Goes back to the revision before, as `kubectl rollout undo` does: its template becomes the deployment's.
-    pub async fn undo(&self) -> Result<()> {
+    pub(crate) async fn undo(&self) -> Result<()> {
         let sets = self.replica_sets.list(&ListParams::default().labels("app=jokemeter")).await?;
         let revision = |set: &ReplicaSet| set.annotations().get(REVISION)?.parse::<u64>().ok();
         let mut sets: Vec<ReplicaSet> = sets.items;
         sets.sort_by_key(|set| std::cmp::Reverse(revision(set)));
         let before = sets.get(1).context("there is no revision to go back to")?;
-        let template = before.spec.as_ref().and_then(|spec| spec.template.clone()).context("the revision has no template")?;
+        let template = before
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.template.clone())
+            .context("the revision has no template")?;
         let mut template = serde_json::to_value(template).context("failed to encode the template")?;
         if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
             labels.remove("pod-template-hash");
@@ -157,7 +174,8 @@ fn is_rolled_out(deployment: &Deployment) -> bool {
 }
 
 fn refusal(pod: &Pod, image: &str) -> Option<String> {
-    let has_image = pod.spec.as_ref()?.containers.iter().any(|container| container.image.as_deref() == Some(image));
+    let has_image =
+        pod.spec.as_ref()?.containers.iter().any(|container| container.image.as_deref() == Some(image));
     let states = pod.status.as_ref()?.container_statuses.as_ref()?;
     let waiting = states.iter().find_map(|status| status.state.as_ref()?.waiting.as_ref())?;
     let reason = waiting.reason.as_deref()?;
@@ -166,5 +184,7 @@ fn refusal(pod: &Pod, image: &str) -> Option<String> {
 
 fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.is_some_and(|all| all.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"))
+    conditions.is_some_and(|all| {
+        all.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    })
 }

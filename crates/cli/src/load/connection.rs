@@ -10,11 +10,11 @@ use tokio::net::TcpStream;
 use super::Target;
 
 /// An open connection.
-pub struct Connection(SendRequest<Full<Bytes>>);
+pub(crate) struct Connection(SendRequest<Full<Bytes>>);
 
 impl Connection {
     /// Connects; the error says in words what went wrong.
-    pub async fn open(url: &Uri) -> Result<Self, String> {
+    pub(crate) async fn open(url: &Uri) -> Result<Self, String> {
         let address = (url.host().unwrap_or("127.0.0.1"), url.port_u16().unwrap_or(80));
         let stream = TcpStream::connect(address).await.map_err(|error| format!("connect: {error}"))?;
         let _ = stream.set_nodelay(true);
@@ -25,12 +25,12 @@ impl Connection {
     }
 
     /// True while another request can be sent.
-    pub async fn is_open(&mut self) -> bool {
+    pub(crate) async fn is_open(&mut self) -> bool {
         self.0.ready().await.is_ok()
     }
 
     /// Sends one request and reads the whole answer, which must be a success.
-    pub async fn send(&mut self, target: &Target, body: Option<Bytes>) -> Result<Bytes, String> {
+    pub(crate) async fn send(&mut self, target: &Target, body: Option<Bytes>) -> Result<Bytes, String> {
         let path = target.url.path_and_query().map_or("/", |path| path.as_str());
         let host = target.host.clone().or_else(|| target.url.authority().map(ToString::to_string));
         let method = if body.is_some() { Method::POST } else { Method::GET };
@@ -41,9 +41,15 @@ impl Connection {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body.unwrap_or_default()))
             .map_err(|error| format!("request: {error}"))?;
-        let answer = self.0.send_request(request).await.map_err(|error| format!("send: {}", chain(&error)))?;
+        let answer =
+            self.0.send_request(request).await.map_err(|error| format!("send: {}", chain(&error)))?;
         let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(|error| format!("read: {}", chain(&error)))?.to_bytes();
+        let body = answer
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| format!("read: {}", chain(&error)))?
+            .to_bytes();
         if status.is_success() { Ok(body) } else { Err(format!("status {}", status.as_u16())) }
     }
 }

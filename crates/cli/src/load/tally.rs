@@ -11,7 +11,7 @@ use crate::output::span;
 
 /// The count of one worker, or of all.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     times: Vec<Duration>,
     failures: BTreeMap<String, u64>,
     models: BTreeMap<String, u64>,
@@ -19,27 +19,27 @@ pub struct Tally {
 
 /// Counters others may read while requests are under way.
 #[derive(Debug, Default)]
-pub struct Live {
+pub(crate) struct Live {
     answered: AtomicU64,
     failed: AtomicU64,
 }
 
 impl Live {
     /// Counts one.
-    pub fn count(&self, is_answered: bool) {
+    pub(crate) fn count(&self, is_answered: bool) {
         let counter = if is_answered { &self.answered } else { &self.failed };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Answered and failed so far.
-    pub fn read(&self) -> (u64, u64) {
+    pub(crate) fn read(&self) -> (u64, u64) {
         (self.answered.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
     }
 }
 
 impl Tally {
     /// Counts one request.
-    pub fn record(&mut self, took: Duration, outcome: Result<Bytes, String>) {
+    pub(crate) fn record(&mut self, took: Duration, outcome: Result<Bytes, String>) {
         match outcome {
             Ok(body) => {
                 self.times.push(took);
@@ -54,7 +54,7 @@ impl Tally {
     }
 
     /// Takes another count in.
-    pub fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.times.extend(other.times);
         for (reason, count) in other.failures {
             *self.failures.entry(reason).or_default() += count;
@@ -65,22 +65,17 @@ impl Tally {
     }
 
     /// Requests that got no successful answer.
-    pub fn failed(&self) -> u64 {
+    pub(crate) fn failed(&self) -> u64 {
         self.failures.values().sum()
     }
 
     /// All requests.
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.times.len() as u64 + self.failed()
     }
 
-    /// Answers by model, where they named one.
-    pub fn models(&self) -> &BTreeMap<String, u64> {
-        &self.models
-    }
-
     /// The time within which this share (0 to 1) of the answers came.
-    pub fn quantile(&self, share: f64) -> Duration {
+    pub(crate) fn quantile(&self, share: f64) -> Duration {
         let mut times = self.times.clone();
         times.sort_unstable();
         #[expect(
@@ -94,7 +89,7 @@ impl Tally {
     }
 
     /// The count in words.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("requests   {} sent, {} failed", self.total(), self.failed())];
         lines.extend(self.failures.iter().map(|(reason, count)| format!("  failed   {count} × {reason}")));
         lines.extend(self.models.iter().map(|(model, count)| format!("  model    {count} × {model}")));
@@ -117,7 +112,7 @@ mod tests {
         other.record(Duration::from_millis(1), Err("status 503".to_owned()));
         tally.add(other);
         assert_eq!((tally.total(), tally.failed()), (3, 1));
-        assert_eq!(tally.models().get("lr"), Some(&1));
+        assert_eq!(tally.models.get("lr"), Some(&1));
         assert_eq!(tally.quantile(1.0), Duration::from_millis(4));
         assert!(tally.lines().contains(&"  failed   1 × status 503".to_owned()));
     }

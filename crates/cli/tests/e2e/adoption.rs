@@ -13,7 +13,10 @@ fn pods(user: &User) -> BTreeMap<String, (String, i64)> {
     let of = |pod: &Value| {
         let status = &pod["status"]["containerStatuses"][0];
         let container = status["containerID"].as_str().unwrap_or_default().to_owned();
-        (pod["metadata"]["uid"].as_str().unwrap().to_owned(), (container, status["restartCount"].as_i64().unwrap_or(-1)))
+        (
+            pod["metadata"]["uid"].as_str().unwrap().to_owned(),
+            (container, status["restartCount"].as_i64().unwrap_or(-1)),
+        )
     };
     items.iter().map(of).collect()
 }
@@ -28,7 +31,9 @@ fn deploy(user: &User) {
 fn kill_main(user: &User) {
     let main = i32::try_from(user.record()["main"]["pid"].as_i64().unwrap()).unwrap();
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(main), nix::sys::signal::SIGKILL).unwrap();
-    eventually("the main process is gone", || (!std::path::Path::new(&format!("/proc/{main}/exe")).exists()).then_some(()));
+    eventually("the main process is gone", || {
+        (!std::path::Path::new(&format!("/proc/{main}/exe")).exists()).then_some(())
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Each test has a home folder, a kubeconfig, ports and a cluster of its own, and removes them. As root, the
 //! tests of a cluster run twice: as root and as an ordinary user.
-#![expect(missing_docs, clippy::print_stderr, reason = "tests tell what they skip")]
+#![expect(unreachable_pub, clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod adoption;
 mod commands;

@@ -41,8 +41,19 @@ fn a_model_that_is_not_in_the_folder_is_refused_with_those_at_hand() {
     let answer =
         user.try_pinnace(&["image", "build", "-t", "a:b", "--build-arg", "MODEL_TO_USE=tr.pkl", "models"]);
     refused(&answer, &["tr.pkl", "lr.pkl"]);
-    refused(&user.try_pinnace(&["image", "build", "-t", "a:b", "--build-arg", "MODEL=x", "models"]), &["MODEL_TO_USE"]);
-    let outside = user.try_pinnace(&["image", "build", "-t", "a:b", "--build-arg", "MODEL_TO_USE=../../etc/passwd", "models"]);
+    refused(
+        &user.try_pinnace(&["image", "build", "-t", "a:b", "--build-arg", "MODEL=x", "models"]),
+        &["MODEL_TO_USE"],
+    );
+    let outside = user.try_pinnace(&[
+        "image",
+        "build",
+        "-t",
+        "a:b",
+        "--build-arg",
+        "MODEL_TO_USE=../../etc/passwd",
+        "models",
+    ]);
     refused(&outside, &["no file"]);
 }
 
@@ -125,7 +136,15 @@ fn a_kernel_without_user_namespaces_is_named() {
         user.https_port,
     );
     let output = std::process::Command::new("unshare")
-        .args(["--user", "--map-root-user", "--map-users=1000,1000,1", "--map-groups=1000,1000,1", "sh", "-c", &script])
+        .args([
+            "--user",
+            "--map-root-user",
+            "--map-users=1000,1000,1",
+            "--map-groups=1000,1000,1",
+            "sh",
+            "-c",
+            &script,
+        ])
         .env("HOME", "/tmp")
         .env("PINNACE_HOME", "/tmp/pinnace-e2e-no-userns")
         .output()

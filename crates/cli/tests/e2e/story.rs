@@ -1,10 +1,13 @@
 //! The story of the product: a table becomes two models, two images, a deployment, a rollout, a rollback.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::Value;
 
 use crate::support::{User, Who, eventually, everyone, manifests};
 
 const HOST: &str = "jokemeter.localhost";
+const TEXT: &str = r#"{"text":"why did the pod restart"}"#;
 
 #[test]
 fn a_table_becomes_a_rolled_out_and_rolled_back_service() {
@@ -18,7 +21,9 @@ fn a_table_becomes_a_rolled_out_and_rolled_back_service() {
         break_and_undo(&user);
         change_size(&user);
         user.kubectl(&["delete", "-f", &manifests()]);
-        eventually("no pod is left", || user.kubectl(&["get", "pods", "-o", "name"]).is_empty().then_some(()));
+        eventually("no pod is left", || {
+            user.kubectl(&["get", "pods", "-o", "name"]).is_empty().then_some(())
+        });
         assert_eq!(user.get(HOST, "/api/v1/version").0, 404);
         user.pinnace(&["down", "--purge"]);
     }
@@ -66,19 +71,23 @@ fn deploy(user: &User) {
 
 fn roll_forward(user: &User) {
     let url = format!("http://127.0.0.1:{}/api/v1/predict", user.http_port);
-    let words = ["load", &url, "--host", HOST, "--data", r#"{"text":"why did the pod restart"}"#];
+    let words = ["load", &url, "--host", HOST, "--rate", "400", "--duration", "5m", "--data", TEXT];
+    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let load = scope.spawn(|| {
-            let more = ["--rate", "400", "--duration", "8s"];
-            user.try_pinnace(&words.iter().chain(&more).copied().collect::<Vec<_>>())
-        });
+        let load = scope.spawn(|| user.run_until(&words, &done));
         user.kubectl(&["set", "image", "deployment/jokemeter", "model=jokemeter:tr"]);
-        user.kubectl(&["annotate", "deployment/jokemeter", "kubernetes.io/change-cause=tree", "--overwrite=true"]);
+        user.kubectl(&[
+            "annotate",
+            "deployment/jokemeter",
+            "kubernetes.io/change-cause=tree",
+            "--overwrite=true",
+        ]);
         user.kubectl(&["rollout", "status", "deployment/jokemeter", "--timeout=60s"]);
         user.kubectl(&["rollout", "undo", "deployment/jokemeter"]);
         user.kubectl(&["rollout", "status", "deployment/jokemeter", "--timeout=60s"]);
         user.kubectl(&["rollout", "undo", "deployment/jokemeter"]);
         user.kubectl(&["rollout", "status", "deployment/jokemeter", "--timeout=60s"]);
+        done.store(true, Ordering::Relaxed);
         let answer = load.join().unwrap();
         assert_eq!(answer.status, 0, "{answer:?}");
         assert!(answer.stdout.contains(" 0 failed"), "{answer:?}");

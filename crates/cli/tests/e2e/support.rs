@@ -37,7 +37,11 @@ pub struct Answer {
 impl Answer {
     fn of(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Self { status: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
     }
 }
 
@@ -127,15 +131,9 @@ impl User {
 
     /// Starts `kubectl` in the background.
     pub fn start_kubectl(&self, words: &[&str]) -> Running {
-        let child = self.prepare(&self.kubectl).args(words).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let child =
+            self.prepare(&self.kubectl).args(words).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         Running(child.unwrap())
-    }
-
-    /// Starts `pinnace` in the background.
-    pub fn start_pinnace(&self, words: &[&str], variables: &[(&str, &str)]) -> Running {
-        let mut command = self.prepare(&self.pinnace);
-        command.args(words).envs(variables.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null());
-        Running(command.spawn().unwrap())
     }
 
     /// The object as the API has it.
@@ -177,7 +175,18 @@ impl User {
         for (algorithm, name) in [("logistic", "lr"), ("tree", "tr")] {
             let model = format!("{name}.model");
             let data = data.to_str().unwrap();
-            self.pinnace(&["train", data, "--text", "text", "--label", "label", "--algorithm", algorithm, "-o", &model]);
+            self.pinnace(&[
+                "train",
+                data,
+                "--text",
+                "text",
+                "--label",
+                "label",
+                "--algorithm",
+                algorithm,
+                "-o",
+                &model,
+            ]);
             self.pinnace(&["image", "build", "-t", &format!("jokemeter:{name}"), "--model", &model]);
         }
     }
@@ -253,7 +262,8 @@ fn ordinary_ids() -> (u32, u32) {
     *IDS.get_or_init(|| {
         let find = || nix::unistd::User::from_name(ORDINARY).unwrap();
         if find().is_none() {
-            let made = Command::new("useradd").args(["--system", "--no-create-home", ORDINARY]).status().unwrap();
+            let made =
+                Command::new("useradd").args(["--system", "--no-create-home", ORDINARY]).status().unwrap();
             assert!(made.success(), "useradd failed");
         }
         let user = find().unwrap();
