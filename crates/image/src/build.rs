@@ -1,11 +1,18 @@
-//! Builds an image from files.
+//! Makes an image from files, reproducibly: the same input gives the same digest.
+
+mod archive;
+mod layer;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-use crate::layout::StoreError;
+use crate::document::{
+    CONFIG, ConfigFile, Descriptor, Empty, History, MANIFEST, Manifest, Platform, RootFs, RunConfig,
+};
+use crate::layout::{Hold, Layout, StoreError};
 use crate::reference::Reference;
+use crate::store::ResolveError;
 
 /// What to build.
 #[derive(Clone, Debug)]
@@ -34,7 +41,7 @@ pub struct Build {
     pub created: Option<i64>,
 }
 
-/// One layer to be built.
+/// One layer to be built. A layer is compressed once for the same files (path, size, times, inode).
 #[derive(Clone, Debug)]
 pub struct LayerSpec {
     /// Files and folders; parent folders are added (0755, root).
@@ -75,6 +82,12 @@ pub enum BuildError {
         #[source]
         source: io::Error,
     },
+    /// Something that should go in is no regular file.
+    #[error("`{}` is no regular file", path.display())]
+    NotAFile {
+        /// What it is instead is for the user to see.
+        path: PathBuf,
+    },
     /// A file changed while it was being read.
     #[error("`{}` changed while the image was being built; build again", path.display())]
     Changed {
@@ -82,16 +95,25 @@ pub enum BuildError {
         path: PathBuf,
     },
     /// A path in the image is not one.
-    #[error("`{path}` is no path of a file in an image")]
+    #[error("`{path}` can't be a file in an image: {why}")]
     Path {
         /// The path.
         path: String,
+        /// Why.
+        why: &'static str,
     },
     /// The tag pins a digest, which only the build itself can know.
     #[error("can't build `{reference}`: a build names an image by tag, not by digest")]
     Tag {
         /// The name.
         reference: Reference,
+    },
+    /// What was built does not read.
+    #[error("the image that was built does not read")]
+    Result {
+        /// Why.
+        #[source]
+        source: Box<ResolveError>,
     },
     /// The store could not be written.
     #[error(transparent)]
@@ -123,4 +145,68 @@ impl LayerSpec {
         let content = Content::File(source.into());
         LayerSpec { entries: vec![Entry { path: path_in_image.to_owned(), mode, content }] }
     }
+}
+
+/// Writes the blobs of an image and returns its manifest, which has no name yet.
+pub(crate) fn assemble(layout: &Layout, hold: &Hold<'_>, build: &Build) -> Result<Descriptor, BuildError> {
+    if build.tag.digest().is_some() {
+        return Err(BuildError::Tag { reference: build.tag.clone() });
+    }
+    let mut built = Vec::with_capacity(build.layers.len());
+    for spec in &build.layers {
+        built.push(layer::build(layout, hold, spec)?);
+    }
+    let newest_input = built.iter().map(|layer| layer.newest).max().unwrap_or(0);
+    let created = timestamp(build.created.unwrap_or(newest_input));
+    let config = config_file(build, &built, &created);
+    let config = layout.add_blob(hold, CONFIG, &to_json(&config))?;
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: Some(MANIFEST.to_owned()),
+        config,
+        layers: built.into_iter().map(|layer| layer.record.blob).collect(),
+        annotations: BTreeMap::new(),
+    };
+    let platform = Some(Platform::current());
+    let manifest = layout.add_blob(hold, MANIFEST, &to_json(&manifest))?;
+    Ok(Descriptor { platform, ..manifest })
+}
+
+fn config_file(build: &Build, layers: &[layer::Built], created: &str) -> ConfigFile {
+    let platform = Platform::current();
+    let history = build.layers.iter().map(|spec| {
+        let paths: Vec<&str> = spec.entries.iter().map(|entry| entry.path.as_str()).collect();
+        let created_by = Some(format!("pinnace image build: {}", paths.join(" ")));
+        History { created: Some(created.to_owned()), created_by, empty_layer: None }
+    });
+    ConfigFile {
+        created: Some(created.to_owned()),
+        architecture: platform.architecture,
+        os: platform.os,
+        variant: platform.variant,
+        config: RunConfig {
+            user: build.user.clone(),
+            exposed_ports: build.exposed_ports.iter().map(|port| (port.clone(), Empty {})).collect(),
+            env: build.env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+            entrypoint: build.entrypoint.clone(),
+            cmd: build.cmd.clone(),
+            volumes: BTreeMap::new(),
+            working_dir: build.working_dir.clone(),
+            labels: build.labels.clone(),
+            stop_signal: build.stop_signal.clone(),
+        },
+        rootfs: RootFs {
+            kind: "layers".to_owned(),
+            diff_ids: layers.iter().map(|layer| layer.record.diff_id.clone()).collect(),
+        },
+        history: history.collect(),
+    }
+}
+
+fn to_json(document: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(document).expect("a document has string keys only and nothing that can fail")
+}
+
+fn timestamp(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }

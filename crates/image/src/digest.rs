@@ -109,10 +109,6 @@ impl<Inner> Hashing<Inner> {
         Hashing { inner, hash: Sha256::new(), bytes: 0 }
     }
 
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     /// Returns the inner value, the digest of everything that passed, and how many bytes that was.
     pub(crate) fn finish(self) -> (Inner, Digest, u64) {
         (self.inner, Digest::from_hash(self.hash), self.bytes)

@@ -17,7 +17,7 @@
 //! unpacks into.
 //!
 //! Files it writes: `<root>/oci-layout`, `index.json`, `blobs/sha256/*`, `lock`, `users`, `tmp/`,
-//! `cache/` in the store; one folder per layer in the snapshots folder the caller names.
+//! `collect`, `cache/` in the store; one folder per layer in the snapshots folder the caller names.
 
 pub mod build;
 pub mod digest;
@@ -32,4 +32,4 @@ pub use digest::{Digest, DigestError};
 pub use layout::StoreError;
 pub use reference::{Reference, ReferenceError};
 pub use store::{Config, Image, ImageInfo, ImageStore, Layer, RemoveError, Removed, ResolveError};
-pub use unpack::{Limits, Ownership, Progress, UnpackError, UnpackOptions};
+pub use unpack::{Limits, Ownership, Progress, UnpackError, UnpackOptions, remove_folder};

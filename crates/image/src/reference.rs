@@ -129,11 +129,6 @@ impl Reference {
         Reference { tag: None, digest: Some(digest), ..self.clone() }
     }
 
-    /// Returns the same reference without its digest, if a tag names it as well.
-    pub(crate) fn without_digest(&self) -> Option<Reference> {
-        self.tag.is_some().then(|| Reference { digest: None, ..self.clone() })
-    }
-
     /// Returns the other name under which the same local image may be stored.
     ///
     /// Podman keeps what it built as `localhost/NAME` where Docker says `docker.io/library/NAME`;

@@ -1,136 +1,23 @@
 //! The image store: list, tag, remove, resolve.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod image;
+mod lookup;
+
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 
+pub use self::image::{Config, Image, ImageInfo, Layer, Removed, ResolveError};
 use crate::build::{Build, BuildError};
 use crate::digest::Digest;
-use crate::document::Descriptor;
-use crate::layout::StoreError;
-use crate::reference::{Reference, ReferenceError};
-use crate::unpack::{Ownership, UnpackError, UnpackOptions};
+use crate::document::{Descriptor, Index};
+use crate::layout::{Hold, Layout, StoreError, entry_name, named_entry};
+use crate::reference::Reference;
 
 /// The images of a user. Cheap to clone; safe to use from several threads and processes at once.
 #[derive(Clone, Debug)]
 pub struct ImageStore {
-    root: Arc<PathBuf>,
-}
-
-/// An image at hand: everything needed to run it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Image {
-    /// The digest of the manifest (or of the index that was asked for): what `imageID` shows.
-    pub digest: Digest,
-    /// The digest of the configuration: what Docker calls the image id.
-    pub config_digest: Digest,
-    /// The name it was resolved by, if not by digest.
-    pub reference: Option<Reference>,
-    /// The length of configuration and compressed layers in bytes.
-    pub size: u64,
-    /// How to run it.
-    pub config: Config,
-    /// The layers, lowest first.
-    pub layers: Vec<Layer>,
-}
-
-/// How to run an image.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Config {
-    /// The program and its fixed arguments.
-    pub entrypoint: Vec<String>,
-    /// Arguments one may replace.
-    pub cmd: Vec<String>,
-    /// Environment variables in the image's order.
-    pub env: Vec<(String, String)>,
-    /// User or uid, with group or gid after a colon; empty for root.
-    pub user: String,
-    /// Where the program starts; empty for `/`.
-    pub working_dir: String,
-    /// Ports the program listens on, `8000/tcp`.
-    pub exposed_ports: Vec<String>,
-    /// Paths that hold data of their own.
-    pub volumes: Vec<String>,
-    /// The signal that asks the program to stop; `SIGTERM` where none is given.
-    pub stop_signal: Option<String>,
-    /// Free-form facts.
-    pub labels: BTreeMap<String, String>,
-    /// When the image was made, RFC 3339.
-    pub created: Option<String>,
-    /// `amd64`, `arm64`, …: Go's names.
-    pub architecture: String,
-    /// `linux`.
-    pub os: String,
-}
-
-/// One layer of an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layer {
-    /// The compressed blob.
-    pub blob: Descriptor,
-    /// The digest of the uncompressed archive.
-    pub diff_id: Digest,
-    /// The digest of this layer and all below it (OCI `ChainID`).
-    pub chain_id: Digest,
-}
-
-/// A row of the list of images.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageInfo {
-    /// The names of the image; none if it is only there by digest.
-    pub references: Vec<Reference>,
-    /// The digest of the manifest.
-    pub digest: Digest,
-    /// The digest of the configuration: what Docker calls the image id.
-    pub config_digest: Digest,
-    /// The length of configuration and compressed layers in bytes.
-    pub size: u64,
-    /// When the image was made, RFC 3339.
-    pub created: Option<String>,
-}
-
-/// What a removal did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Removed {
-    /// The names that are gone.
-    pub untagged: Vec<Reference>,
-    /// The bytes that became free; zero while another name or a running build still needs the blobs.
-    pub freed: u64,
-}
-
-/// Why an image could not be resolved. An image that isn't there is no error but `None`.
-#[derive(Debug, thiserror::Error)]
-pub enum ResolveError {
-    /// The name is not one.
-    #[error("couldn't parse image name `{name}`")]
-    Name {
-        /// The name.
-        name: String,
-        /// Why.
-        #[source]
-        source: ReferenceError,
-    },
-    /// The image is there, but not for this machine.
-    #[error("image `{name}` has no manifest for {wanted}; it has {}", found.join(", "))]
-    Platform {
-        /// The image.
-        name: String,
-        /// This machine.
-        wanted: String,
-        /// What there is.
-        found: Vec<String>,
-    },
-    /// The image's documents contradict each other.
-    #[error("image `{name}` is inconsistent: {why}")]
-    Inconsistent {
-        /// The image.
-        name: String,
-        /// What is wrong.
-        why: &'static str,
-    },
-    /// The store could not be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    pub(crate) layout: Arc<Layout>,
 }
 
 /// Why an image could not be removed or tagged.
@@ -139,6 +26,12 @@ pub enum RemoveError {
     /// There is no such image.
     #[error("image `{reference}` not found")]
     NotFound {
+        /// The name asked for.
+        reference: Reference,
+    },
+    /// A tag was asked for that pins a digest.
+    #[error("`{reference}` pins a digest; a tag can't")]
+    Pinned {
         /// The name asked for.
         reference: Reference,
     },
@@ -153,39 +46,99 @@ impl ImageStore {
     /// # Errors
     /// When the folder can't be created or is no image layout of a version we know.
     pub fn open(root: &Path) -> Result<ImageStore, StoreError> {
-        unimplemented!("{root:?}")
+        Ok(ImageStore { layout: Arc::new(Layout::open(root)?) })
     }
 
-    /// Returns every image, sorted by name.
+    /// Returns every image, sorted by name. An image whose documents are damaged is left out.
     ///
     /// # Errors
     /// When the store can't be read.
     pub fn list(&self) -> Result<Vec<ImageInfo>, StoreError> {
-        unimplemented!("{:?}", self.root)
+        let hold = self.layout.hold()?;
+        let index = self.layout.read_index()?;
+        let mut images: Vec<ImageInfo> = Vec::new();
+        for entry in &index.manifests {
+            let name = entry_name(entry);
+            if let Some(known) = images.iter_mut().find(|known| known.digest == entry.digest) {
+                known.references.extend(name);
+                continue;
+            }
+            match lookup::load(&self.layout, &hold, entry, lookup::Choice::AnyPlatform) {
+                Ok(image) => images.push(ImageInfo::new(&image, name)),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(digest = %entry.digest, error, "an image in the store is damaged");
+                }
+            }
+        }
+        images.iter_mut().for_each(|image| image.references.sort());
+        images.sort_by(|a, b| a.references.cmp(&b.references));
+        Ok(images)
     }
 
-    /// Returns the image called `reference` (a name in any form) for this machine, if it is at hand.
+    /// Returns the image called `reference` for this machine, if it is at hand.
+    ///
+    /// `reference` is a name in any form, or the digest of a manifest or configuration. A name
+    /// with tag and digest is looked up by its digest. `jokemeter` also finds `localhost/jokemeter`
+    /// and the reverse.
     ///
     /// # Errors
     /// When the name is not one, the image is for other machines only, or the store can't be read.
     pub fn resolve(&self, reference: &str) -> Result<Option<Image>, ResolveError> {
-        unimplemented!("{reference}")
+        let hold = self.layout.hold()?;
+        let index = self.layout.read_index()?;
+        if let Ok(digest) = reference.parse() {
+            return lookup::by_digest(&self.layout, &hold, &index, &digest);
+        }
+        let name = Reference::parse(reference)
+            .map_err(|source| ResolveError::Name { name: reference.to_owned(), source })?;
+        let Some(entry) = lookup::find(&index, &name) else {
+            return Ok(None);
+        };
+        let mut image = lookup::load(&self.layout, &hold, entry, lookup::Choice::ThisMachine)?;
+        image.reference = Some(name);
+        Ok(Some(image))
     }
 
     /// Gives the image called `existing` a further name; the name is taken from another image if need be.
     ///
     /// # Errors
-    /// When there is no such image or the store can't be written.
+    /// When there is no such image, `new` pins a digest, or the store can't be written.
     pub fn tag(&self, existing: &Reference, new: &Reference) -> Result<(), RemoveError> {
-        unimplemented!("{existing} {new}")
+        if new.digest().is_some() {
+            return Err(RemoveError::Pinned { reference: new.clone() });
+        }
+        let hold = self.layout.hold()?;
+        let replaced = self.layout.update_index(&hold, |index| {
+            let entry = lookup::find(index, existing).cloned();
+            let entry = entry.ok_or_else(|| RemoveError::NotFound { reference: existing.clone() })?;
+            Ok::<bool, RemoveError>(set_entry(index, entry, new))
+        })?;
+        self.release(hold, replaced)?;
+        Ok(())
     }
 
-    /// Removes a name (by digest: all names of that image) and the blobs that nothing needs any more.
+    /// Removes a name (by digest alone: all names of that image) and the blobs that nothing needs
+    /// any more.
     ///
     /// # Errors
     /// When there is no such image or the store can't be written.
     pub fn remove(&self, reference: &Reference) -> Result<Removed, RemoveError> {
-        unimplemented!("{reference}")
+        let hold = self.layout.hold()?;
+        let untagged = self.layout.update_index(&hold, |index| {
+            let entry = lookup::find(index, reference).cloned();
+            let entry = entry.ok_or_else(|| RemoveError::NotFound { reference: reference.clone() })?;
+            let by_digest = reference.tag().is_none();
+            let is_meant =
+                |other: &Descriptor| if by_digest { other.digest == entry.digest } else { *other == entry };
+            let gone =
+                index.manifests.iter().filter(|other| is_meant(other)).filter_map(entry_name).collect();
+            index.manifests.retain(|other| !is_meant(other));
+            Ok::<Vec<Reference>, RemoveError>(gone)
+        })?;
+        drop(hold);
+        let freed = self.layout.collect()?.unwrap_or(0);
+        Ok(Removed { untagged, freed })
     }
 
     /// Builds an image and names it.
@@ -193,33 +146,52 @@ impl ImageStore {
     /// # Errors
     /// When a file can't be read or the store can't be written; nothing is left behind then.
     pub fn build(&self, build: &Build) -> Result<Image, BuildError> {
-        unimplemented!("{build:?}")
+        let hold = self.layout.hold()?;
+        let manifest = crate::build::assemble(&self.layout, &hold, build)?;
+        let image = lookup::load(&self.layout, &hold, &manifest, lookup::Choice::AnyPlatform)
+            .map_err(|source| BuildError::Result { source: Box::new(source) })?;
+        let replaced = self.name(&hold, manifest, &build.tag)?;
+        self.release(hold, replaced)?;
+        Ok(Image { reference: Some(build.tag.clone()), ..image })
     }
 
-    /// Unpacks the layers of `image` into `snapshots`, each once, and returns their folders, top
-    /// first, as overlayfs' `lowerdir` wants them.
-    ///
-    /// # Errors
-    /// When a layer is damaged, dangerous or larger than allowed, or the disk is full.
-    pub fn unpack(
-        &self,
-        image: &Image,
-        snapshots: &Path,
-        ownership: Ownership,
-    ) -> Result<Vec<PathBuf>, UnpackError> {
-        self.unpack_with(image, snapshots, &UnpackOptions { ownership, ..UnpackOptions::default() })
+    /// Returns the chain ids of the layers of every image.
+    pub(crate) fn chains(&self) -> Result<HashSet<Digest>, StoreError> {
+        let hold = self.layout.hold()?;
+        let index = self.layout.read_index()?;
+        let images = index
+            .manifests
+            .iter()
+            .filter_map(|entry| lookup::load(&self.layout, &hold, entry, lookup::Choice::AnyPlatform).ok());
+        Ok(images.flat_map(|image| image.layers).map(|layer| layer.chain_id).collect())
     }
 
-    /// Like [`ImageStore::unpack`], with limits of one's own and a report of progress.
-    ///
-    /// # Errors
-    /// As [`ImageStore::unpack`].
-    pub fn unpack_with(
-        &self,
-        image: &Image,
-        snapshots: &Path,
-        options: &UnpackOptions<'_>,
-    ) -> Result<Vec<PathBuf>, UnpackError> {
-        unimplemented!("{image:?} {snapshots:?} {:?}", options.limits)
+    /// Names a manifest; tells whether another one lost that name.
+    fn name(&self, hold: &Hold<'_>, manifest: Descriptor, name: &Reference) -> Result<bool, StoreError> {
+        self.layout.update_index(hold, |index| Ok(set_entry(index, manifest, name)))
     }
+
+    /// Ends the use of blobs; an image that lost its last name goes.
+    fn release(&self, hold: Hold<'_>, has_garbage: bool) -> Result<(), StoreError> {
+        drop(hold);
+        if has_garbage {
+            self.layout.collect()?;
+        }
+        Ok(())
+    }
+}
+
+/// Names an entry; tells whether another one lost that name. The order is by name, so that the
+/// same images make the same index.
+fn set_entry(index: &mut Index, entry: Descriptor, name: &Reference) -> bool {
+    let digest = entry.digest.clone();
+    let mut replaced = false;
+    index.manifests.retain(|other| {
+        let has_the_name = entry_name(other).as_ref() == Some(name);
+        replaced |= has_the_name && other.digest != digest;
+        !has_the_name
+    });
+    index.manifests.push(named_entry(entry, name));
+    index.manifests.sort_by_key(|entry| entry_name(entry).map(|name| name.canonical()));
+    replaced
 }

@@ -1,20 +1,26 @@
 //! Turns layers into folders that overlayfs can stack.
+//!
+//! A layer's folder is made once for everybody: under its own lock, in a temporary place, renamed
+//! when it is complete. It is known by its chain (the layer and all below it), since what a layer
+//! leaves out is taken from the layers below.
+
+mod layer;
+mod ownership;
+mod reader;
+mod remove;
+mod snapshot;
+mod tree;
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+pub use self::ownership::Ownership;
+pub use self::remove::remove_folder;
+use self::snapshot::Snapshots;
 use crate::digest::Digest;
 use crate::layout::StoreError;
-
-/// What becomes of the owners that a layer names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ownership {
-    /// Owners are kept: root, or a user namespace with a range of ids.
-    Kept,
-    /// Everything belongs to the current user: a user namespace with a single id.
-    CurrentUser,
-}
+use crate::store::{Image, ImageStore};
 
 /// How to unpack.
 #[derive(Clone, Copy)]
@@ -108,22 +114,6 @@ pub enum UnpackError {
     /// The store or the snapshots folder could not be read or written, or the disk is full.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The snapshots folder could not be prepared.
-    #[error("failed to prepare `{}`", path.display())]
-    Snapshots {
-        /// The folder.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl Ownership {
-    /// Finds out what this process may do: `Kept` with a range of user ids, else `CurrentUser`.
-    pub fn detect() -> Ownership {
-        Ownership::Kept
-    }
 }
 
 impl Default for UnpackOptions<'_> {
@@ -143,5 +133,59 @@ impl Default for Limits {
         // 64 GiB: three times the largest public machine-learning images; a ratio of 256 is four
         // times what text compresses to, and small layers may be sparse at will.
         Limits { unpacked_bytes: 64 << 30, ratio: 256, free_bytes: 1 << 30, entries: 4_000_000 }
+    }
+}
+
+impl ImageStore {
+    /// Unpacks the layers of `image` into `snapshots`, each once, and returns their folders, top
+    /// first, as overlayfs' `lowerdir` wants them.
+    ///
+    /// # Errors
+    /// When a layer is damaged, dangerous or larger than allowed, or the disk is full.
+    pub fn unpack(
+        &self,
+        image: &Image,
+        snapshots: &Path,
+        ownership: Ownership,
+    ) -> Result<Vec<PathBuf>, UnpackError> {
+        self.unpack_with(image, snapshots, &UnpackOptions { ownership, ..UnpackOptions::default() })
+    }
+
+    /// Like [`ImageStore::unpack`], with limits of one's own and a report of progress.
+    ///
+    /// # Errors
+    /// As [`ImageStore::unpack`].
+    pub fn unpack_with(
+        &self,
+        image: &Image,
+        snapshots: &Path,
+        options: &UnpackOptions<'_>,
+    ) -> Result<Vec<PathBuf>, UnpackError> {
+        let hold = self.layout.hold()?;
+        let snapshots = Snapshots::open(snapshots, options)?;
+        let mut folders = Vec::with_capacity(image.layers.len());
+        let mut is_new = false;
+        for number in 0..image.layers.len() {
+            let (folder, was_made) = snapshots.provide(&self.layout, &hold, image, number, &folders)?;
+            folders.insert(0, folder);
+            is_new |= was_made;
+        }
+        if is_new {
+            snapshots.make_durable();
+        }
+        Ok(folders)
+    }
+
+    /// Removes the unpacked layers that belong neither to an image at hand nor to `in_use`
+    /// (folders that [`ImageStore::unpack`] returned), and returns how many.
+    ///
+    /// Only for whoever has `snapshots` to themselves: a container of somebody else may still run
+    /// in a layer whose image is gone.
+    ///
+    /// # Errors
+    /// When the folder can't be read or something in it not removed.
+    pub fn prune_snapshots(&self, snapshots: &Path, in_use: &[PathBuf]) -> Result<usize, UnpackError> {
+        let options = UnpackOptions::default();
+        Snapshots::open(snapshots, &options)?.prune(&self.chains()?, in_use)
     }
 }

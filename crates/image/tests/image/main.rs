@@ -1,0 +1,14 @@
+//! The image store as its users see it.
+
+#[cfg(test)]
+mod build;
+#[cfg(test)]
+mod shared;
+#[cfg(test)]
+mod store;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod unpack;
+#[cfg(test)]
+mod untrusted;
