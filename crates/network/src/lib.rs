@@ -24,6 +24,7 @@ pub mod pods;
 pub mod services;
 
 mod netlink;
+mod nft;
 mod sysctl;
 
 pub use egress::Egress;
@@ -34,4 +35,17 @@ pub use services::{Protocol, ServiceRule, Services};
 /// Nothing behind our locks is left half-changed by a panic, so poison says nothing.
 pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Runs system calls that may sleep in the kernel where they hold up no task. Threads for this are
+/// started by the runtime's own, so they live in the cluster's namespaces too.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only work that has not begun is cancelled, and only when the runtime ends.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }

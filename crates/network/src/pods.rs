@@ -108,7 +108,7 @@ impl PodNetwork {
     /// # Errors
     /// When the kernel refuses a step.
     pub async fn start(config: Config) -> Result<Self, PodNetworkError> {
-        run(move || Self::start_now(&config)).await
+        crate::blocking(move || Self::start_now(&config)).await
     }
 
     /// Gives the pod a network namespace with `address` and returns the file that pins it. Attaching
@@ -119,7 +119,7 @@ impl PodNetwork {
     /// When the kernel refuses a step; nothing is left then.
     pub async fn attach(&self, id: &str, address: Ipv4Addr) -> Result<PathBuf, PodNetworkError> {
         let (inner, id) = (self.inner.clone(), checked(id)?);
-        let path = run(move || inner.attach(&id, address)).await?;
+        let path = crate::blocking(move || inner.attach(&id, address)).await?;
         let inner = self.inner.clone();
         tokio::task::spawn_blocking(move || inner.prepare_spare());
         Ok(path)
@@ -132,7 +132,7 @@ impl PodNetwork {
     /// When the kernel refuses a step; can be tried again.
     pub async fn detach(&self, id: &str) -> Result<(), PodNetworkError> {
         let (inner, id) = (self.inner.clone(), checked(id)?);
-        run(move || inner.detach(&id)).await
+        crate::blocking(move || inner.detach(&id)).await
     }
 
     /// Lists what is attached, also by an earlier main process.
@@ -141,7 +141,7 @@ impl PodNetwork {
     /// When the records cannot be read.
     pub async fn list(&self) -> Result<Vec<(String, Ipv4Addr)>, PodNetworkError> {
         let inner = self.inner.clone();
-        let list = run(move || inner.records.list()).await;
+        let list = crate::blocking(move || inner.records.list()).await;
         list.map_err(|source| PodNetworkError::Network { act: "list the pods' networks", source })
     }
 
@@ -223,18 +223,6 @@ impl Inner {
 fn checked(id: &str) -> Result<String, PodNetworkError> {
     let plain = !id.is_empty() && id.len() < 200 && !id.starts_with('.') && !id.contains(['/', '\0']);
     if plain { Ok(id.to_owned()) } else { Err(PodNetworkError::Id { id: id.to_owned() }) }
-}
-
-/// The work is short system calls that may sleep in the kernel.
-async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Blocking work that has begun is not cancelled; what has not begun only at shutdown.
-            Err(_) => std::future::pending().await,
-        },
-    }
 }
 
 #[cfg(test)]

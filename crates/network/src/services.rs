@@ -1,12 +1,22 @@
-//! Virtual addresses, by nftables.
+//! Virtual addresses, by nftables: the first packet of a connection to a service gets one of its
+//! backends as its destination; the kernel's connection tracking does the rest.
+//!
+//! One chain for each service, found by a map from (address, protocol, port): constant work for a
+//! packet, and a change of one service touches nothing else. The service range is routed to this
+//! machine, so that what has no backend is refused at once instead of running off.
+
+mod backends;
+mod state;
 
 use std::{
     io,
     net::{Ipv4Addr, SocketAddrV4},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use crate::pods::Range;
+use crate::{netlink::route, nft, pods::Range};
+use state::State;
 
 /// A transport protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,6 +25,23 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+}
+
+impl Protocol {
+    /// Returns its number in the IP header.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
 }
 
 /// Traffic to one address and port goes to one of the backends.
@@ -26,20 +53,23 @@ pub struct ServiceRule {
     pub port: u16,
     /// The protocol.
     pub protocol: Protocol,
-    /// Where it goes; refused when there is none.
+    /// Where it goes, picked at random for each connection; refused when there is none.
     pub backends: Vec<SocketAddrV4>,
-    /// A client stays with its backend for this long.
+    /// A client stays with its backend. How long does not matter here: it stays for as long as the
+    /// backends stay the same, and most clients beyond that.
     pub affinity: Option<Duration>,
 }
 
 /// What services need to know of the cluster.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The main process's own address: the source of connections of a pod to itself.
+    /// The main process's own address: the source of connections of a pod to itself, and of the main
+    /// process's connections to services.
     pub node_address: Ipv4Addr,
     /// All services' addresses.
     pub service_range: Range,
-    /// Services that the main process itself answers on their own address (DNS, API): never refused.
+    /// What the main process itself answers on a service's address (DNS, API): not refused without
+    /// backends.
     pub served_here: Vec<(Ipv4Addr, Protocol, u16)>,
 }
 
@@ -59,21 +89,45 @@ pub enum ServicesError {
 
 /// The rules in force. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Services {}
+pub struct Services {
+    state: Arc<Mutex<State>>,
+}
 
 impl Services {
     /// Prepares; rules of an earlier main process stay in force until the first [`Services::apply`].
+    /// Afterwards [`Config::served_here`] can be bound.
     ///
     /// # Errors
     /// When the kernel lacks nftables.
-    pub async fn start(_config: Config) -> Result<Self, ServicesError> {
-        unimplemented!()
+    pub async fn start(config: Config) -> Result<Self, ServicesError> {
+        crate::blocking(move || Self::start_now(config)).await
     }
-    /// Makes exactly `rules` hold; sends the kernel only what changed.
+
+    /// Makes exactly `rules` hold; sends the kernel only what changed. Connections that exist go on
+    /// with the backend they have. Of two rules for one address and port the last one counts.
+    ///
+    /// Completes even when the caller stops waiting.
     ///
     /// # Errors
-    /// When the kernel refuses; the earlier rules stay.
-    pub async fn apply(&self, _rules: Vec<ServiceRule>) -> Result<(), ServicesError> {
-        unimplemented!()
+    /// When the kernel refuses. Some changes may hold then; the next call starts from scratch.
+    pub async fn apply(&self, rules: Vec<ServiceRule>) -> Result<(), ServicesError> {
+        let state = self.state.clone();
+        crate::blocking(move || crate::lock(&state).apply(rules))
+            .await
+            .map_err(|source| ServicesError::System { act: "set the rules of services", source })
+    }
+
+    fn start_now(config: Config) -> Result<Self, ServicesError> {
+        let fail = |act: &'static str| move |source| ServicesError::System { act, source };
+        let address = route::new_address(route::LOOPBACK, config.node_address);
+        let route = route::local_route(config.service_range, Some(config.node_address), route::LOCAL_TABLE);
+        route::open()
+            // The route names the node's address as the source: it has to be there.
+            .and_then(|mut socket| Ok(socket.transact(&[address, route])?))
+            .map_err(fail("route the services' addresses"))?;
+        let mut socket = nft::open().map_err(fail("open a socket for packet rules"))?;
+        let tables = nft::tables(&mut socket)
+            .map_err(fail("list packet rules (the kernel needs `nf_tables` and `nft_nat`)"))?;
+        Ok(Self { state: Arc::new(Mutex::new(State::new(config, socket, &tables))) })
     }
 }

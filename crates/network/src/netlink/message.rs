@@ -35,6 +35,11 @@ impl Message {
         HEADER_BYTES + self.body.len()
     }
 
+    /// Returns the body without the header.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     pub(crate) fn wants_answer(&self) -> bool {
         self.flags & ACK != 0
     }

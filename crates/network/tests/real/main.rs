@@ -6,6 +6,7 @@
 
 mod machine;
 mod pods;
+mod services;
 mod support;
 
 use std::{
@@ -18,7 +19,7 @@ use std::{
 type Case = (&'static str, fn());
 
 fn cases() -> Vec<Case> {
-    [machine::CASES, pods::CASES].concat()
+    [machine::CASES, pods::CASES, services::CASES].concat()
 }
 
 fn main() -> ExitCode {

@@ -1,0 +1,223 @@
+//! What the kernel has, and the way from there to what it should have.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::{Ipv4Addr, SocketAddrV4},
+};
+
+use super::{Config, Protocol, ServiceRule, backends};
+use crate::{
+    netlink::Socket,
+    nft::{
+        BATCH_BYTES, Batch, Element, Hook, INPUT, Kind, OUTPUT, POSTROUTING, PREROUTING, Register, Rule,
+        Value, destination_key,
+    },
+};
+
+/// Our tables are this and a number: a new one is filled while the old one still works.
+const TABLE_PREFIX: &str = "pinnace-services-";
+const SERVICES: &str = "services";
+const SERVED: &str = "served";
+const ITSELF: &str = "itself";
+const KEY_BYTES: u32 = 12;
+const ICMP_PORT_UNREACHABLE: u8 = 3;
+
+/// `NF_IP_PRI_NAT_DST`, `NF_IP_PRI_FILTER`, `NF_IP_PRI_NAT_SRC`.
+const BEFORE_ROUTING: Hook = Hook { kind: "nat", number: PREROUTING, priority: -100 };
+const FROM_HERE: Hook = Hook { kind: "nat", number: OUTPUT, priority: -100 };
+const TO_HERE: Hook = Hook { kind: "filter", number: INPUT, priority: 0 };
+const AFTER_ROUTING: Hook = Hook { kind: "nat", number: POSTROUTING, priority: 100 };
+
+type Key = (Ipv4Addr, Protocol, u16);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Target {
+    backends: Vec<SocketAddrV4>,
+    stay: bool,
+}
+
+type Wanted = BTreeMap<Key, Target>;
+
+#[derive(Debug)]
+pub(super) struct State {
+    config: Config,
+    socket: Socket,
+    /// The table in force and what it says; `None` before the first success and after a failure.
+    current: Option<(String, Wanted)>,
+    /// Tables to replace.
+    old: Vec<String>,
+    next: u64,
+}
+
+impl State {
+    pub(super) fn new(config: Config, socket: Socket, tables: &[String]) -> Self {
+        let number = |name: &str| name.strip_prefix(TABLE_PREFIX)?.parse::<u64>().ok();
+        let old: Vec<String> = tables.iter().filter(|name| number(name).is_some()).cloned().collect();
+        let next = old.iter().filter_map(|name| number(name)).max().map_or(0, |last| last + 1);
+        Self { config, socket, current: None, old, next }
+    }
+
+    pub(super) fn apply(&mut self, rules: Vec<ServiceRule>) -> io::Result<()> {
+        let wanted = wanted(rules);
+        let Some((table, present)) = self.current.take() else { return self.rebuild(wanted) };
+        match update(&mut self.socket, &table, &present, &wanted) {
+            Ok(()) => {
+                self.current = Some((table, wanted));
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "rules of services not as expected, building them anew");
+                self.old.push(table);
+                self.rebuild(wanted)
+            }
+        }
+    }
+
+    /// Fills a new table and, in one transaction, hooks it up and deletes the old.
+    fn rebuild(&mut self, wanted: Wanted) -> io::Result<()> {
+        let table = format!("{TABLE_PREFIX}{}", self.next);
+        self.next += 1;
+        let built = self.build(&table, &wanted);
+        match built {
+            Ok(()) => {
+                self.old.clear();
+                self.current = Some((table, wanted));
+            }
+            // Half-filled and hooked up to nothing; to be deleted with the rest if it is there.
+            Err(_) => self.discard(&table),
+        }
+        built
+    }
+
+    fn build(&mut self, table: &str, wanted: &Wanted) -> io::Result<()> {
+        let mut batch = Batch::new(table);
+        batch.add_table();
+        batch.add_set(SERVICES, Kind::VerdictMap, KEY_BYTES);
+        batch.add_set(SERVED, Kind::Set, KEY_BYTES);
+        batch.add_set(ITSELF, Kind::Set, 8);
+        let served: Vec<Element> =
+            self.config.served_here.iter().map(|key| element(*key, Value::None)).collect();
+        batch.add_elements(SERVED, &served);
+        batch.commit(&mut self.socket)?;
+        update(&mut self.socket, table, &Wanted::new(), wanted)?;
+
+        let mut batch = Batch::new(table);
+        self.hook_up(&mut batch);
+        for old in &self.old {
+            batch.delete_table(old);
+        }
+        batch.commit(&mut self.socket)
+    }
+
+    fn hook_up(&self, batch: &mut Batch) {
+        for (chain, hook) in [("before-routing", BEFORE_ROUTING), ("from-here", FROM_HERE)] {
+            batch.add_base_chain(chain, hook);
+            batch.add_rule(
+                chain,
+                &Rule::new().load_destination(Register(0)).verdict_of(SERVICES, Register(0)),
+            );
+        }
+
+        // A pod that reaches itself through a service would answer itself directly, and never see
+        // its own answer: it has to come from somewhere else.
+        batch.add_base_chain("after-routing", AFTER_ROUTING);
+        let itself = Rule::new().load_addresses(Register(0)).is_in(ITSELF, Register(0));
+        batch.add_rule("after-routing", &itself.source_nat_to(self.config.node_address));
+
+        // What still is for a service's address found no backend.
+        batch.add_base_chain("to-here", TO_HERE);
+        let served = Rule::new().load_destination(Register(0)).is_in(SERVED, Register(0));
+        batch.add_rule("to-here", &served.accept());
+        let to_service = |protocol: Protocol| {
+            Rule::new().destination_in(self.config.service_range).protocol_is(protocol.number())
+        };
+        batch.add_rule("to-here", &to_service(Protocol::Tcp).reject_with_reset());
+        batch.add_rule("to-here", &to_service(Protocol::Udp).reject_with_unreachable(ICMP_PORT_UNREACHABLE));
+    }
+
+    fn discard(&mut self, table: &str) {
+        let mut batch = Batch::new(table);
+        batch.delete_table(table);
+        if let Err(error) = batch.commit(&mut self.socket) {
+            tracing::debug!(%error, table, "a half-filled table was not deleted");
+        }
+    }
+}
+
+/// Sorts and tidies the rules, so that equal ones compare equal.
+fn wanted(rules: Vec<ServiceRule>) -> Wanted {
+    rules
+        .into_iter()
+        .map(|rule| {
+            let mut backends = rule.backends;
+            backends.sort_unstable();
+            backends.dedup();
+            let target = Target { backends, stay: rule.affinity.is_some() };
+            ((rule.address, rule.protocol, rule.port), target)
+        })
+        .filter(|(_, target)| !target.backends.is_empty())
+        .collect()
+}
+
+/// Sends the kernel the difference, in batches that each leave a consistent state.
+fn update(socket: &mut Socket, table: &str, present: &Wanted, wanted: &Wanted) -> io::Result<()> {
+    let mut batch = Batch::new(table);
+    update_itself(&mut batch, present, wanted);
+    for key in present.keys().filter(|key| !wanted.contains_key(key)) {
+        let chain = chain_name(key);
+        batch.delete_elements(SERVICES, &[element(*key, Value::None)]);
+        batch.flush_chain(&chain);
+        batch.delete_chain(&chain);
+        batch = commit_when_full(batch, socket, table)?;
+    }
+    for (key, target) in wanted {
+        let chain = chain_name(key);
+        match present.get(key) {
+            Some(same) if same == target => continue,
+            Some(_) => {
+                batch.flush_chain(&chain);
+                backends::write(&mut batch, &chain, &target.backends, target.stay);
+            }
+            None => {
+                batch.add_chain(&chain);
+                backends::write(&mut batch, &chain, &target.backends, target.stay);
+                batch.add_elements(SERVICES, &[element(*key, Value::Goto(chain))]);
+            }
+        }
+        batch = commit_when_full(batch, socket, table)?;
+    }
+    if batch.is_empty() { Ok(()) } else { batch.commit(socket) }
+}
+
+fn commit_when_full(batch: Batch, socket: &mut Socket, table: &str) -> io::Result<Batch> {
+    // A service's own part is small against the rest of the send buffer.
+    if batch.len() < BATCH_BYTES / 2 {
+        return Ok(batch);
+    }
+    batch.commit(socket)?;
+    Ok(Batch::new(table))
+}
+
+/// Keeps the set of pairs of an address with itself, for every backend.
+fn update_itself(batch: &mut Batch, present: &Wanted, wanted: &Wanted) {
+    let addresses = |rules: &Wanted| -> BTreeSet<Ipv4Addr> {
+        rules.values().flat_map(|target| target.backends.iter().map(|backend| *backend.ip())).collect()
+    };
+    let pairs = |addresses: &mut dyn Iterator<Item = &Ipv4Addr>| -> Vec<Element> {
+        addresses.map(|a| Element { key: [a.octets(), a.octets()].concat(), value: Value::None }).collect()
+    };
+    let (before, after) = (addresses(present), addresses(wanted));
+    let gone = pairs(&mut before.difference(&after));
+    let new = pairs(&mut after.difference(&before));
+    batch.delete_elements(ITSELF, &gone);
+    batch.add_elements(ITSELF, &new);
+}
+
+fn chain_name((address, protocol, port): &Key) -> String {
+    format!("{address}-{}-{port}", protocol.name())
+}
+
+fn element((address, protocol, port): Key, value: Value) -> Element {
+    Element { key: destination_key(address, protocol.number(), port), value }
+}
