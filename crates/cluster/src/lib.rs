@@ -4,7 +4,7 @@
 //! - [`home`]: where everything lives on disk; [`record`]: what a running cluster leaves in its folder for
 //!   other commands; [`addresses`]: the address plan inside.
 //! - [`pki`], [`kubeconfig`]: the cluster's certificates, and the user's context.
-//! - [`settings`], `capacity`: what `up` is told; `run`: the start order; `build`: the wiring.
+//! - [`settings`], `capacity`: what `up` is told; `run`: the start order; `build`, `tls`: the wiring.
 //! - [`lifecycle`], [`access`]: what `status`, `down` and other commands do with a cluster.
 //!
 //! Never prints, and holds no behaviour of its own: what a cluster does is in the crates it joins.
@@ -22,6 +22,7 @@ pub mod pki;
 pub mod record;
 mod run;
 pub mod settings;
+mod tls;
 
 pub use access::{Overview, connect, overview};
 pub use advice::Advice;
