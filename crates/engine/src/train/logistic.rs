@@ -12,8 +12,9 @@ use super::{Options, Sample};
 use crate::linear::{Coefficients, Linear, Link, sigmoid};
 use crate::sparse::SparseMatrix;
 
-/// Ten times stricter than scikit-learn's default, which leaves coefficients visibly unfinished.
-const STOP: Stop = Stop { gradient: 1e-5, iterations: 300 };
+/// scikit-learn's default tolerance: ten times stricter took 2.6 times as long on 27,766 texts
+/// of 137 classes and changed no digit of the accuracy.
+const STOP: Stop = Stop { gradient: 1e-4, iterations: 300 };
 
 /// Below this many products a pass, starting threads costs more than they save.
 const WORTH_THREADS: usize = 200_000;
