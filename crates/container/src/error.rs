@@ -79,4 +79,26 @@ pub enum Error {
         /// What failed, on what, why.
         message: String,
     },
+    /// The shim answered something else than what was asked.
+    #[error("the shim of sandbox `{sandbox}` gave an answer that does not fit: {reply}")]
+    Unexpected {
+        /// The sandbox.
+        sandbox: String,
+        /// What it said.
+        reply: String,
+    },
+    /// A port of the sandbox could not be connected to.
+    #[error("cannot connect to port {port} of sandbox `{sandbox}`")]
+    Dial {
+        /// The sandbox.
+        sandbox: String,
+        /// The port.
+        port: u16,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The streams of a command or a container could not be made.
+    #[error("cannot make the streams")]
+    Streams(#[source] io::Error),
 }

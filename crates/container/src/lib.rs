@@ -26,14 +26,22 @@
 //! shim), `shim.sock`, `shim.log`, and `containers/<id>/` (bundle and mount points); writable
 //! layers below [`Config::scratch_dir`]; logs where a [`ContainerSpec`] says.
 
+mod burial;
+mod cgroup;
+mod enforcement;
 mod error;
+mod paths;
+mod process;
+mod record;
 mod runtime;
 mod sandbox;
 pub mod shim;
 mod spec;
 mod status;
 mod streams;
+mod sys;
 mod user;
+mod wire;
 
 pub use error::Error;
 pub use runtime::{Config, Runtime};

@@ -12,6 +12,9 @@ pub struct Started {
     pub pid: i32,
     /// When its program began to run.
     pub at: SystemTime,
+    /// What had to be done otherwise than asked, in words for a person.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// A container as its shim knows it.

@@ -1,0 +1,68 @@
+//! A command run in a container, as its shim keeps it.
+
+use std::os::fd::OwnedFd;
+
+use super::client::Caller;
+use super::container::{Container, no_input};
+use super::helper::{ExecJob, Streams};
+use super::launch::Launch;
+use crate::ExecSpec;
+use crate::wire::{Fault, FaultKind};
+
+/// A command from the request to run it until its end.
+pub(super) struct Execution {
+    /// Id of its container.
+    pub(super) container: String,
+    pub(super) phase: ExecutionPhase,
+}
+
+/// Where a command is in its life.
+pub(super) enum ExecutionPhase {
+    Starting { launch: Launch, caller: Caller },
+    Running { pid: i32 },
+}
+
+impl Execution {
+    /// Begins to run a command. `descriptors` are its standard streams, as [`crate::wire::Request::Exec`] says.
+    pub(super) fn begin(
+        container: &Container,
+        spec: &ExecSpec,
+        descriptors: Vec<OwnedFd>,
+        number: u64,
+        caller: Caller,
+    ) -> Result<Self, Fault> {
+        let streams = if spec.tty { None } else { Some(streams(spec.stdin, descriptors)?) };
+        let job = ExecJob { container: &container.spec, spec, paths: &container.paths, number, streams };
+        let launch = Launch::new(|| job.run())
+            .map_err(|error| Fault::container("cannot fork the shim", &error))?;
+        Ok(Self { container: container.spec.id.clone(), phase: ExecutionPhase::Starting { launch, caller } })
+    }
+
+    pub(super) fn launch(&self) -> Option<&Launch> {
+        match &self.phase {
+            ExecutionPhase::Starting { launch, .. } => Some(launch),
+            ExecutionPhase::Running { .. } => None,
+        }
+    }
+
+    pub(super) fn pid(&self) -> Option<i32> {
+        match self.phase {
+            ExecutionPhase::Running { pid } => Some(pid),
+            ExecutionPhase::Starting { .. } => None,
+        }
+    }
+}
+
+fn streams(with_input: bool, descriptors: Vec<OwnedFd>) -> Result<Streams, Fault> {
+    let mut descriptors = descriptors.into_iter();
+    let mut next = || {
+        let missing = || Fault::new(FaultKind::Container, "a standard stream of the command is missing");
+        descriptors.next().ok_or_else(missing)
+    };
+    let stdin = if with_input {
+        next()?
+    } else {
+        no_input().map_err(|error| Fault::container("cannot open `/dev/null`", &error))?
+    };
+    Ok(Streams { stdin, stdout: next()?, stderr: next()? })
+}

@@ -1,0 +1,103 @@
+//! The system calls that safe wrappers do not cover.
+#![expect(unsafe_code, reason = "fork, descriptor passing and terminal size have no safe interface")]
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{SigHandler, SigSet, Signal};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags};
+use nix::unistd::{ForkResult, Pid};
+
+/// Most descriptors in one message; the kernel's own bound is 253.
+pub(crate) const MAX_DESCRIPTORS: usize = 8;
+
+/// Runs `child` in a copy of this process, which ends with the code it returns.
+///
+/// The calling process must be single-threaded, as a shim is.
+pub(crate) fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
+    // SAFETY: there is one thread, so no lock can be held by another one in the copy.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => {
+            let code = child();
+            // SAFETY: `_exit` ends the copy without running what the original registered for its exit.
+            unsafe { libc::_exit(code) }
+        }
+    }
+}
+
+/// Undoes for a child what a shim and the Rust runtime do to signals, as `exec` would inherit it.
+pub(crate) fn reset_signals() -> io::Result<()> {
+    SigSet::empty().thread_set_mask()?;
+    // SAFETY: the default action is no handler, so no code of ours runs in a signal's context.
+    unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
+    Ok(())
+}
+
+/// Takes over a descriptor that the parent process left open at a known number.
+///
+/// Must be called once per number, at the start of the process, before anything else opens files.
+pub(crate) fn inherited(number: RawFd) -> OwnedFd {
+    // SAFETY: the caller started us with this descriptor, and nobody else in this process owns it.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Sends `bytes` with `descriptors` attached to the first of them; returns how many bytes went.
+pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[OwnedFd]) -> io::Result<usize> {
+    let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &rights };
+    let parts = [IoSlice::new(bytes)];
+    Ok(nix::sys::socket::sendmsg::<()>(
+        socket.as_raw_fd(),
+        &parts,
+        control,
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    )?)
+}
+
+/// Receives into `buffer`; descriptors that came along are appended to `descriptors`. 0 is the end.
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    descriptors: &mut Vec<OwnedFd>,
+) -> io::Result<usize> {
+    let mut control = nix::cmsg_space!([RawFd; MAX_DESCRIPTORS]);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let message = nix::sys::socket::recvmsg::<()>(
+        socket.as_raw_fd(),
+        &mut parts,
+        Some(&mut control),
+        MsgFlags::MSG_CMSG_CLOEXEC,
+    )?;
+    for part in message.cmsgs()? {
+        let ControlMessageOwned::ScmRights(received) = part else { continue };
+        // SAFETY: the kernel has just made these descriptors for us alone.
+        descriptors.extend(received.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
+    }
+    Ok(message.bytes)
+}
+
+/// Sets the size of a terminal.
+pub(crate) fn set_window_size(terminal: impl AsFd, columns: u16, rows: u16) -> io::Result<()> {
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the request reads one `winsize`, which outlives the call.
+    let result = unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes reads and writes on a descriptor return at once instead of waiting.
+pub(crate) fn set_nonblocking(descriptor: impl AsFd) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(descriptor.as_fd(), FcntlArg::F_GETFL)?);
+    fcntl(descriptor.as_fd(), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// Makes reads and writes on a descriptor wait.
+pub(crate) fn set_blocking(descriptor: impl AsFd) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(descriptor.as_fd(), FcntlArg::F_GETFL)?);
+    fcntl(descriptor.as_fd(), FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! The namespaces and folders in which a suite runs, and short ways to do common things.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use container::{Config, ContainerExit, ContainerSpec, Runtime, Sandbox, SandboxSpec};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+/// Longest wait for anything; only a failing test waits that long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where a suite runs.
+pub(crate) struct World {
+    pub(crate) rootless: bool,
+    pub(crate) folder: PathBuf,
+    pub(crate) runtime: Runtime,
+}
+
+/// Enters namespaces as a cluster does. Must be called before any thread exists.
+pub(crate) fn enter() -> bool {
+    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let rootless = !uid.is_root();
+    if rootless {
+        unshare(CloneFlags::CLONE_NEWUSER).expect("a user namespace");
+        fs::write("/proc/self/setgroups", "deny").expect("setgroups");
+        fs::write("/proc/self/uid_map", format!("0 {uid} 1")).expect("uid map");
+        fs::write("/proc/self/gid_map", format!("0 {gid} 1")).expect("gid map");
+    }
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP | CloneFlags::CLONE_NEWNET)
+        .expect("namespaces");
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).expect("private mounts");
+    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), Some("mode=755")).expect("tmpfs on /run");
+    if rootless {
+        mount(Some("none"), "/sys/fs/cgroup", Some("cgroup2"), MsFlags::empty(), none).expect("cgroup2");
+    }
+    rootless
+}
+
+impl World {
+    pub(crate) fn new(rootless: bool) -> Self {
+        let folder = PathBuf::from("/run/world");
+        fs::create_dir_all(folder.join("layer/etc")).unwrap();
+        fs::copy(std::env::current_exe().unwrap(), folder.join("layer/payload")).unwrap();
+        fs::write(folder.join("layer/etc/passwd"), "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/home/app:\n").unwrap();
+        let runtime = Self::runtime(rootless);
+        Self { rootless, folder, runtime }
+    }
+
+    /// The runtime of the suite, as another main process would open it.
+    pub(crate) fn runtime(rootless: bool) -> Runtime {
+        Runtime::new(Config {
+            run_dir: "/run/world/pods".into(),
+            executable: std::env::current_exe().unwrap(),
+            rootless,
+            cgroup_parent: Some(format!("/pinnace-test-{}", if rootless { "user" } else { "root" })),
+            scratch_dir: Some("/run/world/scratch".into()),
+        })
+        .unwrap()
+    }
+
+    pub(crate) fn layer(&self) -> PathBuf {
+        self.folder.join("layer")
+    }
+
+    pub(crate) async fn sandbox(&self, id: &str) -> Sandbox {
+        let spec = SandboxSpec { id: id.to_owned(), hostname: format!("{id}-host"), ..SandboxSpec::default() };
+        self.runtime.create(spec).await.unwrap()
+    }
+
+    /// A container that runs the payload.
+    pub(crate) fn container(&self, id: &str, words: &[&str]) -> ContainerSpec {
+        ContainerSpec {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            layers: vec![self.layer()],
+            args: payload(words),
+            log_path: Some(self.log_path(id)),
+            ..ContainerSpec::default()
+        }
+    }
+
+    pub(crate) fn log_path(&self, id: &str) -> PathBuf {
+        self.folder.join("logs").join(format!("{id}.log"))
+    }
+
+    /// The log without its time stamps.
+    pub(crate) fn log(&self, id: &str) -> String {
+        let text = fs::read_to_string(self.log_path(id)).unwrap_or_default();
+        text.lines().map(|line| format!("{}\n", line.split_once(' ').unwrap().1)).collect()
+    }
+}
+
+pub(crate) fn payload(words: &[&str]) -> Vec<String> {
+    ["/payload", "payload"].iter().chain(words).map(|word| (*word).to_owned()).collect()
+}
+
+/// Waits for the end of a container.
+pub(crate) async fn end_of(sandbox: &Sandbox, id: &str) -> ContainerExit {
+    let mut exits = sandbox.exits();
+    let waited = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let exit = exits.next().await.expect("the sandbox is not destroyed");
+            if exit.container_id == id {
+                return exit;
+            }
+        }
+    });
+    waited.await.unwrap_or_else(|_| panic!("container {id} did not end"))
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "never came: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Whether a process exists.
+pub(crate) fn exists(pid: i32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
