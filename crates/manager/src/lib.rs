@@ -1,1 +1,72 @@
-//! manager: see ARCHITECTURE.md.
+//! Drives the deciders: observes through the caches, lets them decide, carries out what they
+//! plan, records what happened. The same against the embedded cluster and any other Kubernetes.
+//!
+//! In reading order:
+//! - [`Config`], [`run`]: what is set, and the whole
+//! - `kinds`: the kinds there are, each with its cache
+//! - `queue`, `drive`: which key is worked on when
+//! - `execute`: carries a plan out
+//! - `schedule`: binds pods to nodes
+//! - `garbage`: deletes what nobody owns any more
+//! - `namespaces`: empties namespaces that are being deleted
+//!
+//! It decides nothing itself, polls nothing, and writes no files.
+
+mod drive;
+mod execute;
+mod kinds;
+mod queue;
+
+use std::sync::Arc;
+
+use client::{Caches, Recorder};
+pub use controllers::Settings;
+use tokio::task::JoinSet;
+
+/// What is set for one manager.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What the cluster's administrator has set.
+    pub settings: Settings,
+    /// Whether to bind pods to nodes. Off where another scheduler does.
+    pub schedules: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { settings: Settings::default(), schedules: true }
+    }
+}
+
+/// Runs every controller until `shutdown` resolves. Work under way is then dropped: every
+/// decision follows from the state, so the next run goes on where this one stopped.
+pub async fn run(
+    config: Config,
+    client: kube::Client,
+    caches: Caches,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    let mut tasks = JoinSet::new();
+    let recorder = Recorder::new(client.clone(), "", "");
+    let kinds = Arc::new(kinds::Kinds::new(&caches));
+    let settings = Arc::new(config.settings);
+    for controller in controllers::all() {
+        let executor = execute::Executor::new(client.clone(), kinds.clone(), recorder.named(controller.name));
+        drive::start(&mut tasks, controller, &kinds, executor, settings.clone());
+    }
+    tokio::select! {
+        () = shutdown => {}
+        () = watch_over(&mut tasks) => {}
+    }
+    tasks.shutdown().await;
+}
+
+/// Waits for the tasks, which never end by themselves: one that does has panicked, and says so.
+async fn watch_over(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a controller has failed");
+        }
+    }
+    std::future::pending::<()>().await;
+}
