@@ -1,8 +1,15 @@
 //! Serves the Kubernetes API over the store: generic verbs over the resource table.
 //!
-//! Modules, in reading order: [`config`] (plain data in), [`identity`] (who asks), [`streams`] (what
-//! the node side must offer for logs, exec and port-forward), [`server`] (the handle: build, serve,
-//! call in process).
+//! Modules, in reading order:
+//! - [`config`] (plain data in), [`identity`] (who asks), [`streams`] (what the node side must offer),
+//!   [`server`] (the handle: build, call in process, serve), [`tls`];
+//! - one request: `serve` (connections), `dispatch` (from head to answer), `authenticate`, `authorize` with
+//!   `rbac`, `route`, `query`, `negotiate`, `body`, `respond`;
+//! - the verbs: `answer` (get), `select` and `list`, `watch`, `create`, `modify` (every change), `patch`,
+//!   `delete`; `subresource`, `reviews` (kinds that are only answered), `documents` (discovery and the like);
+//! - what they share: `core`, `stored` (the kept form of objects), `admission`, `allocate` (service addresses),
+//!   `tokens`;
+//! - `bootstrap` (the first objects) and `expiry` (old events).
 //!
 //! It never runs a controller and never touches a node: it checks, admits, stores, lists and streams.
 //! It writes no files of its own; everything it keeps goes through the store.
@@ -11,6 +18,40 @@ pub mod config;
 pub mod identity;
 pub mod server;
 pub mod streams;
+pub mod tls;
+
+mod dispatch;
+mod serve;
+
+mod authenticate;
+mod authorize;
+mod body;
+mod negotiate;
+mod query;
+mod rbac;
+mod respond;
+mod route;
+
+mod answer;
+mod create;
+mod delete;
+mod documents;
+mod list;
+mod modify;
+mod patch;
+mod reviews;
+mod select;
+mod subresource;
+mod watch;
+
+mod admission;
+mod allocate;
+mod core;
+mod stored;
+mod tokens;
+
+mod bootstrap;
+mod expiry;
 
 pub use config::{BuildError, Config};
 pub use identity::Identity;

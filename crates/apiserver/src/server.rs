@@ -8,11 +8,24 @@ use std::{
     task::{Context, Poll},
 };
 
+use api::resource::Registry;
 use bytes::Bytes;
 use http::{Request, Response};
 use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{BuildError, Config, Identity, streams::BoxFuture};
+use crate::{
+    BuildError, Config, Identity,
+    allocate::Allocations,
+    bootstrap,
+    core::Core,
+    dispatch::{self, Caller},
+    expiry,
+    rbac::Rbac,
+    serve,
+    streams::BoxFuture,
+    tokens::Tokens,
+};
 
 /// The body of every answer.
 pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, io::Error>;
@@ -20,37 +33,50 @@ pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, io::Error>;
 /// The API, shared by every connection and every in-process client.
 #[derive(Clone)]
 pub struct ApiServer {
-    _config: Arc<Config>,
+    core: Arc<Core>,
+    /// Ends the removal of old events with the last clone.
+    _expiry: Arc<DropGuard>,
 }
 
 impl ApiServer {
-    /// Builds the server and writes the objects every cluster starts with.
+    /// Builds the server, writes the objects every cluster starts with, and begins to remove old events.
+    /// Must run inside a tokio runtime.
     ///
     /// # Errors
     /// When the key is unusable or the store refuses.
-    #[expect(clippy::unused_async, reason = "the bootstrap awaits the store")]
     pub async fn build(config: Config) -> Result<Self, BuildError> {
-        Ok(Self { _config: Arc::new(config) })
+        let core = Arc::new(Core {
+            registry: Registry::builtin(),
+            rbac: Rbac::default(),
+            services: Allocations::default(),
+            tokens: Tokens::new(&config.service_account_key)?,
+            config,
+        });
+        bootstrap::run(&core).await.map_err(BuildError::Bootstrap)?;
+        let stop = CancellationToken::new();
+        tokio::spawn(expiry::run(Arc::clone(&core), stop.clone()));
+        Ok(Self { core, _expiry: Arc::new(stop.drop_guard()) })
     }
 
-    /// Returns the API as a service for calls from this process, made by `identity`.
+    /// Returns the API as a service for calls from this process, made by `identity`. It needs no
+    /// connection, so streams that take one over (exec, attach, port-forward) are refused.
     #[must_use]
     pub fn service(&self, identity: Identity) -> Service {
         Service { server: self.clone(), identity: Arc::new(identity) }
     }
 
     /// Serves HTTPS on a listener until `shutdown` resolves, then drains. May run several times beside
-    /// each other for several listeners.
+    /// each other for several listeners. [`crate::tls::server_config`] makes a fitting configuration.
     ///
     /// # Errors
     /// When the listener fails for good.
     pub async fn serve(
         &self,
-        _listener: TcpListener,
-        _tls: Arc<rustls::ServerConfig>,
-        _shutdown: impl Future<Output = ()> + Send,
+        listener: TcpListener,
+        tls: Arc<rustls::ServerConfig>,
+        shutdown: impl Future<Output = ()> + Send,
     ) -> io::Result<()> {
-        unimplemented!()
+        serve::run(&self.core, listener, tls, shutdown).await
     }
 }
 
@@ -64,7 +90,7 @@ pub struct Service {
 impl<B> tower::Service<Request<B>> for Service
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: std::error::Error + Send + Sync + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -74,8 +100,9 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _request: Request<B>) -> Self::Future {
-        let _ = (&self.server, &self.identity);
-        unimplemented!()
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let core = Arc::clone(&self.server.core);
+        let caller = Caller::Process(Arc::clone(&self.identity));
+        Box::pin(async move { Ok(dispatch::handle(core, caller, CancellationToken::new(), request).await) })
     }
 }

@@ -1,0 +1,80 @@
+//! What the server adds to objects and refuses by policy, in process.
+//!
+//! Reading order: `namespace` (where objects may be created), `service_account` and `pod` (what every pod
+//! gets), and the small rules here.
+
+mod namespace;
+mod pod;
+mod service_account;
+
+use api::status::ApiError;
+use serde_json::{Value, json};
+
+use crate::{
+    core::{Call, Core},
+    route::Target,
+};
+
+pub(crate) use namespace::after_create;
+
+/// Completes and judges a new object whose metadata are filled; returns warnings.
+pub(crate) async fn admit_new(core: &Core, call: &Call, object: &mut Value) -> Result<Vec<String>, ApiError> {
+    let row = call.target.row;
+    namespace::admit_into(core, call, object)?;
+    match (row.group, row.plural) {
+        ("", "namespaces") => namespace::complete(object),
+        ("", "pods") => {
+            service_account::inject(core, call, object).await?;
+            pod::complete(core, object)?;
+        }
+        ("networking.k8s.io", "ingresses") => default_ingress_class(core, object)?,
+        _ => {}
+    }
+    Ok(Vec::new())
+}
+
+/// Completes and judges a change; returns warnings.
+pub(crate) fn admit_change(
+    _core: &Core,
+    call: &Call,
+    new: &mut Value,
+    _old: &Value,
+) -> Result<Vec<String>, ApiError> {
+    let row = call.target.row;
+    if (row.group, row.plural) == ("", "namespaces") {
+        namespace::label(new);
+    }
+    Ok(Vec::new())
+}
+
+/// Judges a deletion.
+pub(crate) fn admit_delete(target: &Target) -> Result<(), ApiError> {
+    let is_protected = matches!(target.name.as_deref(), Some("default" | "kube-system" | "kube-public"));
+    if (target.row.group, target.row.plural) == ("", "namespaces") && is_protected {
+        return Err(ApiError::forbidden(
+            "",
+            "namespaces",
+            target.name()?,
+            "this namespace may not be deleted",
+        ));
+    }
+    Ok(())
+}
+
+/// An Ingress that names no class gets the default one.
+fn default_ingress_class(core: &Core, object: &mut Value) -> Result<(), ApiError> {
+    let annotations = &object["metadata"]["annotations"];
+    let is_named = object["spec"]["ingressClassName"].is_string()
+        || annotations.get("kubernetes.io/ingress.class").is_some();
+    if is_named {
+        return Ok(());
+    }
+    let classes = core.all(core.row("networking.k8s.io", "v1", "ingressclasses")?, None);
+    let default = classes.iter().find(|class| {
+        class["metadata"]["annotations"]["ingressclass.kubernetes.io/is-default-class"] == "true"
+    });
+    if let Some(name) = default.and_then(api::meta::name) {
+        object["spec"]["ingressClassName"] = json!(name);
+    }
+    Ok(())
+}

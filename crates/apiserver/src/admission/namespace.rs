@@ -1,0 +1,81 @@
+//! Namespaces: what they are born with, and that nothing new comes into one that ends.
+
+use api::status::{ApiError, Cause, Details};
+use serde_json::{Value, json};
+
+use crate::{
+    core::{Call, Core},
+    create,
+};
+
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// Refuses objects for a namespace that is absent or ends.
+pub(super) fn admit_into(core: &Core, call: &Call, object: &Value) -> Result<(), ApiError> {
+    let Some(namespace) = call.target.namespace().filter(|_| call.target.row.namespaced) else {
+        return Ok(());
+    };
+    let found = core.find_core("namespaces", None, namespace)?;
+    if api::meta::deletion_timestamp(&found.object).is_none() {
+        return Ok(());
+    }
+    let row = call.target.row;
+    let name = api::meta::name(object).unwrap_or_default();
+    let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+    let mut error = ApiError::forbidden(row.group, row.plural, name, &why);
+    let cause = Cause {
+        reason: "NamespaceTerminating".to_owned(),
+        message: format!("namespace {namespace} is being terminated"),
+        field: "metadata.namespace".to_owned(),
+    };
+    let details = error.details.take().map_or_else(Details::default, |details| *details);
+    error.details = Some(Box::new(Details { causes: vec![cause], ..details }));
+    Err(error)
+}
+
+/// Gives a new namespace its label, its finalizer and its phase.
+pub(super) fn complete(object: &mut Value) {
+    label(object);
+    let finalizers = object["spec"]["finalizers"].as_array().cloned().unwrap_or_default();
+    if !finalizers.iter().any(|finalizer| finalizer == "kubernetes") {
+        let all: Vec<Value> = std::iter::once(json!("kubernetes")).chain(finalizers).collect();
+        object["spec"]["finalizers"] = Value::Array(all);
+    }
+    object["status"] = json!({"phase": "Active"});
+}
+
+/// Keeps the label that selects a namespace by its name.
+pub(super) fn label(object: &mut Value) {
+    if let Some(name) = api::meta::name(object).map(str::to_owned) {
+        object["metadata"]["labels"][NAME_LABEL] = Value::String(name);
+    }
+}
+
+/// Gives a new namespace its `default` service account and the certificate authority at once, so that no pod
+/// created right after it has to wait. Their controllers restore them later.
+pub(crate) async fn after_create(core: &Core, call: &Call, object: &Value) {
+    let row = call.target.row;
+    let Some(namespace) = api::meta::name(object) else { return };
+    if (row.group, row.plural) != ("", "namespaces") {
+        return;
+    }
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}});
+    let authority = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
+            "name": "kube-root-ca.crt",
+            "annotations": {"kubernetes.io/description": "Contains a CA bundle that can be used to verify the API of this cluster."}
+        }, "data": {"ca.crt": core.config.certificate_authority}});
+    for (plural, object) in [("serviceaccounts", account), ("configmaps", authority)] {
+        let Ok(row) = core.row("", "v1", plural) else { continue };
+        let mut target = call.target.sibling(row, "");
+        target.namespace = Some(namespace.to_owned());
+        target.name = None;
+        let create = Box::pin(async {
+            create::insert(core, &Call::internal(target), object, Some("pinnace-apiserver")).await
+        });
+        match create.await {
+            Ok(_) => {}
+            Err(error) if error.code == 409 => {}
+            Err(error) => tracing::warn!(namespace, plural, %error, "failed to furnish a new namespace"),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What is served besides objects: version, health, discovery, OpenAPI, the key set.
+
+use api::{discovery, openapi, status::ApiError};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+
+use crate::{Body, core::Core, negotiate, query::Query, respond, tokens::ISSUER};
+
+const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+
+/// Serves `get` of a path that names no objects.
+pub(crate) fn get(
+    core: &Core,
+    segments: &[String],
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<Response<Body>, ApiError> {
+    let registry = core.registry;
+    let words: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] => {
+            let paths = [
+                "/api",
+                "/api/v1",
+                "/apis",
+                "/healthz",
+                "/livez",
+                "/openapi/v2",
+                "/openapi/v3",
+                "/readyz",
+                "/version",
+            ];
+            Ok(respond::json(StatusCode::OK, &json!({"paths": paths})))
+        }
+        ["version"] => Ok(respond::json(StatusCode::OK, &version())),
+        ["healthz" | "livez" | "readyz", rest @ ..] => Ok(health(words[0], rest, query)),
+        [root @ ("api" | "apis")] => match negotiate::aggregated_discovery(headers) {
+            Some(version) => Ok(aggregated(core, *root == "api", version)),
+            None => {
+                negotiate::accepts_json(headers)?;
+                let document = if *root == "api" {
+                    discovery::core_versions(&core.config.advertised)
+                } else {
+                    discovery::group_list(registry)
+                };
+                Ok(respond::json(StatusCode::OK, &document))
+            }
+        },
+        ["api", version] => document(discovery::resource_list(registry, "", version)),
+        ["apis", group] => document(discovery::group(registry, group)),
+        ["apis", group, version] => document(discovery::resource_list(registry, group, version)),
+        ["openapi", "v2"] => Ok(openapi_v2(core, headers)),
+        ["openapi", "v3"] => Ok(respond::json(StatusCode::OK, &openapi::v3_index(registry))),
+        ["openapi", "v3", path @ ..] => {
+            let bytes =
+                openapi::v3_document(registry, &path.join("/")).ok_or_else(ApiError::path_not_found)?;
+            Ok(respond::json_bytes(StatusCode::OK, bytes))
+        }
+        [".well-known", "openid-configuration"] => Ok(respond::json(StatusCode::OK, &openid())),
+        ["openid", "v1", "jwks"] => Ok(respond::json(StatusCode::OK, &core.tokens.key_set())),
+        _ => Err(ApiError::path_not_found()),
+    }
+}
+
+fn document(document: Option<serde_json::Value>) -> Result<Response<Body>, ApiError> {
+    document.map(|document| respond::json(StatusCode::OK, &document)).ok_or_else(ApiError::path_not_found)
+}
+
+fn version() -> serde_json::Value {
+    let platform = match std::env::consts::ARCH {
+        "x86_64" => "linux/amd64",
+        "aarch64" => "linux/arm64",
+        _ => "linux/unknown",
+    };
+    json!({"major": "1", "minor": "36", "gitVersion": concat!("v1.36.0+pinnace", env!("CARGO_PKG_VERSION")),
+        "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "none", "compiler": "rustc", "platform": platform})
+}
+
+/// The store is open and the first objects are written before anything is served, so serving is health.
+fn health(probe: &str, rest: &[&str], query: &Query) -> Response<Body> {
+    const CHECKS: [&str; 2] = ["ping", "store"];
+    if let [check] = rest {
+        let known = CHECKS.contains(check);
+        let code = if known { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        return respond::text(code, if known { "ok" } else { "404 page not found\n" });
+    }
+    if !query.flag("verbose") {
+        return respond::text(StatusCode::OK, "ok");
+    }
+    let lines: String = CHECKS.iter().map(|check| format!("[+]{check} ok\n")).collect();
+    respond::text(StatusCode::OK, format!("{lines}{probe} check passed\n"))
+}
+
+fn aggregated(core: &Core, is_core: bool, version: &'static str) -> Response<Body> {
+    let mut response = respond::json(StatusCode::OK, &discovery::aggregated(core.registry, is_core, version));
+    let media = match version {
+        "v2" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+        _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    response
+}
+
+fn openapi_v2(core: &Core, headers: &HeaderMap) -> Response<Body> {
+    if negotiate::wants_protobuf(headers) {
+        let mut response = respond::json_bytes(StatusCode::OK, openapi::v2_protobuf(core.registry));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
+        return response;
+    }
+    respond::json_bytes(StatusCode::OK, openapi::v2_json(core.registry))
+}
+
+fn openid() -> serde_json::Value {
+    json!({"issuer": ISSUER, "jwks_uri": format!("{ISSUER}/openid/v1/jwks"),
+        "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"]})
+}
