@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+pub use crate::security::UserIds;
+
 /// Everything about one node that does not change while it runs.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -25,6 +27,8 @@ pub struct Config {
     /// Whether memory and CPU limits hold on this machine; when they do not, the node says so in a
     /// condition of its own.
     pub limits: LimitSupport,
+    /// The user ids that exist on this machine.
+    pub user_ids: UserIds,
 }
 
 /// Whether the machine lets us hold containers to their limits.

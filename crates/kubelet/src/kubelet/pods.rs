@@ -1,0 +1,248 @@
+//! One worker per pod of the node: begun when the pod appears, told of every change, ended when
+//! nothing is left of it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::{Change, Notice};
+use container::Sandbox;
+use k8s_openapi::api::core::v1::Pod;
+use nix::sys::signal::Signal;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::images::chain;
+use crate::node::Node;
+use crate::spec;
+use crate::volumes;
+use crate::worker::{Adopted, Update, Worker};
+
+/// The workers of a node.
+struct Workers {
+    node: Arc<Node>,
+    /// What an earlier process left, by pod uid, until its pod is seen.
+    left: HashMap<String, Adopted>,
+    updates: HashMap<String, watch::Sender<Update>>,
+    running: JoinSet<String>,
+    sources: u64,
+}
+
+/// Keeps a worker for every pod of the node, until dropped.
+pub(super) async fn keep(node: Arc<Node>) {
+    let mut pods = node.pods.subscribe();
+    let mut config_maps = node.config_maps.subscribe();
+    let mut secrets = node.secrets.subscribe();
+    tokio::join!(
+        node.pods.wait_synced(),
+        node.config_maps.wait_synced(),
+        node.secrets.wait_synced(),
+        node.services.wait_synced()
+    );
+    let left = adopt(&node).await;
+    let mut workers = Workers { node, left, updates: HashMap::new(), running: JoinSet::new(), sources: 0 };
+    workers.resync();
+    workers.clean_up().await;
+    loop {
+        tokio::select! {
+            notice = pods.next() => match notice {
+                Some(Notice::Changed(change)) => workers.take(change),
+                Some(Notice::Resync) => workers.resync(),
+                None => return,
+            },
+            notice = config_maps.next() => workers.sources_changed(namespace(notice.as_ref())),
+            notice = secrets.next() => workers.sources_changed(namespace(notice.as_ref())),
+            Some(ended) = workers.running.join_next() => workers.ended(ended),
+        }
+    }
+}
+
+/// The namespace in which something changed; `None` if it may be any.
+fn namespace<K>(notice: Option<&Notice<K>>) -> Option<String> {
+    match notice {
+        Some(Notice::Changed(change)) => Some(change.key.namespace.to_string()),
+        Some(Notice::Resync) | None => None,
+    }
+}
+
+impl Workers {
+    fn take(&mut self, change: Change<Pod>) {
+        let uid = |pod: &Option<Arc<Pod>>| pod.as_ref().map(|pod| spec::uid(pod).to_owned());
+        if let Some(old) = &change.old
+            && uid(&change.new) != uid(&change.old)
+        {
+            self.gone(spec::uid(old));
+        }
+        if let Some(pod) = change.new {
+            self.see(pod);
+        }
+    }
+
+    /// Looks at every pod there is.
+    fn resync(&mut self) {
+        let pods = self.node.pods.list();
+        let known: HashSet<String> = pods.iter().map(|pod| spec::uid(pod).to_owned()).collect();
+        let vanished: Vec<String> =
+            self.updates.keys().filter(|uid| !known.contains(*uid)).cloned().collect();
+        vanished.iter().for_each(|uid| self.gone(uid));
+        pods.into_iter().for_each(|pod| self.see(pod));
+    }
+
+    fn see(&mut self, pod: Arc<Pod>) {
+        if spec::spec(&pod).node_name.as_deref() != Some(&self.node.config.node_name) {
+            return;
+        }
+        let uid = spec::uid(&pod).to_owned();
+        if let Some(updates) = self.updates.get(&uid) {
+            updates.send_modify(|update| update.pod = pod);
+            return;
+        }
+        let (sender, updates) = watch::channel(Update { pod, is_gone: false, sources: self.sources });
+        self.updates.insert(uid.clone(), sender);
+        let worker = Worker::new(self.node.clone(), updates, self.left.remove(&uid));
+        self.running.spawn(async move {
+            worker.run().await;
+            uid
+        });
+    }
+
+    fn gone(&mut self, uid: &str) {
+        if let Some(updates) = self.updates.get(uid) {
+            updates.send_modify(|update| update.is_gone = true);
+        }
+    }
+
+    fn sources_changed(&mut self, namespace: Option<String>) {
+        self.sources += 1;
+        let sources = self.sources;
+        for updates in self.updates.values() {
+            updates.send_if_modified(|update| {
+                let concerns =
+                    namespace.as_deref().is_none_or(|changed| spec::namespace(&update.pod) == changed);
+                let concerns = concerns && uses_sources(&update.pod);
+                if concerns {
+                    update.sources = sources;
+                }
+                concerns
+            });
+        }
+    }
+
+    fn ended(&mut self, ended: Result<String, tokio::task::JoinError>) {
+        match ended {
+            Ok(uid) => drop(self.updates.remove(&uid)),
+            Err(error) => {
+                // A worker that panicked has lost its state; a new one starts from what is there.
+                tracing::error!(%error, "a pod's worker failed");
+                self.updates.retain(|_, updates| !updates.is_closed());
+                self.resync();
+            }
+        }
+    }
+
+    /// Removes what belongs to no pod of the API: sandboxes, links, folders.
+    async fn clean_up(&mut self) {
+        for (uid, adopted) in std::mem::take(&mut self.left) {
+            tracing::info!(uid, "a sandbox without a pod is destroyed");
+            let Adopted { handle, address, .. } = adopted;
+            if let Err(error) = handle.destroy().await {
+                tracing::warn!(uid, error = chain(&error), "a sandbox left something behind");
+            }
+            let _ = self.node.network.detach(&uid).await;
+            address.into_iter().for_each(|address| self.node.addresses.release(address));
+        }
+        let attached = self.node.network.list().await.unwrap_or_default();
+        for (uid, address) in attached {
+            if self.node.config.pod_range.contains(address) && !self.updates.contains_key(&uid) {
+                let _ = self.node.network.detach(&uid).await;
+                self.node.addresses.release(address);
+            }
+        }
+        let (node, known) = (self.node.clone(), self.updates.keys().cloned().collect());
+        let _ = tokio::task::spawn_blocking(move || remove_orphans(&node, &known)).await;
+    }
+}
+
+/// Whether a change of a config map or a secret may concern the pod.
+fn uses_sources(pod: &Pod) -> bool {
+    let in_volumes =
+        spec::spec(pod).volumes.iter().flatten().any(|volume| {
+            volume.config_map.is_some() || volume.secret.is_some() || volume.projected.is_some()
+        });
+    let in_environment = spec::containers(pod).any(|(container, _)| {
+        container.env_from.as_ref().is_some_and(|sources| !sources.is_empty())
+            || container.env.iter().flatten().any(|variable| variable.value_from.is_some())
+    });
+    in_volumes || in_environment
+}
+
+/// Finds what an earlier process of this node left running.
+async fn adopt(node: &Node) -> HashMap<String, Adopted> {
+    let attached = node.network.list().await.unwrap_or_default();
+    let addresses: BTreeMap<String, Ipv4Addr> =
+        attached.into_iter().filter(|(_, address)| node.config.pod_range.contains(*address)).collect();
+    addresses.values().for_each(|address| node.addresses.adopt(*address));
+    let mut left = HashMap::new();
+    for handle in node.runtime.adopt().await {
+        let uid = handle.id().to_owned();
+        let containers = handle.containers().await.unwrap_or_default();
+        let address = addresses.get(&uid).copied();
+        tracing::info!(uid, containers = containers.len(), "a sandbox is adopted");
+        left.insert(uid, Adopted { handle, address, containers });
+    }
+    left
+}
+
+/// Removes folders of pods that are not there any more. Blocks on the disk.
+fn remove_orphans(node: &Node, known: &HashSet<String>) {
+    let directories = &node.config.directories;
+    for folder in [&directories.pods, &directories.volatile] {
+        for uid in names(folder).filter(|uid| !known.contains(uid)) {
+            if let Err(error) = volumes::remove(directories, &uid) {
+                tracing::warn!(uid, %error, "files of a pod that is gone could not be removed");
+            }
+        }
+    }
+    for name in names(&directories.logs) {
+        let uid = name.rsplit('_').next().unwrap_or_default();
+        if !known.contains(uid) {
+            let _ = std::fs::remove_dir_all(directories.logs.join(&name));
+        }
+    }
+}
+
+fn names(folder: &std::path::Path) -> impl Iterator<Item = String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok())
+}
+
+/// Ends every container of the node; the pods stay in the API.
+pub(super) async fn stop_all(node: &Node, grace: Duration) {
+    let sandboxes: Vec<(String, Sandbox)> =
+        node.views().iter().filter_map(|(uid, view)| Some((uid.clone(), view.sandbox.clone()?))).collect();
+    let stop = |(uid, sandbox): (String, Sandbox)| async move {
+        let _ = tokio::time::timeout(grace, end_containers(&sandbox)).await;
+        if let Err(error) = sandbox.destroy().await {
+            tracing::warn!(uid, error = chain(&error), "a sandbox left something behind");
+        }
+        let _ = node.network.detach(&uid).await;
+    };
+    futures::future::join_all(sandboxes.into_iter().map(stop)).await;
+    node.views().clear();
+}
+
+/// Asks every container of a sandbox to end, and waits until all have.
+async fn end_containers(sandbox: &Sandbox) {
+    let mut exits = sandbox.exits();
+    let Ok(containers) = sandbox.containers().await else { return };
+    let mut running: HashSet<String> =
+        containers.into_iter().filter(|status| status.exit().is_none()).map(|status| status.id).collect();
+    for id in &running {
+        let _ = sandbox.signal(id, Signal::SIGTERM as i32).await;
+    }
+    while !running.is_empty() {
+        let Some(exit) = exits.next().await else { return };
+        running.remove(&exit.container_id);
+    }
+}

@@ -1,0 +1,90 @@
+//! Reads container logs in the container runtime interface's format.
+//!
+//! A line is `2026-11-20T07:00:00.000000000Z stdout F text`; `P` instead of `F` says that the text
+//! goes on in the next line of the same stream. A log of several files (`0.log`, `0.log.1`, …, the
+//! higher the older) is one log.
+
+mod follow;
+mod line;
+mod tail;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+pub use follow::{Chunks, open};
+pub use line::Line;
+
+/// Which part of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Whether to go on with what is written later, until the container has ended.
+    pub follow: bool,
+    /// Whether the run before the present one is meant.
+    pub previous: bool,
+    /// Whether each line begins with its time.
+    pub timestamps: bool,
+    /// Only lines written at or after this moment.
+    pub since: Option<Timestamp>,
+    /// Only that many last lines.
+    pub tail_lines: Option<u64>,
+    /// At most that many bytes.
+    pub limit_bytes: Option<u64>,
+    /// Only one of the two streams.
+    pub stream: Option<Stream>,
+}
+
+/// A container's two streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Returns the last lines of a log as the container wrote them. Blocks on the disk.
+pub(crate) fn last_lines(log: &Path, lines: u64, bytes: usize) -> Option<String> {
+    let start = tail::find(log, lines, None).ok()?;
+    let mut text = Vec::new();
+    for file in files(log) {
+        if file.index > start.index {
+            continue;
+        }
+        let content = std::fs::read(&file.path).ok()?;
+        let skip = if file.index == start.index { usize::try_from(start.offset).ok()? } else { 0 };
+        for raw in content.get(skip..)?.split_inclusive(|byte| *byte == b'\n') {
+            if let Some(line) = Line::parse(raw) {
+                line.put(&mut text, false);
+            }
+        }
+    }
+    let from = text.len().saturating_sub(bytes);
+    Some(String::from_utf8_lossy(&text[from..]).into_owned())
+}
+
+/// One file of a log; the higher the index, the older.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct File {
+    pub(crate) index: u32,
+    pub(crate) path: PathBuf,
+}
+
+/// Returns the files of a log that exist, the oldest first.
+pub(crate) fn files(log: &Path) -> Vec<File> {
+    let mut files = vec![File { index: 0, path: log.to_owned() }];
+    for index in 1.. {
+        let mut path = log.as_os_str().to_owned();
+        path.push(format!(".{index}"));
+        let path = PathBuf::from(path);
+        if !path.exists() {
+            break;
+        }
+        files.push(File { index, path });
+    }
+    files.reverse();
+    files
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,285 @@
+//! One pod's worker: observe, plan, act; then sleep until something happens.
+//!
+//! The worker never waits for what it started: sandboxes, volumes, starts, stops and probes are
+//! tasks of its own that report by message, and the observation says that they are under way. So a
+//! pod that is being deleted does not wait for an image, and the plan stays a pure function.
+
+mod act;
+mod adopt;
+mod listen;
+mod receive;
+mod sandbox;
+mod start;
+mod statuses;
+mod stop;
+mod volumes;
+
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::back_off::BackOff;
+use crate::node::{Node, View, ViewedContainer};
+use crate::observed::{Exit, PodObserved, Sandbox, State, Volumes};
+use crate::plan::{self, Waiting};
+use crate::probe;
+use crate::spec;
+use crate::status;
+
+pub(crate) use adopt::Adopted;
+use statuses::Statuses;
+
+/// Messages that wait for one worker: each of its few tasks sends one and ends, and probes and
+/// exits wait for room.
+const INBOX: usize = 32;
+
+/// What the API says of a pod, and whether something its files are made of has changed.
+#[derive(Debug, Clone)]
+pub(crate) struct Update {
+    pub(crate) pod: Arc<Pod>,
+    /// Nobody knows the pod any more.
+    pub(crate) is_gone: bool,
+    /// Counts changes of config maps and secrets.
+    pub(crate) sources: u64,
+}
+
+/// What a task of the worker reports.
+#[derive(Debug)]
+enum Message {
+    SandboxMade(Result<container::Sandbox, String>),
+    SandboxEnded,
+    SandboxDestroyed,
+    VolumesPrepared(Result<volumes::Prepared, String>),
+    VolumesRemoved,
+    Started { container: String, outcome: start::Outcome },
+    Exited { container: String, exit: Exit },
+    Probed { container: String, id: String, kind: probe::Kind, report: probe::Report },
+    Forgotten,
+}
+
+/// One pod's worker.
+pub(crate) struct Worker {
+    node: Arc<Node>,
+    seen: PodObserved,
+    updates: watch::Receiver<Update>,
+    sender: mpsc::Sender<Message>,
+    inbox: mpsc::Receiver<Message>,
+    tasks: JoinSet<()>,
+    handle: Option<container::Sandbox>,
+    /// The pod's own address, while it has one from the node's range.
+    address: Option<Ipv4Addr>,
+    statuses: Statuses,
+    sources: u64,
+    is_gone: bool,
+    is_forgetting: bool,
+    is_forgotten: bool,
+    sandbox_failures: BackOff,
+    volume_failures: u32,
+    refresh_at: Option<Timestamp>,
+    /// Exits that came before the news of the start.
+    early: HashMap<String, Exit>,
+    pulls: HashMap<String, Pulls>,
+    probes: HashMap<String, Vec<(probe::Kind, AbortHandle)>>,
+    stops: HashMap<String, watch::Sender<Timestamp>>,
+    /// Ends after which a back-off was announced.
+    announced: HashSet<String>,
+}
+
+/// Failed attempts to get a container's image.
+#[derive(Debug, Clone, Default)]
+struct Pulls {
+    back_off: BackOff,
+    failed_at: Timestamp,
+    message: String,
+}
+
+impl Worker {
+    /// Returns a worker for a pod of which this node has nothing, or what an earlier process left.
+    pub(crate) fn new(node: Arc<Node>, updates: watch::Receiver<Update>, adopted: Option<Adopted>) -> Self {
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let update = updates.borrow().clone();
+        let now = Timestamp::now();
+        let seen = PodObserved {
+            pod: update.pod.clone(),
+            now,
+            seen_at: now,
+            ending_since: None,
+            sandbox: Sandbox::Absent,
+            volumes: Volumes::Unknown,
+            containers: adopt::from_status(&update.pod),
+        };
+        let mut worker = Self {
+            statuses: Statuses::new(node.clone(), update.pod),
+            node,
+            seen,
+            updates,
+            sender,
+            inbox,
+            tasks: JoinSet::new(),
+            handle: None,
+            address: None,
+            sources: update.sources,
+            is_gone: update.is_gone,
+            is_forgetting: false,
+            is_forgotten: false,
+            sandbox_failures: BackOff::default(),
+            volume_failures: 0,
+            refresh_at: None,
+            early: HashMap::new(),
+            pulls: HashMap::new(),
+            probes: HashMap::new(),
+            stops: HashMap::new(),
+            announced: HashSet::new(),
+        };
+        worker.adopt(adopted);
+        worker
+    }
+
+    /// Works until nothing of the pod is left, here and in the API.
+    pub(crate) async fn run(mut self) {
+        while !self.is_over() {
+            self.seen.now = Timestamp::now();
+            if self.seen.ending_since.is_none() && plan::ending(&self.seen).is_some() {
+                self.seen.ending_since = Some(self.seen.now);
+            }
+            let plan = plan::plan(&self.seen);
+            self.announce(&plan.waiting);
+            for action in plan.actions {
+                self.act(action);
+            }
+            self.publish();
+            self.wait(plan.recheck).await;
+        }
+        self.node.views().remove(spec::uid(&self.seen.pod));
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_gone && self.is_forgotten
+    }
+
+    /// Sleeps until something happens, and takes in all that has.
+    async fn wait(&mut self, recheck: Option<Timestamp>) {
+        let recheck = [recheck, self.refresh_at].into_iter().flatten().min();
+        let pause =
+            recheck.map(|at| Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default());
+        tokio::select! {
+            changed = self.updates.changed() => match changed {
+                Ok(()) => self.take_update(),
+                // The kubelet is gone; so will be this task.
+                Err(_) => std::future::pending().await,
+            },
+            Some(message) = self.inbox.recv() => self.receive(message),
+            // Finished tasks are collected; a panic in one must not go unseen.
+            Some(Err(error)) = self.tasks.join_next() => {
+                if error.is_panic() {
+                    tracing::error!(pod = spec::name(&self.seen.pod), %error, "a task of the pod's worker failed");
+                }
+            }
+            () = sleep(pause) => {}
+        }
+        while let Ok(message) = self.inbox.try_recv() {
+            self.receive(message);
+        }
+        if self.refresh_at.is_some_and(|at| at <= Timestamp::now()) {
+            self.refresh_at = None;
+            self.refresh_volumes();
+        }
+    }
+
+    fn take_update(&mut self) {
+        let update = self.updates.borrow_and_update().clone();
+        self.is_gone = update.is_gone;
+        self.seen.pod = if update.is_gone { Arc::new(ended(&update.pod)) } else { update.pod };
+        self.statuses.base(self.seen.pod.clone());
+        if update.sources != self.sources {
+            self.sources = update.sources;
+            self.sources_changed();
+        }
+    }
+
+    /// Says once of each run that its container waits to be started again.
+    fn announce(&mut self, waiting: &[Waiting]) {
+        for waiting in waiting {
+            let Waiting::BackOff { container, .. } = waiting else { continue };
+            let Some(State::Exited(exit)) = self.seen.containers.get(container).map(|known| &known.state)
+            else {
+                continue;
+            };
+            if self.announced.insert(exit.id.clone()) {
+                let (pod, namespace) = (spec::name(&self.seen.pod), spec::namespace(&self.seen.pod));
+                let uid = spec::uid(&self.seen.pod);
+                let message = format!(
+                    "Back-off restarting failed container {container} in pod {pod}_{namespace}({uid})"
+                );
+                let event = ("BackOff", message.as_str());
+                self.node.container_event(&self.seen.pod, container, client::EventType::Warning, event);
+            }
+        }
+    }
+
+    /// Shows the pod's state to the API and to its streams.
+    fn publish(&mut self) {
+        if !self.is_gone {
+            self.statuses.set(status::pod_status(&self.seen, self.node.status_facts()));
+        }
+        let view = self.view();
+        self.node.views().insert(spec::uid(&self.seen.pod).to_owned(), view);
+    }
+
+    fn view(&self) -> View {
+        let containers = spec::containers(&self.seen.pod).map(|(container, _)| {
+            let known = self.seen.container(&container.name);
+            let began = known.last.is_some() || matches!(known.state, State::Running(_) | State::Exited(_));
+            let shown = status::container_status(&self.seen, container);
+            let waiting = shown.state.and_then(|state| state.waiting).and_then(|waiting| waiting.reason);
+            let running = known.running().map(|running| running.id.clone());
+            let attempt = attempt_of(&known).filter(|_| began);
+            (container.name.clone(), ViewedContainer { running, attempt, waiting })
+        });
+        View {
+            name: spec::name(&self.seen.pod).to_owned(),
+            sandbox: self.handle.clone(),
+            logs: self.node.log_folder(&self.seen.pod),
+            containers: containers.collect(),
+        }
+    }
+
+    /// Starts a task that reports to this worker.
+    fn spawn<F>(&mut self, task: impl FnOnce(mpsc::Sender<Message>) -> F) -> AbortHandle
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.spawn(task(self.sender.clone()))
+    }
+}
+
+/// The number of the last run that began: a container that is being started counts from the run
+/// before.
+fn attempt_of(known: &crate::observed::Container) -> Option<u32> {
+    match known.state {
+        State::Running(_) | State::Exited(_) => Some(known.restarts),
+        State::New | State::Starting(_) | State::Refused(_) => known.restarts.checked_sub(1),
+    }
+}
+
+async fn sleep(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => tokio::time::sleep(pause).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A pod that vanished from the API was deleted without grace.
+fn ended(pod: &Pod) -> Pod {
+    let mut pod = pod.clone();
+    let now = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::now());
+    pod.metadata.deletion_timestamp.get_or_insert(now);
+    pod.metadata.deletion_grace_period_seconds = Some(0);
+    pod
+}

@@ -1,0 +1,100 @@
+//! Stops one container: out of traffic and `preStop` hook, SIGTERM, SIGKILL.
+//!
+//! The order is what keeps a rolling update from failing a request. A pod is out of the routes from
+//! the moment it is marked as deleted; this task asks the [`crate::drain::Drain`] until no route
+//! leads to the pod and no request to it is under way, while the hook runs; only then is the app
+//! told to stop. All of it happens within the grace period.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use container::Sandbox;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container, Pod};
+use nix::sys::signal::Signal;
+use tokio::sync::watch;
+
+use crate::drain;
+use crate::hooks;
+use crate::node::Node;
+use crate::plan::StopReason;
+use crate::spec;
+
+/// Everything a stop needs.
+pub(super) struct Request {
+    pub(super) node: Arc<Node>,
+    pub(super) pod: Arc<Pod>,
+    pub(super) container: Container,
+    pub(super) sandbox: Sandbox,
+    pub(super) id: String,
+    pub(super) address: Option<IpAddr>,
+    pub(super) reason: StopReason,
+}
+
+/// Stops the container. The worker learns of its end as of any other.
+pub(super) async fn stop(request: Request, mut kill_at: watch::Receiver<Timestamp>) {
+    let mut end = kill_at.clone();
+    tokio::select! {
+        () = async { tokio::join!(leave_traffic(&request), run_pre_stop(&request)); } => {
+            signal(&request, stop_signal(&request)).await;
+            reached(&mut kill_at).await;
+        }
+        () = reached(&mut end) => {}
+    }
+    // Until the worker drops the deadline, which it does when the container has ended.
+    while kill_at.has_changed().is_ok() {
+        signal(&request, Signal::SIGKILL).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Waits for the deadline, which may be brought forward. Never ends once the container has.
+async fn reached(kill_at: &mut watch::Receiver<Timestamp>) {
+    loop {
+        let at = *kill_at.borrow_and_update();
+        let left = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
+        tokio::select! {
+            () = tokio::time::sleep(left) => return,
+            changed = kill_at.changed() => if changed.is_err() {
+                std::future::pending::<()>().await;
+            },
+        }
+    }
+}
+
+async fn leave_traffic(request: &Request) {
+    let is_leaving = request.reason == StopReason::Deleted && !spec::is_host_network(&request.pod);
+    let Some(address) = request.address.filter(|_| is_leaving) else { return };
+    if tokio::time::timeout(drain::LIMIT, request.node.drain.drained(address)).await.is_err() {
+        tracing::warn!(pod = spec::name(&request.pod), %address, "requests to the pod go on, it is stopped all the same");
+    }
+}
+
+async fn run_pre_stop(request: &Request) {
+    let hook = request.container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.pre_stop.as_ref());
+    let Some(hook) = hook else { return };
+    let target = hooks::Target {
+        sandbox: &request.sandbox,
+        container_id: &request.id,
+        container: &request.container,
+        address: request.address,
+    };
+    if let Err(message) = hooks::run(hook, &target).await {
+        let message = format!("PreStopHook failed: {message}");
+        let event = ("FailedPreStopHook", message.as_str());
+        let name = &request.container.name;
+        request.node.container_event(&request.pod, name, client::EventType::Warning, event);
+    }
+}
+
+fn stop_signal(request: &Request) -> Signal {
+    let own = request.container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.stop_signal.as_deref());
+    own.and_then(|name| name.parse().ok()).unwrap_or(Signal::SIGTERM)
+}
+
+async fn signal(request: &Request, signal: Signal) {
+    if let Err(error) = request.sandbox.signal(&request.id, signal as i32).await {
+        tracing::debug!(pod = spec::name(&request.pod), container = request.id, %signal, %error, "not signalled");
+    }
+}
