@@ -110,7 +110,7 @@ struct Terminal(AsyncFd<File>);
 impl Terminal {
     fn new(descriptor: OwnedFd) -> io::Result<Arc<Self>> {
         sys::set_nonblocking(&descriptor)?;
-        Ok(Arc::new(Self(AsyncFd::register(File::from(descriptor))?)))
+        Ok(Arc::new(Self(sys::watched(File::from(descriptor))?)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The system calls that safe wrappers do not cover.
 #![expect(unsafe_code, reason = "fork, descriptor passing and terminal size have no safe interface")]
 
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -8,6 +9,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{SigHandler, SigSet, Signal};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags};
 use nix::unistd::{ForkResult, Pid};
+use tokio::io::unix::AsyncFd;
 
 /// Most descriptors in one message; the kernel's own bound is 253.
 pub(crate) const MAX_DESCRIPTORS: usize = 8;
@@ -100,4 +102,11 @@ pub(crate) fn set_blocking(descriptor: impl AsFd) -> io::Result<()> {
     let flags = OFlag::from_bits_retain(fcntl(descriptor.as_fd(), FcntlArg::F_GETFL)?);
     fcntl(descriptor.as_fd(), FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
     Ok(())
+}
+
+/// Registers a file with the reactor.
+pub(crate) fn watched(file: File) -> io::Result<AsyncFd<File>> {
+    // SAFETY: a `File` owns its descriptor, always names the same one, and closes it only when it
+    // is dropped, which `AsyncFd` does after taking it off the reactor.
+    Ok(unsafe { AsyncFd::register(file) }?)
 }
