@@ -1,8 +1,16 @@
 //! Decoding what a client wrote: unknown and duplicate fields, wrong types, in Kubernetes' words.
+//!
+//! What comes out is what Kubernetes would hand back after a round trip through its own structs: known fields
+//! only, no nulls, no zero values where they mean nothing, and the empty structs it always writes. So two
+//! spellings of one object are equal, and a dropped `hostNetwork: false` rolls nothing out.
+
+mod fields;
+mod json;
 
 use serde_json::Value;
 
 use crate::resource::Resource;
+use crate::schema::{self, Type};
 use crate::status::ApiError;
 
 /// How unknown and duplicate fields are answered.
@@ -18,12 +26,19 @@ pub enum FieldValidation {
 }
 
 impl FieldValidation {
-    /// Reads the query parameter.
+    /// Reads the query parameter; an empty one means `Warn`.
     ///
     /// # Errors
-    /// 400 for an unknown word.
-    pub fn parse(_text: &str) -> Result<Self, ApiError> {
-        unimplemented!()
+    /// 422 for an unknown word.
+    pub fn parse(text: &str) -> Result<Self, ApiError> {
+        match text {
+            "" | "Warn" => Ok(Self::Warn),
+            "Ignore" => Ok(Self::Ignore),
+            "Strict" => Ok(Self::Strict),
+            other => Err(ApiError::unprocessable(format!(
+                "fieldValidation: Unsupported value: {other:?}: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""
+            ))),
+        }
     }
 }
 
@@ -40,18 +55,117 @@ pub struct Decoded {
 ///
 /// # Errors
 /// 400 in Kubernetes' words when it is not JSON, of another kind, of wrong types, or not strict enough.
-pub fn decode(_resource: &Resource, _body: &[u8], _validation: FieldValidation) -> Result<Decoded, ApiError> {
-    unimplemented!()
+pub fn decode(resource: &Resource, body: &[u8], validation: FieldValidation) -> Result<Decoded, ApiError> {
+    let parsed = json::parse(body).map_err(|error| {
+        ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {error} ({})",
+            resource.kind,
+            summary(body)
+        ))
+    })?;
+    finish(resource, parsed.value, parsed.duplicates, validation)
 }
 
-/// Checks and normalises an object that a patch made.
+/// Checks and normalises an object that a patch made, or that came in another encoding.
 ///
 /// # Errors
 /// As [`decode`].
-pub fn check(
-    _resource: &Resource,
-    _object: Value,
-    _validation: FieldValidation,
-) -> Result<Decoded, ApiError> {
-    unimplemented!()
+pub fn check(resource: &Resource, object: Value, validation: FieldValidation) -> Result<Decoded, ApiError> {
+    finish(resource, object, Vec::new(), validation)
 }
+
+/// Parses any JSON, duplicates allowed; for bodies that are no objects of the table.
+///
+/// # Errors
+/// 400 when it is not JSON.
+pub fn parse(body: &[u8]) -> Result<Value, ApiError> {
+    json::parse(body).map(|parsed| parsed.value).map_err(|error| ApiError::bad_request(error.to_string()))
+}
+
+/// Checks and normalises a body of a plain type of the schema (`meta.v1.DeleteOptions`,
+/// `autoscaling.v1.Scale`); unknown fields are dropped.
+///
+/// # Errors
+/// 400 when a field has a wrong type.
+pub fn check_type(type_name: &str, object: Value) -> Result<Value, ApiError> {
+    let Some(wanted) = schema::named(type_name) else { return Ok(object) };
+    let mut walk = fields::Walk::new(wanted);
+    let object = walk.root(object);
+    match walk.error {
+        Some(error) => Err(ApiError::bad_request(error)),
+        None => Ok(object),
+    }
+}
+
+fn finish(
+    resource: &Resource,
+    mut object: Value,
+    duplicates: Vec<String>,
+    validation: FieldValidation,
+) -> Result<Decoded, ApiError> {
+    check_kind(resource, &mut object)?;
+    let Some(wanted) = schema::named(resource.schema) else {
+        return Ok(Decoded { object, warnings: Vec::new() });
+    };
+    let refuse = |why: String| {
+        let (kind, version) = (resource.kind, resource.version);
+        ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+    };
+    let mut walk = fields::Walk::new(wanted);
+    let object = walk.root(object);
+    if let Some(error) = walk.error {
+        return Err(refuse(error));
+    }
+    let mut faults = walk.unknown;
+    faults.extend(duplicates);
+    match validation {
+        FieldValidation::Strict if !faults.is_empty() => {
+            Err(refuse(format!("strict decoding error: {}", faults.join(", "))))
+        }
+        FieldValidation::Strict | FieldValidation::Ignore => Ok(Decoded { object, warnings: Vec::new() }),
+        FieldValidation::Warn => Ok(Decoded { object, warnings: faults }),
+    }
+}
+
+fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
+    let expected = resource.api_version();
+    let Some(map) = object.as_object_mut() else {
+        return Err(ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
+            resource.kind,
+            fields::json_word(object)
+        )));
+    };
+    let given = |key: &str| map.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    if let Some(version) = given("apiVersion")
+        && version != expected
+    {
+        return Err(ApiError::bad_request(format!(
+            "the API version in the data ({version}) does not match the expected API version ({expected})"
+        )));
+    }
+    if let Some(kind) = given("kind")
+        && kind != resource.kind
+    {
+        return Err(ApiError::bad_request(format!(
+            "{kind} in version {:?} cannot be handled as a {}: the kinds differ",
+            resource.version, resource.kind
+        )));
+    }
+    map.insert("apiVersion".to_owned(), expected.into());
+    map.insert("kind".to_owned(), resource.kind.into());
+    Ok(())
+}
+
+fn summary(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(30)]).into_owned();
+    if body.len() > 30 { format!("{text} ...") } else { text }
+}
+
+/// Normalises a value of a type without judging it: the form Kubernetes would write.
+pub(crate) fn normalise(wanted: &'static Type, value: Value) -> Value {
+    fields::Walk::new(wanted).root(value)
+}
+
+#[cfg(test)]
+mod tests;

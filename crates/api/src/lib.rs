@@ -1,6 +1,6 @@
 //! The Kubernetes vocabulary: every kind once, as one row of a table, and the pure rules over it.
 //!
-//! Modules in reading order: [`time`], [`quantity`], [`names`], [`selector`], [`field`] and
+//! Modules in reading order: [`time`], [`quantity`], [`names`], [`selector`], [`cron`], [`field`] and
 //! [`status`] are the words; [`meta`] reads object metadata; [`resource`] is the table; [`schema`]
 //! the facts about every type, and [`decode`] the check of what a client wrote; [`patch`] and
 //! [`apply`] change objects; [`table`], [`discovery`] and [`openapi`] describe them to clients;
@@ -10,6 +10,7 @@
 //! seeds are arguments. It writes no files. Nothing in it panics on hostile input.
 
 pub mod apply;
+pub mod cron;
 pub mod decode;
 pub mod discovery;
 pub mod field;
@@ -20,6 +21,7 @@ pub mod patch;
 pub mod pod_template;
 pub mod quantity;
 pub mod resource;
+mod rules;
 pub mod schema;
 pub mod selector;
 pub mod status;

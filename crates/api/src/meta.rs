@@ -1,9 +1,11 @@
 //! Reading and filling `metadata` of objects in wire form.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::names;
 use crate::status::ApiError;
+use crate::time;
 
 /// Returns the text at a path of keys.
 pub fn text<'a>(object: &'a Value, path: &[&str]) -> Option<&'a str> {
@@ -65,7 +67,70 @@ pub struct Birth<'a> {
 /// server writes.
 ///
 /// # Errors
-/// When the namespace of the object contradicts the request's, or there is neither name nor generateName.
-pub fn fill_new(_object: &mut Value, _birth: &Birth<'_>) -> Result<(), ApiError> {
-    unimplemented!()
+/// When the namespace of the object contradicts the request's.
+pub fn fill_new(object: &mut Value, birth: &Birth<'_>) -> Result<(), ApiError> {
+    check_namespace(object, birth.namespace)?;
+    let Some(root) = object.as_object_mut() else {
+        return Err(ApiError::bad_request("the object is no JSON object"));
+    };
+    let metadata = root.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
+    if !metadata.is_object() {
+        *metadata = Value::Object(Map::new());
+    }
+    let Some(metadata) = metadata.as_object_mut() else { return Ok(()) };
+    for key in
+        ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation", "resourceVersion"]
+    {
+        metadata.remove(key);
+    }
+    if let Some(namespace) = birth.namespace {
+        metadata.insert("namespace".to_owned(), namespace.into());
+    }
+    metadata.insert("uid".to_owned(), birth.uid.into());
+    metadata.insert("creationTimestamp".to_owned(), time::seconds(birth.now).into());
+    let given = |key: &str| metadata.get(key).and_then(Value::as_str).unwrap_or_default();
+    if given("name").is_empty() && !given("generateName").is_empty() {
+        let name = names::generate(given("generateName"), birth.seed);
+        metadata.insert("name".to_owned(), name.into());
+    }
+    Ok(())
+}
+
+/// Refuses an object whose namespace contradicts the request's.
+///
+/// # Errors
+/// 400, as Kubernetes words it.
+pub fn check_namespace(object: &Value, request: Option<&str>) -> Result<(), ApiError> {
+    match (namespace(object), request) {
+        (Some(own), Some(request)) if !own.is_empty() && own != request => Err(ApiError::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Puts the metadata that only the server writes from the old object into the new one.
+pub fn keep_server_fields(new: &mut Value, old: &Value) {
+    let Some(root) = new.as_object_mut() else { return };
+    let metadata = root.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
+    let Some(metadata) = metadata.as_object_mut() else { return };
+    let before = |key: &str| old.get("metadata").and_then(|metadata| metadata.get(key)).cloned();
+    for key in ["creationTimestamp", "generation"] {
+        match before(key) {
+            Some(value) => drop(metadata.insert(key.to_owned(), value)),
+            None => drop(metadata.remove(key)),
+        }
+    }
+    if metadata.get("uid").and_then(Value::as_str).is_none_or(str::is_empty)
+        && let Some(uid) = before("uid")
+    {
+        metadata.insert("uid".to_owned(), uid);
+    }
+    // An update can neither undo nor change a deletion.
+    for key in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+        if let Some(value) = before(key) {
+            metadata.insert(key.to_owned(), value);
+        }
+    }
+    metadata.remove("selfLink");
 }

@@ -1,11 +1,15 @@
 //! The resource table: one row per kind, from which routes, discovery, OpenAPI, printing and rules derive.
 
+mod rows;
+
 use std::sync::OnceLock;
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::field::FieldError;
+use crate::meta;
+use crate::rules;
+use crate::table::Printer;
 
 /// A part of an object with its own path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,23 +42,66 @@ pub enum Subresource {
     Finalize,
 }
 
-/// A column of the printed table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Column {
-    /// The heading.
-    pub name: &'static str,
-    /// The type: `string`, `integer`, `date`.
-    pub kind: &'static str,
-    /// The format: `name` for the name, else empty.
-    pub format: &'static str,
-    /// 0 is always shown, 1 with `-o wide`.
-    pub priority: u8,
+impl Subresource {
+    /// Returns its name in paths.
+    pub fn name(self) -> &'static str {
+        match self {
+            Subresource::Status => "status",
+            Subresource::Scale => "scale",
+            Subresource::Log => "log",
+            Subresource::Exec => "exec",
+            Subresource::Attach => "attach",
+            Subresource::PortForward => "portforward",
+            Subresource::Proxy => "proxy",
+            Subresource::Binding => "binding",
+            Subresource::Eviction => "eviction",
+            Subresource::EphemeralContainers => "ephemeralcontainers",
+            Subresource::Resize => "resize",
+            Subresource::Token => "token",
+            Subresource::Finalize => "finalize",
+        }
+    }
+
+    /// Finds a subresource by its name in paths.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [
+            Self::Status,
+            Self::Scale,
+            Self::Log,
+            Self::Exec,
+            Self::Attach,
+            Self::PortForward,
+            Self::Proxy,
+            Self::Binding,
+            Self::Eviction,
+            Self::EphemeralContainers,
+            Self::Resize,
+            Self::Token,
+            Self::Finalize,
+        ];
+        all.into_iter().find(|one| one.name() == name)
+    }
+
+    /// Returns its verbs as discovery tells them.
+    pub fn verbs(self) -> &'static [&'static str] {
+        match self {
+            Subresource::Status
+            | Subresource::Scale
+            | Subresource::EphemeralContainers
+            | Subresource::Resize => &["get", "patch", "update"],
+            Subresource::Log => &["get"],
+            Subresource::Exec | Subresource::Attach | Subresource::PortForward => &["create", "get"],
+            Subresource::Proxy => &["create", "delete", "get", "patch", "update"],
+            Subresource::Binding | Subresource::Eviction | Subresource::Token => &["create"],
+            Subresource::Finalize => &["update"],
+        }
+    }
 }
 
 /// Where objects of a row live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Storage {
-    /// Kept, under `/<group>/<plural>` of this row.
+    /// Kept as this row's objects.
     Own,
     /// Kept as another row's objects and converted (`events.k8s.io/v1` over core `v1`).
     Shared {
@@ -62,6 +109,8 @@ pub enum Storage {
         group: &'static str,
         /// Its version.
         version: &'static str,
+        /// How the forms become each other.
+        convert: &'static Conversion,
     },
     /// Never kept: the answer to a create (reviews, bindings).
     Virtual,
@@ -98,29 +147,55 @@ pub struct Resource {
     pub selectable: &'static [&'static str],
     /// Its rules.
     pub rules: Rules,
-    /// Columns of the printed table.
-    pub columns: &'static [Column],
-    /// The cells of an object, one per column.
-    pub row: fn(&Value, Timestamp) -> Vec<Value>,
+    /// How its objects are printed.
+    pub printer: &'static Printer,
+}
+
+/// How objects of one version become the stored ones and back.
+#[derive(Debug)]
+pub struct Conversion {
+    /// From this version's form to the stored one.
+    pub to_storage: fn(Value) -> Value,
+    /// From the stored form to this version's.
+    pub from_storage: fn(Value) -> Value,
+}
+
+/// What `metadata.generation` counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generation {
+    /// Nothing: it is not set.
+    None,
+    /// Changes of the spec.
+    Spec,
+    /// Changes of the spec or the annotations.
+    SpecAndAnnotations,
+    /// Changes of anything but the metadata (labels included).
+    Content,
 }
 
 /// The rules of one kind, each over the wire form.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
+    /// Says why a text can't be a name.
+    pub name: fn(&str) -> Vec<String>,
     /// Fills what the client left out.
     pub default: fn(&mut Value),
-    /// Judges a whole object.
+    /// Judges a whole object, its metadata excepted.
     pub validate: fn(&Value) -> Vec<FieldError>,
     /// Judges a change: (new, old).
     pub validate_update: fn(&Value, &Value) -> Vec<FieldError>,
     /// Judges a change of status: (new, old).
     pub validate_status: fn(&Value, &Value) -> Vec<FieldError>,
-    /// Resets what a create may not set.
+    /// Resets what a create may not set, where that is more than the status.
     pub prepare_create: fn(&mut Value),
-    /// Resets what an update may not set: (new, old).
+    /// Resets what an update may not set, where that is more than the status: (new, old).
     pub prepare_update: fn(&mut Value, &Value),
-    /// Whether `metadata.generation` counts changes of the spec.
-    pub generation: bool,
+    /// What to warn the author about.
+    pub warnings: fn(&Value) -> Vec<String>,
+    /// What the generation counts.
+    pub generation: Generation,
+    /// Whether creates and updates leave the status to the status subresource.
+    pub keeps_status: bool,
 }
 
 impl Resource {
@@ -138,45 +213,123 @@ impl Resource {
         self.subresources.contains(&subresource)
     }
 
-    /// Prepares a decoded object for creation: resets status, sets generation, fills defaults.
-    pub fn prepare_create(&self, _object: &mut Value) {
-        unimplemented!()
+    /// Fills what the client left out. Idempotent.
+    pub fn default(&self, object: &mut Value) {
+        (self.rules.default)(object);
+    }
+
+    /// Prepares a decoded object for creation: fills defaults, resets the status, sets the generation.
+    ///
+    /// Its metadata must be filled before (see [`crate::meta::fill_new`]): a job's selector holds its uid.
+    pub fn prepare_create(&self, object: &mut Value) {
+        (self.rules.default)(object);
+        if self.rules.keeps_status {
+            rules::reset_status(object);
+        }
+        (self.rules.prepare_create)(object);
+        (self.rules.default)(object);
+        if self.rules.generation != Generation::None {
+            object["metadata"]["generation"] = 1.into();
+        }
     }
 
     /// Prepares a changed object: keeps the server's metadata and the status, fills defaults, counts the
     /// generation.
-    pub fn prepare_update(&self, _new: &mut Value, _old: &Value) {
-        unimplemented!()
+    pub fn prepare_update(&self, new: &mut Value, old: &Value) {
+        meta::keep_server_fields(new, old);
+        (self.rules.default)(new);
+        if self.rules.keeps_status {
+            rules::keep_status(new, old);
+        }
+        (self.rules.prepare_update)(new, old);
+        rules::count_generation(self, new, old);
     }
 
-    /// Prepares a change of the status subresource: everything but the status is the old object's.
-    pub fn prepare_status(&self, _new: &mut Value, _old: &Value) {
-        unimplemented!()
+    /// Prepares a change of the status subresource: everything but the status is the old object's, of the
+    /// metadata the annotations (and, for most kinds, the labels) may change.
+    pub fn prepare_status(&self, new: &mut Value, old: &Value) {
+        let status = new.get("status").cloned();
+        let mut metadata = old.get("metadata").cloned().unwrap_or_default();
+        for key in ["annotations", "labels", "managedFields", "resourceVersion", "finalizers"] {
+            if key == "labels" && self.kind == "Deployment" {
+                continue;
+            }
+            let value = new.get("metadata").and_then(|given| given.get(key)).cloned();
+            match (value, metadata.as_object_mut()) {
+                (Some(value), Some(map)) => drop(map.insert(key.to_owned(), value)),
+                (None, Some(map)) => drop(map.remove(key)),
+                (_, None) => {}
+            }
+        }
+        *new = old.clone();
+        if let Some(map) = new.as_object_mut() {
+            map.insert("metadata".to_owned(), metadata);
+            match status {
+                Some(status) => drop(map.insert("status".to_owned(), status)),
+                None => drop(map.remove("status")),
+            }
+        }
+        (self.rules.default)(new);
     }
 
     /// Judges a prepared new object, metadata included.
-    pub fn validate(&self, _object: &Value) -> Vec<FieldError> {
-        unimplemented!()
+    pub fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = rules::metadata::validate(object, self.namespaced, self.rules.name);
+        errors.extend((self.rules.validate)(object));
+        errors
     }
 
     /// Judges a prepared change, metadata included: (new, old).
-    pub fn validate_update(&self, _new: &Value, _old: &Value) -> Vec<FieldError> {
-        unimplemented!()
+    pub fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = rules::metadata::validate_update(new, old);
+        errors.extend((self.rules.validate)(new));
+        errors.extend((self.rules.validate_update)(new, old));
+        errors
     }
 
     /// Judges a prepared change of status: (new, old).
-    pub fn validate_status(&self, _new: &Value, _old: &Value) -> Vec<FieldError> {
-        unimplemented!()
+    pub fn validate_status(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = rules::metadata::validate_update(new, old);
+        errors.extend((self.rules.validate_status)(new, old));
+        errors
+    }
+
+    /// Returns what to warn the author of an object about.
+    pub fn warnings(&self, object: &Value) -> Vec<String> {
+        (self.rules.warnings)(object)
     }
 
     /// Turns this version's wire form into the stored one (the same for most rows).
     pub fn to_storage(&self, object: Value) -> Value {
-        object
+        match self.storage {
+            Storage::Shared { convert, .. } => (convert.to_storage)(object),
+            Storage::Own | Storage::Virtual => object,
+        }
     }
 
     /// Turns the stored form into this version's wire form (the same for most rows).
     pub fn from_storage(&self, object: Value) -> Value {
-        object
+        match self.storage {
+            Storage::Shared { convert, .. } => (convert.from_storage)(object),
+            Storage::Own | Storage::Virtual => object,
+        }
+    }
+
+    /// Tells whether a field selector may name the field.
+    pub fn is_selectable(&self, field: &str) -> bool {
+        field == "metadata.name"
+            || (field == "metadata.namespace" && self.namespaced)
+            || self.selectable.contains(&field)
+    }
+
+    /// Returns the schema of its objects.
+    pub fn schema(&self) -> Option<&'static crate::schema::Type> {
+        crate::schema::named(self.schema)
+    }
+
+    /// Returns the kind of its lists.
+    pub fn list_kind(&self) -> String {
+        format!("{}List", self.kind)
     }
 }
 
@@ -190,7 +343,7 @@ impl Registry {
     /// Returns the built-in table.
     pub fn builtin() -> &'static Registry {
         static BUILTIN: OnceLock<Registry> = OnceLock::new();
-        BUILTIN.get_or_init(Registry::default)
+        BUILTIN.get_or_init(|| Registry { rows: rows::ROWS.iter().collect() })
     }
 
     /// Finds a row by the parts of a path.

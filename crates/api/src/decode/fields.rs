@@ -1,0 +1,334 @@
+//! Walking a document beside its schema.
+
+use serde_json::{Map, Number, Value};
+
+use crate::quantity::Quantity;
+use crate::schema::{Emptiness, Field, Form, Shape, Type, go_name};
+use crate::time;
+
+/// At most so many faults of one body are told (as upstream).
+const FAULTS_MAX: usize = 100;
+/// Deeper than any real type nests (JSON schemas of custom resources are the deepest).
+const DEPTH_MAX: usize = 128;
+
+/// One walk: what it found on the way.
+pub(super) struct Walk {
+    wanted: &'static Type,
+    /// `unknown field "…"` for each.
+    pub(super) unknown: Vec<String>,
+    /// The first wrong type, in Go's words.
+    pub(super) error: Option<String>,
+    /// `spec.containers[0]`.
+    path: String,
+    /// `spec.containers`: Go names fields without places.
+    go_path: String,
+    depth: usize,
+}
+
+/// Where a value stands: the struct and the field's Go type.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    owner: &'a Type,
+    field: Option<&'a Field>,
+}
+
+impl Walk {
+    pub(super) fn new(wanted: &'static Type) -> Self {
+        Self {
+            wanted,
+            unknown: Vec::new(),
+            error: None,
+            path: String::new(),
+            go_path: String::new(),
+            depth: 0,
+        }
+    }
+
+    /// Walks the whole document and returns its normal form.
+    pub(super) fn root(&mut self, value: Value) -> Value {
+        let place = Place { owner: self.wanted, field: None };
+        self.of_type(value, self.wanted, place)
+    }
+
+    fn of_type(&mut self, value: Value, wanted: &'static Type, place: Place<'_>) -> Value {
+        match wanted.form {
+            Form::Any => value,
+            Form::Quantity => self.quantity(value),
+            Form::IntOrString => self.int_or_string(value),
+            Form::Time | Form::MicroTime => self.time(value, wanted.form),
+            Form::Fields => match value {
+                Value::Object(map) if self.depth < DEPTH_MAX => {
+                    self.depth += 1;
+                    let object = self.fields(map, wanted);
+                    self.depth -= 1;
+                    object
+                }
+                other => self.wrong_type(other, &wanted.go_name(), place),
+            },
+        }
+    }
+
+    fn fields(&mut self, mut map: Map<String, Value>, wanted: &'static Type) -> Value {
+        let mut known = Map::new();
+        for field in &wanted.fields {
+            let given = map.remove(field.name).unwrap_or(Value::Null);
+            if given.is_null() {
+                if let Some(zero) = kept_zero(field) {
+                    known.insert(field.name.to_owned(), zero);
+                }
+                continue;
+            }
+            let lengths = self.enter(field.name);
+            let value = self.of_shape(given, &field.shape, Place { owner: wanted, field: Some(field) });
+            self.leave(lengths);
+            if field.emptiness == Emptiness::DropZero && is_zero(&value) {
+                continue;
+            }
+            known.insert(field.name.to_owned(), value);
+        }
+        for name in map.keys() {
+            if self.unknown.len() < FAULTS_MAX {
+                let dot = if self.path.is_empty() { "" } else { "." };
+                let path = format!("{}{dot}{name}", self.path);
+                self.unknown.push(format!("unknown field {path:?}"));
+            }
+        }
+        Value::Object(known)
+    }
+
+    fn of_shape(&mut self, value: Value, shape: &Shape, place: Place<'_>) -> Value {
+        match (shape, value) {
+            (Shape::Ref(_), value) => match shape.inner_type() {
+                Some(wanted) => self.of_type(value, wanted, place),
+                None => value,
+            },
+            (Shape::List(inner), Value::Array(items)) => {
+                let walked = items.into_iter().enumerate().map(|(index, item)| {
+                    let length = self.path.len();
+                    self.path.push_str(&format!("[{index}]"));
+                    let item = self.element(item, inner, place);
+                    self.path.truncate(length);
+                    item
+                });
+                Value::Array(walked.collect())
+            }
+            (Shape::Map(inner), Value::Object(entries)) => {
+                let walked = entries.into_iter().map(|(key, item)| {
+                    let length = self.path.len();
+                    self.path.push('.');
+                    self.path.push_str(&key);
+                    let item = self.element(item, inner, place);
+                    self.path.truncate(length);
+                    (key, item)
+                });
+                Value::Object(walked.collect())
+            }
+            (Shape::Int32, Value::Number(number)) => {
+                self.integer(number, i64::from(i32::MIN), i64::from(i32::MAX), place)
+            }
+            (Shape::Int64, Value::Number(number)) => self.integer(number, i64::MIN, i64::MAX, place),
+            (Shape::Bytes, Value::String(text)) => {
+                if let Some(offset) = base64_fault(&text) {
+                    self.fail(format!("illegal base64 data at input byte {offset}"));
+                }
+                Value::String(text)
+            }
+            (Shape::String, value @ Value::String(_))
+            | (Shape::Bool, value @ Value::Bool(_))
+            | (Shape::Float, value @ Value::Number(_))
+            | (Shape::Object, value @ Value::Object(_)) => value,
+            (shape, value) => {
+                // Inside a list or map Go names the element's type.
+                let whole = place.field.filter(|field| field.shape == *shape);
+                let name = whole.map_or_else(|| go_name(shape), Field::go_name);
+                self.wrong_type(value, &name, place)
+            }
+        }
+    }
+
+    /// Walks one element of a list or map; null stands for the element's zero value.
+    fn element(&mut self, item: Value, inner: &Shape, place: Place<'_>) -> Value {
+        if item.is_null() {
+            return zero(inner);
+        }
+        self.of_shape(item, inner, place)
+    }
+
+    fn integer(&mut self, number: Number, least: i64, most: i64, place: Place<'_>) -> Value {
+        // 1e3 and 2.0 are integers to nobody: Go refuses both in integer fields.
+        match number.as_i64() {
+            Some(integer) if (least..=most).contains(&integer) => Value::Number(number),
+            Some(_) | None => {
+                let name = place.field.map_or_else(String::new, Field::go_name);
+                let text = format!("number {number}");
+                self.mismatch(&text, &name, place);
+                Value::Number(number)
+            }
+        }
+    }
+
+    fn quantity(&mut self, value: Value) -> Value {
+        let text = match &value {
+            Value::String(text) => text.trim().to_owned(),
+            Value::Number(number) => number.to_string(),
+            Value::Null => return Value::Null,
+            Value::Bool(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        };
+        match text.parse::<Quantity>() {
+            Ok(quantity) => Value::String(quantity.to_string()),
+            Err(error) => {
+                self.fail(error.to_string());
+                value
+            }
+        }
+    }
+
+    fn int_or_string(&mut self, value: Value) -> Value {
+        let is_int32 = |number: &Number| number.as_i64().is_some_and(|n| i32::try_from(n).is_ok());
+        match value {
+            Value::String(_) | Value::Null => value,
+            Value::Number(ref number) if is_int32(number) => value,
+            Value::Number(ref number) => {
+                self.fail(format!("json: cannot unmarshal number {number} into Go value of type int32"));
+                value
+            }
+            Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                self.fail(format!(
+                    "json: cannot unmarshal {} into Go value of type int32",
+                    json_word(&value)
+                ));
+                value
+            }
+        }
+    }
+
+    fn time(&mut self, value: Value, form: Form) -> Value {
+        let Value::String(text) = &value else {
+            self.fail(format!("json: cannot unmarshal {} into Go value of type string", json_word(&value)));
+            return value;
+        };
+        match time::parse(text) {
+            Some(at) if form == Form::MicroTime => time::micros(at).into(),
+            Some(at) => time::seconds(at).into(),
+            None => {
+                self.fail(format!(
+                    "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
+                ));
+                value
+            }
+        }
+    }
+
+    fn wrong_type(&mut self, value: Value, go: &str, place: Place<'_>) -> Value {
+        self.mismatch(json_word(&value), go, place);
+        value
+    }
+
+    fn mismatch(&mut self, what: &str, go: &str, place: Place<'_>) {
+        let target = match place.field {
+            Some(_) => format!("Go struct field {}.{} of type {go}", place.owner.base_name(), self.go_path),
+            None => format!("Go value of type {go}"),
+        };
+        self.fail(format!("json: cannot unmarshal {what} into {target}"));
+    }
+
+    fn fail(&mut self, error: String) {
+        self.error.get_or_insert(error);
+    }
+
+    fn enter(&mut self, name: &str) -> (usize, usize) {
+        let lengths = (self.path.len(), self.go_path.len());
+        for path in [&mut self.path, &mut self.go_path] {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(name);
+        }
+        lengths
+    }
+
+    fn leave(&mut self, (path, go_path): (usize, usize)) {
+        self.path.truncate(path);
+        self.go_path.truncate(go_path);
+    }
+}
+
+/// Returns what Go calls a JSON value in its errors.
+pub(super) fn json_word(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Returns what Go writes for an absent field that it always writes.
+fn kept_zero(field: &Field) -> Option<Value> {
+    if field.emptiness != Emptiness::Keep {
+        return None;
+    }
+    match &field.shape {
+        Shape::List(_) | Shape::Map(_) | Shape::Object | Shape::Bytes | Shape::Float => None,
+        Shape::Ref(_) if field.shape.inner_type().is_some_and(|inner| inner.form != Form::Fields) => None,
+        shape @ (Shape::Ref(_) | Shape::String | Shape::Int32 | Shape::Int64 | Shape::Bool) => {
+            Some(zero(shape))
+        }
+    }
+}
+
+fn zero(shape: &Shape) -> Value {
+    match shape {
+        Shape::String | Shape::Bytes => "".into(),
+        Shape::Int32 | Shape::Int64 => 0.into(),
+        Shape::Float => 0.0.into(),
+        Shape::Bool => false.into(),
+        Shape::List(_) => Value::Array(Vec::new()),
+        Shape::Map(_) | Shape::Object => Value::Object(Map::new()),
+        Shape::Ref(_) => shape.inner_type().map_or(Value::Null, zero_of_type),
+    }
+}
+
+fn zero_of_type(wanted: &'static Type) -> Value {
+    match wanted.form {
+        Form::Quantity => "0".into(),
+        Form::IntOrString => 0.into(),
+        Form::Time | Form::MicroTime | Form::Any => Value::Null,
+        Form::Fields => Value::Object(
+            wanted
+                .fields
+                .iter()
+                .filter_map(|field| Some((field.name.to_owned(), kept_zero(field)?)))
+                .collect(),
+        ),
+    }
+}
+
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(yes) => !yes,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(entries) => entries.is_empty(),
+    }
+}
+
+/// Returns where a text stops being standard base64; line breaks are allowed, as Go does.
+fn base64_fault(text: &str) -> Option<usize> {
+    let mut count = 0usize;
+    let mut padding = 0usize;
+    for (offset, byte) in text.bytes().enumerate() {
+        match byte {
+            b'\n' | b'\r' => continue,
+            b'=' if count % 4 >= 2 => padding += 1,
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' if padding == 0 => {}
+            _ => return Some(offset),
+        }
+        count += 1;
+    }
+    (!count.is_multiple_of(4)).then_some(text.len())
+}

@@ -1,0 +1,85 @@
+use super::*;
+use crate::resource::Registry;
+use serde_json::json;
+
+fn resource(group: &str, kind: &str) -> &'static Resource {
+    Registry::builtin().by_kind(group, "v1", kind).unwrap()
+}
+
+fn refusal(group: &str, kind: &str, body: &str) -> String {
+    decode(resource(group, kind), body.as_bytes(), FieldValidation::Strict).unwrap_err().message
+}
+
+#[test]
+fn unknown_and_duplicate_fields_are_named() {
+    let body = r#"{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"x","name":"y"},
+        "spec":{"foo":1,"template":{"spec":{"containers":[{"name":"a","imag":"b"}]}}}}"#;
+    assert_eq!(
+        refusal("apps", "Deployment", body),
+        "Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: unknown field \"spec.template.spec.containers[0].imag\", unknown field \"spec.foo\", duplicate field \"metadata.name\""
+    );
+    let warned = decode(resource("apps", "Deployment"), body.as_bytes(), FieldValidation::Warn).unwrap();
+    assert_eq!(warned.warnings.len(), 3);
+    assert_eq!(warned.object["spec"].get("foo"), None);
+}
+
+#[test]
+fn wrong_types_are_worded_as_go_words_them() {
+    let check = |body: &str, words: &str| {
+        let message = refusal("apps", "Deployment", body);
+        assert!(message.ends_with(words), "{message}");
+    };
+    check(
+        r#"{"spec":{"replicas":"three"}}"#,
+        "cannot be handled as a Deployment: json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32",
+    );
+    check(
+        r#"{"metadata":{"labels":{"a":1}}}"#,
+        "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string",
+    );
+    check(
+        r#"{"spec":{"template":{"spec":{"containers":[{"args":"x"}]}}}}"#,
+        "json: cannot unmarshal string into Go struct field Container.spec.template.spec.containers.args of type []string",
+    );
+    check(
+        r#"{"spec":{"replicas":1.5}}"#,
+        "json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type int32",
+    );
+    check(
+        r#"{"spec":{"template":{"spec":{"containers":[{"resources":{"limits":{"cpu":"x"}}}]}}}}"#,
+        "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+    );
+    check(
+        r#"{"spec":{"template":7}}"#,
+        "json: cannot unmarshal number into Go struct field DeploymentSpec.spec.template of type v1.PodTemplateSpec",
+    );
+}
+
+#[test]
+fn the_object_is_what_a_round_trip_through_go_gives() {
+    let body = br#"{"metadata":{"name":"x","annotations":{},"labels":null},
+        "spec":{"hostNetwork":false,"containers":[{"name":"a","command":[],"resources":{"limits":{"memory":"1024Ki","cpu":1}}}],
+        "securityContext":{}}}"#;
+    let decoded = decode(resource("", "Pod"), body, FieldValidation::Strict).unwrap();
+    let expected = json!({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "x"}, "status": {},
+        "spec": {"containers": [{"name": "a", "resources": {"limits": {"memory": "1Mi", "cpu": "1"}}}], "securityContext": {}}});
+    assert_eq!(decoded.object, expected);
+}
+
+#[test]
+fn other_kinds_and_versions_are_refused() {
+    assert_eq!(
+        refusal("", "Pod", r#"{"kind":"Pod","apiVersion":"v2"}"#),
+        "the API version in the data (v2) does not match the expected API version (v1)"
+    );
+    assert!(refusal("", "Pod", "[]").contains("must be of type Pod"));
+    assert!(refusal("", "Pod", "{").contains("json parse error"));
+    assert!(refusal("", "Pod", &"[".repeat(10_000)).contains("recursion limit"));
+}
+
+#[test]
+fn base64_is_checked() {
+    assert!(refusal("", "Secret", r#"{"data":{"a":"x!"}}"#).ends_with("illegal base64 data at input byte 1"));
+    let good = br#"{"data":{"a":"aGk="}}"#;
+    assert!(decode(resource("", "Secret"), good, FieldValidation::Strict).is_ok());
+}

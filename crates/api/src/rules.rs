@@ -1,0 +1,238 @@
+//! The rules of each kind: defaults, validation, and what a write may not set.
+//!
+//! Each constant is the `rules` column of a row of the table; the functions behind it lie in the modules, by
+//! subject. Defaults are Kubernetes' own; so are the words of the errors.
+
+mod autoscaler;
+mod batch;
+mod cluster;
+mod config;
+mod events;
+mod look;
+pub(crate) mod metadata;
+mod network;
+mod pods;
+mod rbac;
+mod service;
+mod storage;
+mod strategy;
+mod workloads;
+
+use serde_json::Value;
+
+pub(crate) use strategy::{count_generation, keep_status, reset_status};
+
+use crate::field::FieldError;
+use crate::resource::{Conversion, Generation, Rules};
+
+fn no_default(_: &mut Value) {}
+
+fn no_errors(_: &Value) -> Vec<FieldError> {
+    Vec::new()
+}
+
+fn no_change_errors(_: &Value, _: &Value) -> Vec<FieldError> {
+    Vec::new()
+}
+
+fn nothing_to_prepare(_: &mut Value, _: &Value) {}
+
+fn no_warnings(_: &Value) -> Vec<String> {
+    Vec::new()
+}
+
+/// A kind without rules of its own.
+pub(crate) const PLAIN: Rules = Rules {
+    name: metadata::subdomain_name,
+    default: no_default,
+    validate: no_errors,
+    validate_update: no_change_errors,
+    validate_status: no_change_errors,
+    prepare_create: no_default,
+    prepare_update: nothing_to_prepare,
+    warnings: no_warnings,
+    generation: Generation::None,
+    keeps_status: false,
+};
+
+/// A kind with spec and status, whose generation counts changes of the spec.
+const SPEC_AND_STATUS: Rules = Rules { generation: Generation::Spec, keeps_status: true, ..PLAIN };
+
+pub(crate) const CONFIG_MAP: Rules = Rules {
+    validate: config::validate_config_map,
+    validate_update: config::validate_config_map_update,
+    ..PLAIN
+};
+pub(crate) const SECRET: Rules = Rules {
+    default: config::default_secret,
+    validate: config::validate_secret,
+    validate_update: config::validate_secret_update,
+    ..PLAIN
+};
+pub(crate) const ENDPOINTS: Rules =
+    Rules { default: network::default_endpoints, validate: network::validate_endpoints, ..PLAIN };
+pub(crate) const ENDPOINT_SLICE: Rules = Rules {
+    default: network::default_endpoint_slice,
+    validate: network::validate_endpoint_slice,
+    validate_update: network::validate_endpoint_slice_update,
+    generation: Generation::Content,
+    ..PLAIN
+};
+pub(crate) const EVENT: Rules = Rules { validate: events::validate_core, ..PLAIN };
+pub(crate) const EVENT_V1: Rules = Rules { validate: events::validate, ..PLAIN };
+pub(crate) static EVENT_CONVERSION: Conversion =
+    Conversion { to_storage: events::to_core, from_storage: events::from_core };
+pub(crate) const LIMIT_RANGE: Rules =
+    Rules { default: cluster::default_limit_range, validate: cluster::validate_limit_range, ..PLAIN };
+pub(crate) const NAMESPACE: Rules = Rules {
+    name: metadata::label_name,
+    default: cluster::default_namespace,
+    prepare_create: cluster::prepare_namespace,
+    prepare_update: cluster::prepare_namespace_update,
+    keeps_status: true,
+    ..PLAIN
+};
+pub(crate) const NODE: Rules = Rules {
+    default: cluster::default_node,
+    validate: cluster::validate_node,
+    validate_update: cluster::validate_node_update,
+    // A kubelet registers its node with the status it has.
+    prepare_create: no_default,
+    prepare_update: strategy::keep_status,
+    ..PLAIN
+};
+pub(crate) const LEASE: Rules = Rules { validate: cluster::validate_lease, ..PLAIN };
+pub(crate) const PRIORITY_CLASS: Rules = Rules {
+    default: cluster::default_priority_class,
+    validate: cluster::validate_priority_class,
+    validate_update: cluster::validate_priority_class_update,
+    generation: Generation::None,
+    ..PLAIN
+};
+pub(crate) const RESOURCE_QUOTA: Rules =
+    Rules { validate: cluster::validate_quota, keeps_status: true, ..PLAIN };
+pub(crate) const VOLUME_CLAIM: Rules = Rules {
+    default: storage::default_claim,
+    validate: storage::validate_claim,
+    validate_update: storage::validate_claim_update,
+    prepare_create: storage::prepare_pending,
+    keeps_status: true,
+    ..PLAIN
+};
+pub(crate) const VOLUME: Rules = Rules {
+    default: storage::default_volume,
+    validate: storage::validate_volume,
+    prepare_create: storage::prepare_pending,
+    keeps_status: true,
+    ..PLAIN
+};
+pub(crate) const STORAGE_CLASS: Rules = Rules {
+    default: storage::default_class,
+    validate: storage::validate_class,
+    validate_update: storage::validate_class_update,
+    ..PLAIN
+};
+pub(crate) const POD: Rules = Rules {
+    default: pods::default_pod,
+    validate: pods::validate_pod,
+    validate_update: pods::validate_pod_update,
+    validate_status: pods::validate_pod_status,
+    prepare_create: pods::prepare_pod,
+    warnings: pods::warnings,
+    ..SPEC_AND_STATUS
+};
+pub(crate) const POD_TEMPLATE: Rules =
+    Rules { default: pods::default_pod_template, validate: pods::validate_pod_template_object, ..PLAIN };
+pub(crate) const REPLICATION_CONTROLLER: Rules = Rules {
+    default: workloads::default_replication_controller,
+    validate: workloads::validate_replication_controller,
+    ..SPEC_AND_STATUS
+};
+pub(crate) const SERVICE: Rules = Rules {
+    name: metadata::label_name,
+    default: service::default_service,
+    validate: service::validate,
+    validate_update: service::validate_update,
+    prepare_update: service::prepare_update,
+    keeps_status: true,
+    ..PLAIN
+};
+pub(crate) const CONTROLLER_REVISION: Rules = Rules {
+    validate: workloads::validate_revision,
+    validate_update: workloads::validate_revision_update,
+    ..PLAIN
+};
+pub(crate) const DAEMON_SET: Rules = Rules {
+    default: workloads::default_daemon_set,
+    validate: workloads::validate_daemon_set,
+    validate_update: workloads::validate_selector_update,
+    ..SPEC_AND_STATUS
+};
+pub(crate) const DEPLOYMENT: Rules = Rules {
+    default: workloads::default_deployment,
+    validate: workloads::validate_deployment,
+    validate_update: workloads::validate_selector_update,
+    warnings: workloads::warnings,
+    generation: Generation::SpecAndAnnotations,
+    ..SPEC_AND_STATUS
+};
+pub(crate) const REPLICA_SET: Rules = Rules {
+    default: workloads::default_replica_set,
+    validate: workloads::validate_replica_set,
+    validate_update: workloads::validate_selector_update,
+    warnings: workloads::warnings,
+    ..SPEC_AND_STATUS
+};
+pub(crate) const STATEFUL_SET: Rules = Rules {
+    default: workloads::default_stateful_set,
+    validate: workloads::validate_stateful_set,
+    validate_update: workloads::validate_stateful_set_update,
+    ..SPEC_AND_STATUS
+};
+pub(crate) const CRON_JOB: Rules =
+    Rules { default: batch::default_cron_job, validate: batch::validate_cron_job, ..SPEC_AND_STATUS };
+pub(crate) const JOB: Rules = Rules {
+    default: batch::default_job,
+    validate: batch::validate_job,
+    validate_update: batch::validate_job_update,
+    prepare_create: batch::prepare_job,
+    ..SPEC_AND_STATUS
+};
+pub(crate) const AUTOSCALER: Rules = Rules {
+    default: autoscaler::default,
+    validate: autoscaler::validate,
+    generation: Generation::None,
+    ..SPEC_AND_STATUS
+};
+pub(crate) const AUTOSCALER_V1: Rules = Rules {
+    default: autoscaler::default_v1,
+    validate: autoscaler::validate,
+    generation: Generation::None,
+    ..SPEC_AND_STATUS
+};
+pub(crate) static AUTOSCALER_CONVERSION: Conversion =
+    Conversion { to_storage: autoscaler::to_v2, from_storage: autoscaler::from_v2 };
+pub(crate) const INGRESS_CLASS: Rules = Rules {
+    default: network::default_ingress_class,
+    validate: network::validate_ingress_class,
+    validate_update: network::validate_ingress_class_update,
+    generation: Generation::Spec,
+    ..PLAIN
+};
+pub(crate) const INGRESS: Rules =
+    Rules { validate: network::validate_ingress, warnings: network::ingress_warnings, ..SPEC_AND_STATUS };
+pub(crate) const NETWORK_POLICY: Rules = Rules {
+    default: network::default_policy,
+    validate: network::validate_policy,
+    generation: Generation::Spec,
+    ..PLAIN
+};
+pub(crate) const DISRUPTION_BUDGET: Rules = Rules { validate: workloads::validate_budget, ..SPEC_AND_STATUS };
+pub(crate) const ROLE: Rules = Rules { name: metadata::path_name, validate: rbac::validate_role, ..PLAIN };
+pub(crate) const ROLE_BINDING: Rules = Rules {
+    name: metadata::path_name,
+    default: rbac::default_binding,
+    validate: rbac::validate_binding,
+    validate_update: rbac::validate_binding_update,
+    ..PLAIN
+};

@@ -1,0 +1,98 @@
+//! Roles and their bindings.
+
+use serde_json::Value;
+
+use super::look::{at, fill_text, items_mut, list, section, text};
+use crate::field::FieldError;
+
+const GROUP: &str = "rbac.authorization.k8s.io";
+
+pub(super) fn validate_role(object: &Value) -> Vec<FieldError> {
+    let is_cluster = text(object, "/kind") == "ClusterRole";
+    let mut errors = Vec::new();
+    for (place, rule) in list(object, "/rules").iter().enumerate() {
+        let path = format!("rules[{place}]");
+        let has = |key: &str| !list(rule, &format!("/{key}")).is_empty();
+        if !has("verbs") {
+            errors
+                .push(FieldError::required(format!("{path}.verbs"), "verbs must contain at least one value"));
+        }
+        if has("nonResourceURLs") {
+            if !is_cluster {
+                let why = "namespaced rules cannot apply to non-resource URLs";
+                let value = rule["nonResourceURLs"].clone();
+                errors.push(FieldError::invalid(format!("{path}.nonResourceURLs"), value, why));
+            }
+            if has("apiGroups") || has("resources") || has("resourceNames") {
+                let why = "rules cannot apply to both regular resources and non-resource URLs";
+                let value = rule["nonResourceURLs"].clone();
+                errors.push(FieldError::invalid(format!("{path}.nonResourceURLs"), value, why));
+            }
+            continue;
+        }
+        if !has("apiGroups") {
+            let why = "resource rules must supply at least one api group";
+            errors.push(FieldError::required(format!("{path}.apiGroups"), why));
+        }
+        if !has("resources") {
+            let why = "resource rules must supply at least one resource";
+            errors.push(FieldError::required(format!("{path}.resources"), why));
+        }
+    }
+    errors
+}
+
+pub(super) fn default_binding(object: &mut Value) {
+    fill_text(section(object, "roleRef"), "apiGroup", GROUP);
+    for subject in items_mut(object, "subjects") {
+        if ["User", "Group"].contains(&text(subject, "/kind")) {
+            fill_text(subject, "apiGroup", GROUP);
+        }
+    }
+}
+
+pub(super) fn validate_binding(object: &Value) -> Vec<FieldError> {
+    let is_cluster = text(object, "/kind") == "ClusterRoleBinding";
+    let mut errors = Vec::new();
+    if text(object, "/roleRef/apiGroup") != GROUP {
+        let given = text(object, "/roleRef/apiGroup");
+        errors.push(FieldError::not_supported("roleRef.apiGroup", given, &[GROUP]));
+    }
+    let kinds: &[&str] = if is_cluster { &["ClusterRole"] } else { &["Role", "ClusterRole"] };
+    let kind = text(object, "/roleRef/kind");
+    if !kinds.contains(&kind) {
+        errors.push(FieldError::not_supported("roleRef.kind", kind, kinds));
+    }
+    if text(object, "/roleRef/name").is_empty() {
+        errors.push(FieldError::required("roleRef.name", ""));
+    }
+    for (place, subject) in list(object, "/subjects").iter().enumerate() {
+        let path = format!("subjects[{place}]");
+        if text(subject, "/name").is_empty() {
+            errors.push(FieldError::required(format!("{path}.name"), ""));
+        }
+        match text(subject, "/kind") {
+            "ServiceAccount" => {
+                let is_needed = is_cluster || text(object, "/metadata/namespace").is_empty();
+                if is_needed && text(subject, "/namespace").is_empty() {
+                    errors.push(FieldError::required(format!("{path}.namespace"), ""));
+                }
+            }
+            "User" | "Group" => {}
+            other => errors.push(FieldError::not_supported(
+                format!("{path}.kind"),
+                other,
+                &["ServiceAccount", "User", "Group"],
+            )),
+        }
+    }
+    errors
+}
+
+pub(super) fn validate_binding_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    if at(new, "/roleRef") == at(old, "/roleRef") {
+        return Vec::new();
+    }
+    let value = new.get("roleRef").cloned().unwrap_or_default();
+    vec![FieldError::invalid("roleRef", value, "cannot change roleRef")]
+}

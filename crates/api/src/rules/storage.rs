@@ -1,0 +1,142 @@
+//! Volumes, claims, storage classes.
+
+use serde_json::{Value, json};
+
+use super::look::{at, fill, fill_text, list, section, text};
+use super::metadata::immutable;
+use crate::field::FieldError;
+
+const ACCESS_MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
+
+pub(super) fn default_claim(object: &mut Value) {
+    fill(section(object, "spec"), "volumeMode", "Filesystem");
+    fill_text(section(object, "status"), "phase", "Pending");
+}
+
+pub(super) fn prepare_pending(object: &mut Value) {
+    object["status"] = json!({"phase": "Pending"});
+}
+
+pub(super) fn validate_claim(object: &Value) -> Vec<FieldError> {
+    let spec = at(object, "/spec").unwrap_or(&Value::Null);
+    let mut errors = access_modes(spec);
+    match at(spec, "/resources/requests/storage") {
+        None => errors.push(FieldError::required("spec.resources[storage]", "")),
+        Some(quantity) => errors.extend(positive(quantity, "spec.resources[storage]")),
+    }
+    let mode = text(spec, "/volumeMode");
+    if !["Block", "Filesystem"].contains(&mode) {
+        errors.push(FieldError::not_supported("spec.volumeMode", mode, &["Block", "Filesystem"]));
+    }
+    errors
+}
+
+fn access_modes(spec: &Value) -> Vec<FieldError> {
+    let modes = list(spec, "/accessModes");
+    let mut errors = Vec::new();
+    if modes.is_empty() {
+        errors.push(FieldError::required("spec.accessModes", "at least 1 access mode is required"));
+    }
+    for mode in modes.iter().filter_map(Value::as_str).filter(|mode| !ACCESS_MODES.contains(mode)) {
+        errors.push(FieldError::not_supported("spec.accessModes", mode, &ACCESS_MODES));
+    }
+    errors
+}
+
+fn positive(quantity: &Value, path: &str) -> Option<FieldError> {
+    let parsed = quantity.as_str()?.parse::<crate::quantity::Quantity>().ok()?;
+    let is_sound = !parsed.is_zero() && !parsed.is_negative();
+    (!is_sound).then(|| FieldError::invalid(path, quantity.clone(), "must be greater than zero"))
+}
+
+pub(super) fn validate_claim_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    // Binding fills the volume's name and its class once; afterwards only requests may grow.
+    let fixed = |object: &Value| {
+        let mut spec = object.get("spec").cloned().unwrap_or_default();
+        for key in ["resources", "volumeAttributesClassName"] {
+            super::look::remove(&mut spec, key);
+        }
+        for key in ["volumeName", "storageClassName"] {
+            if text(old, &format!("/spec/{key}")).is_empty() {
+                super::look::remove(&mut spec, key);
+            }
+        }
+        spec
+    };
+    if fixed(new) == fixed(old) {
+        return Vec::new();
+    }
+    let why = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+    vec![FieldError::forbidden("spec", why)]
+}
+
+pub(super) fn default_volume(object: &mut Value) {
+    let spec = section(object, "spec");
+    fill_text(spec, "persistentVolumeReclaimPolicy", "Retain");
+    fill(spec, "volumeMode", "Filesystem");
+    if let Some(path) = spec.get_mut("hostPath") {
+        fill(path, "type", "");
+    }
+    fill_text(section(object, "status"), "phase", "Pending");
+}
+
+pub(super) fn validate_volume(object: &Value) -> Vec<FieldError> {
+    let spec = at(object, "/spec").unwrap_or(&Value::Null);
+    let mut errors = access_modes(spec);
+    match at(spec, "/capacity/storage") {
+        None => errors.push(FieldError::required("spec.capacity", "")),
+        Some(quantity) => errors.extend(positive(quantity, "spec.capacity[storage]")),
+    }
+    const OTHERS: [&str; 9] = [
+        "accessModes",
+        "capacity",
+        "claimRef",
+        "mountOptions",
+        "nodeAffinity",
+        "persistentVolumeReclaimPolicy",
+        "storageClassName",
+        "volumeAttributesClassName",
+        "volumeMode",
+    ];
+    let has_source = super::look::entries(spec, "").any(|(key, _)| !OTHERS.contains(&key.as_str()));
+    if !has_source {
+        errors.push(FieldError::required("spec", "must specify a volume type"));
+    }
+    errors
+}
+
+pub(super) fn default_class(object: &mut Value) {
+    fill(object, "reclaimPolicy", "Delete");
+    fill(object, "volumeBindingMode", "Immediate");
+}
+
+pub(super) fn validate_class(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if text(object, "/provisioner").is_empty() {
+        errors.push(FieldError::required("provisioner", ""));
+    }
+    let policy = text(object, "/reclaimPolicy");
+    if !["Delete", "Retain"].contains(&policy) {
+        errors.push(FieldError::not_supported("reclaimPolicy", policy, &["Delete", "Retain"]));
+    }
+    let mode = text(object, "/volumeBindingMode");
+    if !["Immediate", "WaitForFirstConsumer"].contains(&mode) {
+        let supported = ["Immediate", "WaitForFirstConsumer"];
+        errors.push(FieldError::not_supported("volumeBindingMode", mode, &supported));
+    }
+    errors
+}
+
+pub(super) fn validate_class_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for key in ["parameters", "provisioner"] {
+        if new.get(key) != old.get(key) {
+            let why = "updates to parameters are forbidden.".replace("parameters", key);
+            errors.push(FieldError::forbidden(key, why));
+        }
+    }
+    for key in ["reclaimPolicy", "volumeBindingMode"] {
+        errors.extend(immutable(new.get(key), old.get(key), key));
+    }
+    errors
+}
