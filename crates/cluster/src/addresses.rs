@@ -11,6 +11,9 @@ pub const API_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
 /// The cluster's DNS server.
 pub const DNS_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 
+/// Pods get their addresses from here, each node from a /24 of it: 10.244.0.0/16.
+pub const POD_RANGE: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 244, 0, 0), 16);
+
 /// Highest number of nodes: each takes one /24 of 10.244.0.0/16.
 pub const NODE_LIMIT: u32 = 100;
 

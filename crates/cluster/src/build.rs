@@ -1,13 +1,53 @@
 //! Builds the servers, wires them, serves until told to stop, drains.
 
-use anyhow::Result;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use apiserver::{ApiServer, Identity};
+use client::Caches;
+use container::Runtime;
+use image::ImageStore;
+use k8s_openapi::api::core::v1::Node;
+use kubelet::config::{Capacity as NodeCapacity, ClusterDns, Directories, LimitSupport};
+use kubelet::{Dependencies, Drain, Kubelet};
 use network::machine::Machine;
+use network::dns::DnsServer;
+use network::ingress::IngressProxy;
+use network::pods::Range;
+use network::{Egress, PodNetwork, Services};
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::Home;
+use crate::addresses;
+use crate::bootstrap;
 use crate::capacity::Capacity;
+use crate::kubeconfig;
 use crate::pki::Pki;
 use crate::record::ClusterFolder;
+use crate::run::runtime_config;
 use crate::settings::{Listeners, Ready, Settings};
+use crate::streams::Streams;
+use crate::tls;
+
+/// The port of the API inside the cluster, behind the Service `kubernetes`.
+const API_PORT: u16 = 6443;
+
+/// The cluster's domain.
+const DOMAIN: &str = "cluster.local";
+
+/// Pods a node takes at most: Kubernetes' own default.
+const PODS_PER_NODE: u32 = 110;
+
+/// How long pods may take to end at `down`: they are told that everything ends, not that one of them does.
+const DOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// Longest wait for nodes to become ready.
+const READY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// All that the start order has made.
 pub(crate) struct Parts<'a> {
@@ -20,8 +60,224 @@ pub(crate) struct Parts<'a> {
     pub(crate) capacity: Capacity,
 }
 
+/// Serves until SIGTERM or SIGINT, then stops the pods. `on_ready` is called once all nodes are ready.
 pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Result<()>) -> Result<()> {
-    let _ =
-        (parts.home, parts.settings, parts.folder, parts.pki, parts.listeners, parts.machine, parts.capacity);
-    on_ready(&Ready { context: String::new(), adopted_pods: 0, warnings: Vec::new() })
+    let Parts { home, settings, folder, pki, listeners, machine, capacity } = parts;
+    let told = stop_signal()?;
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+
+    let network = Network::start(&machine, settings).await?;
+    let streams = Arc::new(Streams::default());
+    let api = start_api(folder, pki, settings, streams.clone()).await?;
+    let inside = TcpListener::bind((addresses::node(0), API_PORT)).await.context("failed to listen for the API")?;
+    let outside = TcpListener::from_std(listeners.api).context("failed to use the API's listener")?;
+    for listener in [outside, inside] {
+        let (api, tls, stop) = (api.clone(), tls::api(pki)?, stop.clone());
+        tasks.spawn(async move {
+            if let Err(error) = api.serve(listener, tls, stop.cancelled()).await {
+                tracing::error!(%error, "the API's listener failed");
+            }
+        });
+    }
+
+    let client = client::in_process(api.service(Identity::master("system:pinnace")));
+    let names = node_names(settings);
+    bootstrap::run(&client, &names).await.context("failed to write the cluster's first objects")?;
+    let caches = Caches::new(client.clone());
+    let adopted_pods = network.pods.list().await.context("failed to list the pods' links")?.len();
+    let proxy = network.proxy(&caches, pki, listeners.http, listeners.https)?;
+    let nodes = Nodes { home, folder, machine: &machine, capacity, caches: &caches, network: &network.pods };
+    let (kubelets, warnings) = nodes.build(&names, &proxy.drain())?;
+    streams.connect(&kubelets);
+
+    tasks.spawn(proxy.run(stop.clone()));
+    let manager = manager::run(manager::Config::default(), client, caches.clone(), stop.clone().cancelled_owned());
+    tasks.spawn(manager);
+    for kubelet in &kubelets {
+        let (kubelet, stop) = (kubelet.clone(), stop.clone());
+        tasks.spawn(async move { kubelet.run(stop.cancelled()).await });
+    }
+
+    nodes_ready(&caches, &names).await?;
+    on_ready(&Ready { context: kubeconfig::context_name(&settings.name), adopted_pods, warnings })?;
+    tracing::info!(cluster = settings.name, nodes = names.len(), adopted_pods, "ready");
+
+    told.await;
+    tracing::info!("told to stop");
+    stop.cancel();
+    while tasks.join_next().await.is_some() {}
+    let ends = kubelets.iter().map(|kubelet| kubelet.stop_pods(DOWN_GRACE));
+    futures::future::join_all(ends).await;
+    Ok(())
+}
+
+/// The first node has the cluster's name, the others a number behind it.
+fn node_names(settings: &Settings) -> Vec<String> {
+    let name = |number| if number == 1 { settings.name.clone() } else { format!("{}-{number}", settings.name) };
+    (1..=settings.nodes).map(name).collect()
+}
+
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+async fn start_api(
+    folder: &ClusterFolder,
+    pki: &Pki,
+    settings: &Settings,
+    streams: Arc<Streams>,
+) -> Result<ApiServer> {
+    let store = Store::open(&folder.store(), store::Options::default()).context("failed to open the cluster's store")?;
+    let config = apiserver::Config {
+        certificate_authority: pki.ca_certificate.clone(),
+        endpoint: Some((addresses::node(0), API_PORT)),
+        advertised: format!("127.0.0.1:{}", settings.api_port),
+        service_range: addresses::SERVICE_RANGE,
+        ..apiserver::Config::new(store, streams, tls::service_account_key(pki)?)
+    };
+    ApiServer::build(config).await.context("failed to build the API")
+}
+
+/// The cluster's network, and what serves in it.
+struct Network {
+    pods: PodNetwork,
+    services: Services,
+    dns: DnsServer,
+    _egress: Egress,
+}
+
+impl Network {
+    async fn start(machine: &Machine, settings: &Settings) -> Result<Self> {
+        let count = u8::try_from(settings.nodes).context("too many nodes")?;
+        let range = |(address, prefix)| Range { address, prefix };
+        let pod_range = range(addresses::POD_RANGE);
+        let service_range = range(addresses::SERVICE_RANGE);
+        let node_address = addresses::node(0);
+        let pods = PodNetwork::start(network::pods::Config {
+            node_addresses: (0..count).map(addresses::node).collect(),
+            pod_range,
+            service_range,
+        })
+        .await
+        .context("failed to start the pods' network")?;
+        let dns = (addresses::DNS_SERVICE, 53);
+        let services = Services::start(network::services::Config {
+            node_address,
+            service_range,
+            served_here: [network::Protocol::Udp, network::Protocol::Tcp].map(|p| (dns.0, p, dns.1)).to_vec(),
+        })
+        .await
+        .context("failed to start the services' network")?;
+        let dns_config = network::dns::Config { bind: dns.into(), domain: DOMAIN.to_owned() };
+        let dns = DnsServer::start(dns_config, machine.host.clone()).await.context("failed to start the cluster's DNS")?;
+        let egress_config =
+            network::egress::Config { node_address, pod_range, cluster_ranges: vec![pod_range, service_range] };
+        let egress =
+            Egress::start(egress_config, machine.host.clone()).await.context("failed to open the pods' way out")?;
+        Ok(Self { pods, services, dns, _egress: egress })
+    }
+}
+
+/// What the kubelets of all nodes are made from.
+struct Nodes<'a> {
+    home: &'a Home,
+    folder: &'a ClusterFolder,
+    machine: &'a Machine,
+    capacity: Capacity,
+    caches: &'a Caches,
+    network: &'a PodNetwork,
+}
+
+impl Nodes<'_> {
+    fn build(&self, names: &[String], drain: &Arc<dyn Drain>) -> Result<(Vec<Kubelet>, Vec<String>)> {
+        let images = ImageStore::open(&self.home.images()).context("failed to open the image store")?;
+        let mut kubelets = Vec::new();
+        let mut warnings = Vec::new();
+        for (number, name) in (0..).zip(names) {
+            let runtime = Runtime::new(runtime_config(self.folder, self.machine, name))
+                .context("failed to start the container runtime")?;
+            let limits = match runtime.limits().reason {
+                None => LimitSupport::Enforced,
+                Some(reason) => LimitSupport::NotEnforced { reason },
+            };
+            if let LimitSupport::NotEnforced { reason } = &limits
+                && number == 0
+            {
+                warnings.push(reason.clone());
+            }
+            let dependencies = Dependencies {
+                caches: self.caches.clone(),
+                runtime,
+                images: images.clone(),
+                network: self.network.clone(),
+                drain: drain.clone(),
+            };
+            kubelets.push(Kubelet::build(self.config(number, name, limits)?, dependencies));
+        }
+        Ok((kubelets, warnings))
+    }
+
+    fn config(&self, number: u8, name: &str, limits: LimitSupport) -> Result<kubelet::Config> {
+        let (address, prefix) = addresses::pod_range(number);
+        Ok(kubelet::Config {
+            node_name: name.to_owned(),
+            pod_range: format!("{address}/{prefix}").parse().context("the pod range is invalid")?,
+            address: addresses::node(number),
+            capacity: NodeCapacity {
+                cpu_milli: self.capacity.cpu_milli,
+                memory_bytes: self.capacity.memory_bytes,
+                ephemeral_storage_bytes: disk_bytes(self.folder.path())?,
+                pods: PODS_PER_NODE,
+            },
+            directories: Directories {
+                pods: self.folder.node(name).join("pods"),
+                volatile: format!("/run/pinnace/nodes/{name}/volumes").into(),
+                logs: self.folder.node(name).join("logs"),
+                snapshots: self.folder.snapshots(),
+            },
+            dns: ClusterDns {
+                server: addresses::DNS_SERVICE,
+                domain: DOMAIN.to_owned(),
+                host_resolv_conf: "/etc/resolv.conf".into(),
+            },
+            labels: std::collections::BTreeMap::new(),
+            limits,
+        })
+    }
+}
+
+/// The size of the disk that holds the cluster's folder.
+fn disk_bytes(folder: &Path) -> Result<u64> {
+    let disk = nix::sys::statvfs::statvfs(folder)
+        .with_context(|| format!("failed to look at the disk of `{}`", folder.display()))?;
+    Ok(disk.blocks() * disk.fragment_size())
+}
+
+/// Waits until the API shows every node as ready.
+async fn nodes_ready(caches: &Caches, names: &[String]) -> Result<()> {
+    let nodes = caches.of::<Node>();
+    let mut changes = nodes.subscribe();
+    let all_ready = || names.iter().all(|name| nodes.get("", name).is_some_and(|node| is_ready(&node)));
+    let wait = async {
+        while !all_ready() {
+            changes.next().await;
+        }
+    };
+    tokio::time::timeout(READY_PATIENCE, wait)
+        .await
+        .with_context(|| format!("the nodes were not ready in {} s", READY_PATIENCE.as_secs()))
+}
+
+fn is_ready(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|all| all.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"))
 }

@@ -4,7 +4,8 @@
 //! - [`home`]: where everything lives on disk; [`record`]: what a running cluster leaves in its folder for
 //!   other commands; [`addresses`]: the address plan inside.
 //! - [`pki`], [`kubeconfig`]: the cluster's certificates, and the user's context.
-//! - [`settings`], `capacity`: what `up` is told; `run`: the start order; `build`, `tls`: the wiring.
+//! - [`settings`], `capacity`: what `up` is told; `run`: the start order; `build`, `bootstrap`,
+//!   `streams`, `tls`: the wiring.
 //! - [`lifecycle`], [`access`]: what `status`, `down` and other commands do with a cluster.
 //!
 //! Never prints, and holds no behaviour of its own: what a cluster does is in the crates it joins.
@@ -13,6 +14,7 @@
 pub mod access;
 pub mod addresses;
 pub mod advice;
+mod bootstrap;
 mod build;
 mod capacity;
 pub mod home;
@@ -22,6 +24,7 @@ pub mod pki;
 pub mod record;
 mod run;
 pub mod settings;
+mod streams;
 mod tls;
 
 pub use access::{Overview, connect, overview};

@@ -13,7 +13,7 @@ use crate::Home;
 use crate::advice::Advice;
 use crate::kubeconfig;
 use crate::record::{ClusterFolder, Record};
-use crate::run::{runtime_config, tokio_runtime};
+use crate::run::{NODES_FOLDER, runtime_config, tokio_runtime};
 
 /// Longest wait for a main process to stop its pods: their grace periods are cut to less.
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
@@ -138,12 +138,18 @@ pub fn cleanup_main(words: &[OsString]) -> Result<()> {
     let holder: i32 = holder.to_str().and_then(|text| text.parse().ok()).context("no process number")?;
     let folder = ClusterFolder::new(folder.into());
     let machine = crate::run::enter(&folder, Some(holder))?;
-    tokio_runtime()?.block_on(async {
-        let runtime = Runtime::new(runtime_config(&folder, &machine))?;
+    tokio_runtime()?.block_on(end_pods(&folder, &machine))?;
+    crate::run::stop_holder(&folder, holder)
+}
+
+/// Ends every pod of every node.
+async fn end_pods(folder: &ClusterFolder, machine: &network::machine::Machine) -> Result<()> {
+    let Ok(nodes) = std::fs::read_dir(NODES_FOLDER) else { return Ok(()) };
+    for node in nodes.flatten() {
+        let runtime = Runtime::new(runtime_config(folder, machine, &node.file_name().to_string_lossy()))?;
         for sandbox in runtime.adopt().await {
             sandbox.destroy().await?;
         }
-        anyhow::Ok(())
-    })?;
-    crate::run::stop_holder(&folder, holder)
+    }
+    Ok(())
 }

@@ -107,10 +107,10 @@ impl ClusterFolder {
         self.path.join("pki")
     }
 
-    /// Volumes and logs of pods.
+    /// Volumes and logs of a node's pods.
     #[must_use]
-    pub fn pods(&self) -> PathBuf {
-        self.path.join("pods")
+    pub fn node(&self, name: &str) -> PathBuf {
+        self.path.join("nodes").join(name)
     }
 
     /// Unpacked image layers.

@@ -60,7 +60,7 @@ pub fn run(home: &Home, settings: &Settings, on_ready: &mut dyn FnMut(&Ready)) -
     let mut record = new_record(settings, &machine, earlier.as_ref())?;
     // From here on `down` finds the holder, whatever happens to this process.
     folder.write_record(&record)?;
-    let holder = machine.holder;
+    let (holder, is_joined) = (machine.holder, machine.joined);
     let parts = Parts { home, settings, folder: &folder, pki: &pki, listeners, machine, capacity };
     let served = tokio_runtime()?.block_on(build::serve(parts, |ready| {
         let previous = kubeconfig::merge(&settings.kubeconfig, &settings.name, settings.api_port, &pki)?;
@@ -69,6 +69,10 @@ pub fn run(home: &Home, settings: &Settings, on_ready: &mut dyn FnMut(&Ready)) -
         on_ready(ready);
         Ok(())
     }));
+    if is_joined && served.is_err() {
+        // Pods of an earlier main process run on: the next `up` or `down` finds them as this one did.
+        return served;
+    }
     let stopped = stop_holder(&folder, holder);
     let forgotten = forget(&settings.name, &folder, &record);
     served.and(stopped).and(forgotten)
@@ -138,13 +142,16 @@ pub(crate) fn tokio_runtime() -> Result<tokio::runtime::Runtime> {
         .context("failed to start threads")
 }
 
-/// Where containers of this cluster run. The same for every main process of it, so that each finds the others' pods.
-pub(crate) fn runtime_config(folder: &ClusterFolder, machine: &Machine) -> container::Config {
+/// Where the run-time state of nodes is, one folder each.
+pub(crate) const NODES_FOLDER: &str = "/run/pinnace/nodes";
+
+/// Where containers of a node run. The same for every main process, so that each finds the others' pods.
+pub(crate) fn runtime_config(folder: &ClusterFolder, machine: &Machine, node: &str) -> container::Config {
     container::Config {
-        run_dir: PathBuf::from("/run/pinnace/pods"),
+        run_dir: PathBuf::from(NODES_FOLDER).join(node).join("pods"),
         executable: PathBuf::from("/proc/self/exe"),
         rootless: machine.rootless,
         cgroup_parent: Some(format!("/pinnace/{}", folder.name())),
-        scratch_dir: Some(folder.path().join("scratch")),
+        scratch_dir: Some(folder.node(node).join("scratch")),
     }
 }

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::server::WebPkiClientVerifier;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -15,23 +13,9 @@ use crate::pki::Pki;
 
 /// The API's TLS: client certificates of our authority are accepted, and none is asked of those who bring a token.
 pub(crate) fn api(pki: &Pki) -> Result<Arc<ServerConfig>> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&pki.ca_certificate)? {
-        roots.add(certificate).context("the authority's certificate is unusable")?;
-    }
-    let provider = Arc::new(ring::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .allow_unauthenticated()
-        .build()
-        .context("the authority's certificate is unusable")?;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .context("no TLS version is at hand")?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(certificates(&pki.server_certificate)?, key(&pki.server_key)?)
-        .context("the API's certificate is unusable")?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    let authority = CertificateDer::from_pem_slice(pki.ca_certificate.as_bytes()).context("a certificate is damaged")?;
+    let certificates = certificates(&pki.server_certificate)?;
+    Ok(apiserver::tls::server_config(certificates, key(&pki.server_key)?, authority)?)
 }
 
 /// The certificate that the Ingress shows when no TLS secret matches.

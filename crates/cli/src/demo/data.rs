@@ -1,11 +1,11 @@
 //! What the demo's models learn from.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::output::{self, Advice};
+use crate::output::Advice;
 
 /// A few hundred lines, written for this project: enough to show the path, not to tell a joke from a fact.
 const JOKES: &str = include_str!("../../../../examples/jokemeter/jokes.csv");
@@ -50,21 +50,18 @@ fn write_jokes() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The script keeps what it fetched, and says on stdout where the table is.
 fn fetch_fortunes() -> Result<PathBuf> {
-    let folder = super::cache_folder()?.join("fortunes");
-    let path = folder.join("fortunes.csv");
-    if !path.is_file() {
-        output::note("fetching Debian's fortunes");
-        let status = Command::new("sh")
-            .args(["-c", FETCH_FORTUNES, "fetch.sh"])
-            .arg(&folder)
-            .status()
-            .context("failed to run the script that fetches fortunes")?;
-        if !status.success() {
-            bail!("Debian's fortunes could not be fetched (see above)");
-        }
+    let output = Command::new("sh")
+        .args(["-c", FETCH_FORTUNES])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("failed to run the script that fetches fortunes")?;
+    if !output.status.success() {
+        bail!("Debian's fortunes could not be fetched (see above)");
     }
-    Ok(path)
+    let path = String::from_utf8(output.stdout).context("the script that fetches fortunes named no file")?;
+    Ok(PathBuf::from(path.trim_end()))
 }
 
 /// Texts spread over the table, so that every request differs.

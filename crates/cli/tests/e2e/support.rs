@@ -105,6 +105,14 @@ impl User {
         answer.stdout + &answer.stderr
     }
 
+    /// Runs `pinnace` with further variables, which must succeed; returns stdout and stderr.
+    pub fn pinnace_with(&self, words: &[&str], variables: &[(String, String)]) -> String {
+        let mut command = self.prepare(&self.pinnace);
+        let answer = Answer::of(command.args(words).envs(variables.iter().cloned()).output().unwrap());
+        assert_eq!(answer.status, 0, "pinnace {words:?}: {answer:?}");
+        answer.stdout + &answer.stderr
+    }
+
     /// Runs `pinnace` until it is told to stop, as by Ctrl-C.
     pub fn run_until(&self, words: &[&str], done: &std::sync::atomic::AtomicBool) -> Answer {
         let mut command = self.prepare(&self.pinnace);
