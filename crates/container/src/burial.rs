@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::sync::RwLock;
 
 use crate::cgroup::Layout;
 use crate::process::{Identity, Namespaces};
@@ -29,15 +30,9 @@ pub(crate) fn bury(folder: &Path, setup: &Setup) -> Vec<ContainerStatus> {
     if let Some(layout) = &layout {
         layout.kill(&setup.cgroup);
     }
-    if let Some(namespaces) = state.namespaces.filter(|namespaces| !is_reused(folder, *namespaces)) {
+    if let Some(namespaces) = state.namespaces {
         // Each round kills what the last one did not see; a forking process is caught by its first one's death.
-        wait_until(|| {
-            let left = namespaces.processes();
-            for pid in &left {
-                let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
-            }
-            left.is_empty()
-        });
+        wait_until(|| kill_all_in(namespaces, folder));
     }
     if let Some(layout) = &layout
         && let Err(error) = layout.remove(&setup.cgroup)
@@ -46,6 +41,24 @@ pub(crate) fn bury(folder: &Path, setup: &Setup) -> Vec<ContainerStatus> {
     }
     state.containers.into_iter().map(exited).collect()
 }
+
+/// Kills the processes in the namespaces of the sandbox in `folder`; returns whether there were none.
+fn kill_all_in(namespaces: Namespaces, folder: &Path) -> bool {
+    let _nobody_is_born = BIRTHS.blocking_write();
+    if is_reused(folder, namespaces) {
+        return true;
+    }
+    let left = namespaces.processes();
+    for pid in &left {
+        let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+    }
+    left.is_empty()
+}
+
+/// Held for reading while a sandbox is made, until its shim has told its namespaces: the kernel
+/// gives the numbers of namespaces that are gone to new ones, and a burial must not take a newborn
+/// for the dead.
+pub(crate) static BIRTHS: RwLock<()> = RwLock::const_new(());
 
 /// A container whose shim was killed: it was killed with it.
 fn exited(mut status: ContainerStatus) -> ContainerStatus {

@@ -109,9 +109,8 @@ impl Layout {
 
     /// Returns what the group uses.
     pub(crate) fn usage(&self, path: &str) -> Option<Usage> {
-        let read = |controller: &str, file: &str| {
-            fs::read_to_string(self.folder(controller, path)?.join(file)).ok()
-        };
+        let read =
+            |controller: &str, file: &str| fs::read_to_string(self.folder(controller, path)?.join(file)).ok();
         let number = |controller: &str, file: &str| read(controller, file)?.trim().parse::<u64>().ok();
         let pids = number("pids", "pids.current").unwrap_or(0);
         let (cpu_ns, memory, inactive) = match self {
@@ -168,7 +167,10 @@ fn field(text: &str, name: &str) -> Option<u64> {
 
 fn children(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 fn kill_tree(folder: &Path) {

@@ -76,9 +76,12 @@ impl Runtime {
             other => other,
         })?;
         let setup = self.setup(spec);
-        let made = match self.spawn(&folder, &setup) {
-            Ok(()) => Sandbox::connect(folder.clone(), setup.clone()).await,
-            Err(error) => Err(error),
+        let made = {
+            let _birth = burial::BIRTHS.read().await;
+            match self.spawn(&folder, &setup) {
+                Ok(()) => Sandbox::connect(folder.clone(), setup.clone()).await,
+                Err(error) => Err(error),
+            }
         };
         if made.is_err() {
             let folders = [folder.clone(), setup.scratch.clone()];

@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use connection::{Answer, Connection, Leaver, NoAnswer, converse};
-pub(crate) use news::News;
 use news::Life;
+pub(crate) use news::News;
 
 use crate::burial;
 use crate::paths::{ContainerPaths, is_id};
@@ -25,8 +25,7 @@ use crate::record::Setup;
 use crate::streams::{self, Control, Pipes};
 use crate::wire::{Reply, Request};
 use crate::{
-    Attachment, ContainerExit, ContainerSpec, ContainerStatus, Error, Exec, ExecSpec, Started,
-    Usage,
+    Attachment, ContainerExit, ContainerSpec, ContainerStatus, Error, Exec, ExecSpec, Started, Usage,
 };
 
 /// A sandbox. Cheap to clone; dropping it leaves the sandbox running.
@@ -69,13 +68,17 @@ impl Sandbox {
         match hello {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return Err(sandbox.refused(error)),
-            Err(_) => return Err(Error::ShimSilent { sandbox: sandbox.id().to_owned(), waited: HELLO_TIMEOUT }),
+            Err(_) => {
+                return Err(Error::ShimSilent { sandbox: sandbox.id().to_owned(), waited: HELLO_TIMEOUT });
+            }
         }
         tokio::spawn(async move {
             match driven.await {
                 Ok(Ok(Leaver::Us)) => return,
                 Ok(Ok(Leaver::Shim)) | Err(_) => {}
-                Ok(Err(error)) => tracing::warn!(sandbox = mourned_setup.spec.id, %error, "the shim is ended"),
+                Ok(Err(error)) => {
+                    tracing::warn!(sandbox = mourned_setup.spec.id, %error, "the shim is ended")
+                }
             }
             mourn(mourned_folder, mourned_setup, &told).await;
         });
@@ -192,8 +195,7 @@ impl Sandbox {
         let request = Request::Exec { container: container_id.to_owned(), spec };
         let answer = self.call(container_id, request, pipes.theirs).await?;
         let Reply::Exec { exec, pid } = answer.reply else { return Err(self.unexpected(&answer.reply)) };
-        let control =
-            Control { sandbox: self.clone(), exec, pid, end: self.0.news.command(exec) };
+        let control = Control { sandbox: self.clone(), exec, pid, end: self.0.news.command(exec) };
         streams::exec(control, pipes.ours, answer.descriptors, stdin, size)
     }
 
@@ -252,19 +254,22 @@ impl Sandbox {
     /// # Errors
     /// A process or file could not be removed; what could be, was.
     pub async fn destroy(&self) -> Result<(), Error> {
-        if self.0.news.is_destroyed() {
-            return Ok(());
-        }
-        let asked = self.call("", Request::Destroy, Vec::new());
-        let answered = tokio::time::timeout(DESTROY_TIMEOUT, asked).await;
-        let done = matches!(answered, Ok(Ok(Answer { reply: Reply::Done, .. })));
-        self.0.news.destroy();
+        let done = match self.0.news.begin_the_end() {
+            Life::Alive | Life::Ending => {
+                let asked = self.call("", Request::Destroy, Vec::new());
+                let answered = tokio::time::timeout(DESTROY_TIMEOUT, asked).await;
+                matches!(answered, Ok(Ok(Answer { reply: Reply::Done, .. })))
+            }
+            Life::Lost | Life::Destroyed => true,
+        };
         if !done {
             let (folder, setup) = (self.0.folder.clone(), self.0.setup.clone());
             // A panic there is not ours to hide from the log, and there is nothing else to do with it.
             let _ = spawn_blocking(move || burial::bury(&folder, &setup)).await;
         }
-        remove_folders(vec![self.0.setup.scratch.clone(), self.0.folder.clone()]).await
+        let removed = remove_folders(vec![self.0.setup.scratch.clone(), self.0.folder.clone()]).await;
+        self.0.news.destroy();
+        removed
     }
 
     /// Asks the shim; a fault it answers with becomes an error about `container`.
@@ -316,7 +321,7 @@ impl Sandbox {
 
 /// Cleans up after a shim that has left without being asked to.
 async fn mourn(folder: PathBuf, setup: Setup, news: &News) {
-    if news.is_destroyed() {
+    if news.is_ending() {
         return;
     }
     let buried = spawn_blocking(move || burial::bury(&folder, &setup)).await;

@@ -170,11 +170,7 @@ enum Sink {
 const END_OF_FILE: &[u8] = &[4];
 
 impl Writer {
-    fn poll_write_to(
-        sink: &mut Sink,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write_to(sink: &mut Sink, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let terminal = match sink {
             Sink::Pipe(pipe) => return Pin::new(pipe).poll_write(context, bytes),
             Sink::Terminal(terminal) => terminal,
@@ -315,9 +311,7 @@ pub(crate) fn attachment(
     };
     let sink = match (&terminal, descriptor) {
         (Some(terminal), _) => Some(Sink::Terminal(Arc::clone(terminal))),
-        (None, Some(pipe)) => {
-            Some(Sink::Pipe(pipe::Sender::from_owned_fd(pipe).map_err(Error::Streams)?))
-        }
+        (None, Some(pipe)) => Some(Sink::Pipe(pipe::Sender::from_owned_fd(pipe).map_err(Error::Streams)?)),
         (None, None) => None,
     };
     let container = Some((sandbox, container.to_owned()));

@@ -51,13 +51,7 @@ pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[OwnedFd]
     let rights = [ControlMessage::ScmRights(&raw)];
     let control: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &rights };
     let parts = [IoSlice::new(bytes)];
-    Ok(nix::sys::socket::sendmsg::<()>(
-        socket.as_raw_fd(),
-        &parts,
-        control,
-        MsgFlags::MSG_NOSIGNAL,
-        None,
-    )?)
+    Ok(nix::sys::socket::sendmsg::<()>(socket.as_raw_fd(), &parts, control, MsgFlags::MSG_NOSIGNAL, None)?)
 }
 
 /// Receives into `buffer`; descriptors that came along are appended to `descriptors`. 0 is the end.

@@ -120,7 +120,8 @@ fn is_file(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nbroken\napp:x:1000:100::/home/app:/bin/sh\n33:x:7:8::/:\n";
+    const PASSWD: &str =
+        "root:x:0:0:root:/root:/bin/sh\nbroken\napp:x:1000:100::/home/app:/bin/sh\n33:x:7:8::/:\n";
     const GROUP: &str = "root:x:0:\nusers:x:100:\naudio:x:29:root,app\nvideo:x:44:app\n";
 
     #[track_caller]
@@ -146,6 +147,9 @@ mod tests {
     fn unknown_names_are_refused() {
         let message = |user| User::find(PASSWD, GROUP, user).unwrap_err().to_string();
         assert_eq!(message("nobody"), "unable to find user `nobody`: no matching entries in passwd file");
-        assert_eq!(message("app:nogroup"), "unable to find group `nogroup`: no matching entries in group file");
+        assert_eq!(
+            message("app:nogroup"),
+            "unable to find group `nogroup`: no matching entries in group file"
+        );
     }
 }

@@ -86,11 +86,7 @@ pub(super) fn converse(socket: UnixStream, news: Arc<News>) -> (Connection, Driv
 
 impl Connection {
     /// Asks and waits for the answer.
-    pub(super) async fn call(
-        &self,
-        request: Request,
-        descriptors: Vec<OwnedFd>,
-    ) -> Result<Answer, NoAnswer> {
+    pub(super) async fn call(&self, request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, NoAnswer> {
         let (sender, receiver) = oneshot::channel();
         let call = Call { request, descriptors, answer: sender };
         let answer = async {
@@ -137,9 +133,8 @@ impl Driver {
         let (mut rest, mut descriptors) = (bytes.as_slice(), call.descriptors);
         while !rest.is_empty() {
             self.socket.writable().await?;
-            let sent = self
-                .socket
-                .try_io(Interest::WRITABLE, || sys::send(self.socket.as_fd(), rest, &descriptors));
+            let sent =
+                self.socket.try_io(Interest::WRITABLE, || sys::send(self.socket.as_fd(), rest, &descriptors));
             match sent {
                 Ok(length) => {
                     rest = &rest[length..];

@@ -13,6 +13,8 @@ use crate::{ContainerExit, ContainerStatus, ExitCode};
 pub(super) enum Life {
     /// The shim can be talked to.
     Alive,
+    /// The shim was asked to destroy everything.
+    Ending,
     /// The shim is dead and its remains are removed; these were its containers.
     Lost,
     /// Nothing is left.
@@ -120,8 +122,14 @@ impl News {
         *self.life.borrow() == Life::Alive
     }
 
-    pub(super) fn is_destroyed(&self) -> bool {
-        *self.life.borrow() == Life::Destroyed
+    /// Whether the end of the shim is what was asked for.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(*self.life.borrow(), Life::Ending | Life::Destroyed)
+    }
+
+    /// The shim is about to be asked to destroy everything. Returns the state before.
+    pub(super) fn begin_the_end(&self) -> Life {
+        self.life.send_replace(Life::Ending)
     }
 
     /// The shim is dead; these were its containers.

@@ -84,8 +84,11 @@ fn is_wanted(name: &str, changes: &Capabilities) -> bool {
         })
     };
     // As containerd does: with `ALL` on one side the other side names the exceptions.
-    let by_default =
-        if named(&changes.add, "ALL") { true } else { DEFAULT.contains(&name) && !named(&changes.drop, "ALL") };
+    let by_default = if named(&changes.add, "ALL") {
+        true
+    } else {
+        DEFAULT.contains(&name) && !named(&changes.drop, "ALL")
+    };
     let added = named(&changes.add, name);
     added || (by_default && !named(&changes.drop, name))
 }

@@ -57,7 +57,12 @@ impl Client {
     }
 
     /// Queues a message and sends what can be sent now.
-    pub(super) fn send<T: Serialize>(&mut self, id: u64, body: &T, descriptors: Vec<OwnedFd>) -> io::Result<()> {
+    pub(super) fn send<T: Serialize>(
+        &mut self,
+        id: u64,
+        body: &T,
+        descriptors: Vec<OwnedFd>,
+    ) -> io::Result<()> {
         let bytes = wire::encode(id, descriptors.len(), body)?;
         self.queued += bytes.len();
         if self.queued > MAX_QUEUED {

@@ -75,8 +75,8 @@ impl Container {
             None => (None, Vec::new(), None),
         };
         let job = StartJob { setup, spec: &spec, paths: &paths, cgroup: &cgroup, streams };
-        let launch = Launch::new(|| job.run())
-            .map_err(|error| Fault::container("cannot fork the shim", &error))?;
+        let launch =
+            Launch::new(|| job.run()).map_err(|error| Fault::container("cannot fork the shim", &error))?;
         Ok(Self {
             phase: Phase::Starting { launch, caller },
             spec,

@@ -35,7 +35,8 @@ impl Server {
     }
 
     fn child_ended(&mut self, pid: i32, ending: Ending) {
-        if let Some((number, _)) = self.containers.iter().find(|(_, container)| container.pid() == Some(pid)) {
+        if let Some((number, _)) = self.containers.iter().find(|(_, container)| container.pid() == Some(pid))
+        {
             self.container_ended(*number, ending);
         } else if let Some((number, _)) =
             self.executions.iter().find(|(_, execution)| execution.pid() == Some(pid))

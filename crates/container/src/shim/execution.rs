@@ -33,8 +33,8 @@ impl Execution {
     ) -> Result<Self, Fault> {
         let streams = if spec.tty { None } else { Some(streams(spec.stdin, descriptors)?) };
         let job = ExecJob { container: &container.spec, spec, paths: &container.paths, number, streams };
-        let launch = Launch::new(|| job.run())
-            .map_err(|error| Fault::container("cannot fork the shim", &error))?;
+        let launch =
+            Launch::new(|| job.run()).map_err(|error| Fault::container("cannot fork the shim", &error))?;
         Ok(Self { container: container.spec.id.clone(), phase: ExecutionPhase::Starting { launch, caller } })
     }
 

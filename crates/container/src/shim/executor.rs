@@ -42,7 +42,11 @@ impl Executor for CommandExecutor {
             Ok(path) => match execute(&path, spec) {
                 Ok(never) => match never {},
                 Err(error) => Fault::command(
-                    format!("exec {}: {}", path.display(), words(Errno::from_raw(error.raw_os_error().unwrap_or(0)))),
+                    format!(
+                        "exec {}: {}",
+                        path.display(),
+                        words(Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+                    ),
                     NOT_EXECUTABLE,
                 ),
             },

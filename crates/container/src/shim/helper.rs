@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::executor::CommandExecutor;
 use super::oci::{self, Ids, Surroundings};
-use super::trouble::{self, Trouble};
 use super::rootfs;
+use super::trouble::{self, Trouble};
 use crate::cgroup::Layout;
 use crate::paths::ContainerPaths;
 use crate::record::Setup;
@@ -177,7 +177,7 @@ fn builder(
     let mut builder = ContainerBuilder::new(id.to_owned(), SyscallType::default())
         .with_executor(CommandExecutor)
         .with_root_path(state)?
-        .with_console_socket(console.map(|_| Console::NAME));
+        .with_console_socket(console.map(|console| &console.path));
     if let Some(streams) = streams {
         builder = builder.with_stdin(streams.stdin).with_stdout(streams.stdout).with_stderr(streams.stderr);
     }
@@ -217,7 +217,10 @@ fn nix_old_pid(pid: impl Into<libc::pid_t>) -> i32 {
 }
 
 /// The socket on which a terminal arrives from inside the container.
-struct Console(UnixListener);
+struct Console {
+    listener: UnixListener,
+    path: PathBuf,
+}
 
 impl Console {
     const NAME: &str = "console.sock";
@@ -233,12 +236,12 @@ impl Console {
         };
         let listener: io::Result<_> = listen();
         listener
-            .map(|listener| Some(Self(listener)))
+            .map(|listener| Some(Self { listener, path: folder.join(Self::NAME) }))
             .map_err(|error| Fault::container("cannot listen for the terminal", &error))
     }
 
     fn receive(self) -> io::Result<OwnedFd> {
-        let (socket, _) = self.0.accept()?;
+        let (socket, _) = self.listener.accept()?;
         let mut descriptors = Vec::new();
         sys::receive(socket.as_fd(), &mut [0; 4096], &mut descriptors)?;
         descriptors.pop().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no terminal came"))

@@ -47,8 +47,7 @@ impl Log {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let mut log =
-            Self { path: path.to_owned(), limits: limits.clone(), file: None, size: 0, lost: 0 };
+        let mut log = Self { path: path.to_owned(), limits: limits.clone(), file: None, size: 0, lost: 0 };
         log.reopen()?;
         Ok(log)
     }

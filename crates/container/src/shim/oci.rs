@@ -7,8 +7,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::capability;
-use crate::paths::ContainerPaths;
 use crate::cgroup::Layout;
+use crate::paths::ContainerPaths;
 use crate::{ContainerSpec, ExecSpec, Mount, MountKind, Resources, User, user};
 
 /// The search path of a command whose environment has none, as containerd sets it.
@@ -313,11 +313,10 @@ mod tests {
     #[test]
     fn a_later_entry_wins_and_defaults_fill_in() {
         let env = [("A", "1"), ("HOME", "/app"), ("A", "2")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-        assert_eq!(environment(&env, "/root", false), [
-            "HOME=/app".to_owned(),
-            "A=2".to_owned(),
-            format!("PATH={DEFAULT_PATH}")
-        ]);
+        assert_eq!(
+            environment(&env, "/root", false),
+            ["HOME=/app".to_owned(), "A=2".to_owned(), format!("PATH={DEFAULT_PATH}")]
+        );
     }
 
     #[test]
@@ -360,7 +359,8 @@ mod tests {
         };
         let value = configuration(&spec, &around);
         let parsed: libcontainer::oci_spec::runtime::Spec = serde_json::from_value(value).unwrap();
-        let targets: Vec<_> = parsed.mounts().iter().flatten().map(|mount| mount.destination().clone()).collect();
+        let targets: Vec<_> =
+            parsed.mounts().iter().flatten().map(|mount| mount.destination().clone()).collect();
         let expected =
             ["/proc", "/dev", "/dev/pts", "/dev/mqueue", "/sys", "/sys/fs/cgroup", "/dev/shm", "/tmp"];
         assert_eq!(targets, expected.map(std::path::PathBuf::from));

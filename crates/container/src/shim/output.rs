@@ -1,7 +1,7 @@
 //! An output stream of a container: to its log, and to whoever is attached.
 
-use std::io::{self, Read, Write};
 use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::SystemTime;
 

@@ -22,11 +22,9 @@ impl Server {
     pub(super) fn request(&mut self, caller: Caller, request: Request, descriptors: Vec<OwnedFd>) {
         let mut enclosed = Vec::new();
         let answer = match request {
-            Request::Hello => Ok(Some(Reply::Hello {
-                protocol: PROTOCOL,
-                pid: own_pid(),
-                containers: self.statuses(),
-            })),
+            Request::Hello => {
+                Ok(Some(Reply::Hello { protocol: PROTOCOL, pid: own_pid(), containers: self.statuses() }))
+            }
             Request::List => Ok(Some(Reply::Containers { containers: self.statuses() })),
             Request::Usage => Ok(Some(Reply::Usage { usage: self.usage() })),
             Request::Start { spec } => self.start(*spec, caller).map(|()| None),

@@ -13,8 +13,8 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, mkdirat};
 
-use crate::paths::ContainerPaths;
 use crate::ContainerSpec;
+use crate::paths::ContainerPaths;
 use crate::wire::Fault;
 
 /// Mounts the root file system in a mount namespace of this process's own, so that it is gone as
@@ -22,13 +22,16 @@ use crate::wire::Fault;
 pub(super) fn prepare(spec: &ContainerSpec, paths: &ContainerPaths, rootless: bool) -> Result<(), Fault> {
     let failed = |what: &str, error: io::Error| Fault::container(what, &error);
     unshare(CloneFlags::CLONE_NEWNS)
-        .and_then(|()| mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>))
+        .and_then(|()| {
+            mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+        })
         .map_err(|error| failed("cannot make a mount namespace", error.into()))?;
     make_folders(paths).map_err(|error| failed("cannot make the container's folders", error))?;
     mount_overlay(&spec.layers, paths, rootless)
         .map_err(|error| failed("cannot mount the root file system", error))?;
-    make_working_directory(&paths.root, &spec.cwd)
-        .map_err(|error| failed(&format!("cannot make the working directory `{}`", spec.cwd.display()), error))?;
+    make_working_directory(&paths.root, &spec.cwd).map_err(|error| {
+        failed(&format!("cannot make the working directory `{}`", spec.cwd.display()), error)
+    })?;
     if let Some(file) = &spec.termination_message_path {
         make_empty(file)
             .map_err(|error| failed(&format!("cannot make the file `{}`", file.display()), error))?;
@@ -71,7 +74,8 @@ fn mount_overlay(layers: &[PathBuf], paths: &ContainerPaths, rootless: bool) -> 
         options.push_str(",userxattr");
     }
     // `volatile` spares a sync of the whole disk when the container ends: the layer dies with it.
-    let attempt = |options: &str| mount(Some("overlay"), &paths.root, Some("overlay"), MsFlags::empty(), Some(options));
+    let attempt =
+        |options: &str| mount(Some("overlay"), &paths.root, Some("overlay"), MsFlags::empty(), Some(options));
     match attempt(&format!("{options},volatile")) {
         Err(Errno::EINVAL) => attempt(&options)?,
         result => result?,
@@ -109,7 +113,11 @@ fn make_empty(path: &Path) -> io::Result<()> {
     // Any user of the container may write to it, as kubelet makes it.
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o666).open(path)?;
     let name = CString::new(path.as_os_str().as_encoded_bytes())?;
-    nix::sys::stat::fchmodat(nix::fcntl::AT_FDCWD, name.as_c_str(), Mode::from_bits_truncate(0o666),
-        nix::sys::stat::FchmodatFlags::FollowSymlink)?;
+    nix::sys::stat::fchmodat(
+        nix::fcntl::AT_FDCWD,
+        name.as_c_str(),
+        Mode::from_bits_truncate(0o666),
+        nix::sys::stat::FchmodatFlags::FollowSymlink,
+    )?;
     Ok(())
 }

@@ -64,15 +64,15 @@ fn detach() -> io::Result<UnixListener> {
 
 /// Makes the sandbox: this process lives in its namespaces, and everything it starts inherits them.
 fn sandbox(folder: &Path) -> Result<(Setup, SignalFd), Fault> {
-    let setup = Setup::load(folder)
-        .map_err(|error| Fault::container("cannot read what sandbox to make", &error))?;
+    let setup =
+        Setup::load(folder).map_err(|error| Fault::container("cannot read what sandbox to make", &error))?;
     let spec = &setup.spec;
     if let Some(path) = &spec.network_namespace {
-        File::open(path)
-            .and_then(|file| Ok(setns(OwnedFd::from(file), CloneFlags::CLONE_NEWNET)?))
-            .map_err(|error| {
+        File::open(path).and_then(|file| Ok(setns(OwnedFd::from(file), CloneFlags::CLONE_NEWNET)?)).map_err(
+            |error| {
                 Fault::container(&format!("cannot enter the network namespace `{}`", path.display()), &error)
-            })?;
+            },
+        )?;
     }
     unshare(CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)
         .map_err(|errno| Fault::container("cannot make namespaces", &errno))?;
@@ -86,7 +86,9 @@ fn sandbox(folder: &Path) -> Result<(Setup, SignalFd), Fault> {
         .recursive(true)
         .mode(0o1777)
         .create(folder.join("shm"))
-        .and_then(|()| fs::set_permissions(folder.join("shm"), std::os::unix::fs::PermissionsExt::from_mode(0o1777)))
+        .and_then(|()| {
+            fs::set_permissions(folder.join("shm"), std::os::unix::fs::PermissionsExt::from_mode(0o1777))
+        })
         .map_err(|error| Fault::container("cannot make the shared memory folder", &error))?;
     // The last to go when memory runs out; refused to ordinary users, who live with the risk.
     let _ = fs::write("/proc/self/oom_score_adj", "-999");

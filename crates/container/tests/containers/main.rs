@@ -37,7 +37,8 @@ fn run_both(filter: &str) {
     open_to_all(folder.path());
     let mut failed = false;
     if is_root {
-        failed |= !Command::new(&copy).args(["__suite", filter]).status().is_ok_and(|status| status.success());
+        failed |=
+            !Command::new(&copy).args(["__suite", filter]).status().is_ok_and(|status| status.success());
     } else {
         println!("not root: the tests as root are skipped");
     }

@@ -21,7 +21,9 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) {
         ["abort"] => std::process::abort(),
         ["env"] => std::env::vars().for_each(|(name, value)| say(&format!("{name}={value}"))),
         ["whoami"] => say(&whoami()),
-        ["read", path] => say(&std::fs::read_to_string(path).map_or_else(|error| error.kind().to_string(), |text| text)),
+        ["read", path] => {
+            say(&std::fs::read_to_string(path).map_or_else(|error| error.kind().to_string(), |text| text))
+        }
         ["write", path, text] => match std::fs::write(path, text) {
             Ok(()) => say("written"),
             Err(error) => say(&error.kind().to_string()),
@@ -75,7 +77,8 @@ fn wait_for_term() {
 
 fn whoami() -> String {
     let host = nix::unistd::gethostname().unwrap();
-    let groups: Vec<u32> = nix::unistd::getgroups().unwrap().into_iter().map(|group| group.as_raw()).collect();
+    let groups: Vec<u32> =
+        nix::unistd::getgroups().unwrap().into_iter().map(|group| group.as_raw()).collect();
     format!(
         "pid {} uid {} gid {} groups {groups:?} host {} cwd {}",
         std::process::id(),

@@ -1,10 +1,17 @@
 //! What containers do.
 
+mod adoption;
+mod exec;
+mod faults;
+mod inside;
 mod life;
+mod limits;
+mod logs;
 
-use std::ffi::OsString;
 use std::future::Future;
 use std::pin::Pin;
+
+pub(crate) use adoption::main_to_be_killed;
 
 use crate::world::World;
 
@@ -20,6 +27,51 @@ macro_rules! scenarios {
 pub(crate) const SCENARIOS: &[(&str, Scenario)] = scenarios![
     life::output_goes_to_the_log_with_its_stream,
     life::the_exit_code_is_kept,
+    life::a_signal_that_kills_is_reported,
+    life::a_program_that_handles_term_ends_by_itself,
+    life::a_program_that_ignores_term_is_removed_all_the_same,
+    life::exits_are_told_again_to_a_late_listener,
+    life::a_removed_container_leaves_no_files_but_its_log,
+    life::destroy_leaves_nothing,
+    life::ids_are_unique_and_sane,
+    life::orphans_die_with_their_container,
+    inside::the_container_is_isolated,
+    inside::containers_of_a_sandbox_share_host_name_and_memory_folder,
+    inside::files_and_folders_are_mounted,
+    inside::a_read_only_root_refuses_writes,
+    inside::layers_are_never_written,
+    inside::the_environment_is_exactly_what_was_asked,
+    inside::the_working_directory_is_made,
+    inside::another_user_is_used_or_noted,
+    inside::capabilities_are_the_default_set_with_changes,
+    inside::no_new_privileges_is_set,
+    inside::the_termination_message_can_be_written,
+    inside::processes_outside_are_not_seen,
+    inside::a_volume_may_hide_a_standard_mount,
+    logs::a_flood_is_rotated,
+    logs::long_lines_are_split,
+    logs::a_log_that_cannot_be_made_fails_the_start,
+    exec::a_command_has_its_own_streams_and_code,
+    exec::input_is_carried_and_its_end_too,
+    exec::a_command_can_be_killed,
+    exec::a_command_on_a_terminal_sees_it_and_its_size,
+    exec::a_missing_command_says_so,
+    exec::a_stopped_container_takes_no_command,
+    exec::many_commands_leave_nothing_behind,
+    exec::attached_clients_see_output_and_give_input,
+    exec::a_terminal_container_is_attached_to,
+    exec::a_port_on_loopback_can_be_dialled,
+    faults::a_missing_program_is_explained_as_kubernetes_does,
+    faults::a_missing_mount_source_is_named,
+    faults::a_failed_start_leaves_nothing,
+    faults::a_failed_sandbox_leaves_nothing,
+    faults::garbage_on_the_socket_harms_nobody,
+    faults::a_killed_shim_takes_its_containers_along,
+    limits::memory_beyond_the_limit_is_an_oom_kill,
+    limits::a_child_beyond_the_limit_counts,
+    limits::processes_beyond_the_limit_are_contained,
+    limits::usage_is_measured,
+    limits::cpu_is_throttled_where_the_kernel_does,
+    adoption::a_killed_main_process_disturbs_nobody,
+    adoption::a_shim_found_dead_is_cleaned_up,
 ];
-
-pub(crate) fn main_to_be_killed(_args: impl Iterator<Item = OsString>) {}

@@ -44,7 +44,11 @@ impl World {
         let folder = PathBuf::from("/run/world");
         fs::create_dir_all(folder.join("layer/etc")).unwrap();
         fs::copy(std::env::current_exe().unwrap(), folder.join("layer/payload")).unwrap();
-        fs::write(folder.join("layer/etc/passwd"), "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/home/app:\n").unwrap();
+        fs::write(
+            folder.join("layer/etc/passwd"),
+            "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/home/app:\n",
+        )
+        .unwrap();
         let runtime = Self::runtime(rootless);
         Self { rootless, folder, runtime }
     }
@@ -66,7 +70,8 @@ impl World {
     }
 
     pub(crate) async fn sandbox(&self, id: &str) -> Sandbox {
-        let spec = SandboxSpec { id: id.to_owned(), hostname: format!("{id}-host"), ..SandboxSpec::default() };
+        let spec =
+            SandboxSpec { id: id.to_owned(), hostname: format!("{id}-host"), ..SandboxSpec::default() };
         self.runtime.create(spec).await.unwrap()
     }
 
@@ -123,4 +128,42 @@ pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// Whether a process exists.
 pub(crate) fn exists(pid: i32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
+}
+
+impl World {
+    /// The control group folders that exist for a sandbox or a container.
+    pub(crate) fn cgroups(&self, id: &str) -> Vec<PathBuf> {
+        let parent = format!("pinnace-test-{}", if self.rootless { "user" } else { "root" });
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        let points = mounts
+            .lines()
+            .filter(|line| line.split(' ').nth(2).is_some_and(|kind| kind.starts_with("cgroup")));
+        points
+            .map(|line| Path::new(line.split(' ').nth(1).unwrap()).join(&parent).join(id))
+            .filter(|folder| folder.exists())
+            .collect()
+    }
+
+    /// The process id of a sandbox's shim.
+    pub(crate) fn shim(&self, id: &str) -> i32 {
+        let state = fs::read_to_string(self.folder.join("pods").join(id).join("state.json")).unwrap();
+        let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+        i32::try_from(state["shim"]["pid"].as_i64().unwrap()).unwrap()
+    }
+
+    /// The supplementary groups of root in a container: those an ordinary user cannot give up.
+    pub(crate) fn root_groups(&self) -> String {
+        if !self.rootless {
+            return "[]".to_owned();
+        }
+        let groups: Vec<u32> =
+            nix::unistd::getgroups().unwrap().into_iter().map(|group| group.as_raw()).collect();
+        format!("{groups:?}")
+    }
+
+    /// Makes the loopback of this network namespace work.
+    pub(crate) fn loopback_up(&self) {
+        let status = std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status();
+        assert!(status.is_ok_and(|status| status.success()), "`ip link set lo up` works");
+    }
 }

@@ -1,0 +1,193 @@
+//! What a container sees.
+
+use container::{Capabilities, Mount, MountKind, User};
+
+use crate::world::{World, end_of, payload};
+
+/// Runs the payload to its end and returns its log.
+async fn run(world: &World, sandbox: &str, change: impl FnOnce(&mut container::ContainerSpec)) -> String {
+    let made = world.sandbox(sandbox).await;
+    let mut spec = world.container(sandbox, &["whoami"]);
+    change(&mut spec);
+    made.start(spec).await.unwrap();
+    end_of(&made, sandbox).await;
+    made.destroy().await.unwrap();
+    world.log(sandbox)
+}
+
+pub(crate) async fn the_container_is_isolated(world: &World) {
+    let log = run(world, "isolated", |_| {}).await;
+    assert_eq!(
+        log,
+        "stdout F pid 1 uid 0 gid 0 groups [] host isolated-host cwd /\n".replace("[]", &world.root_groups())
+    );
+    let log = run(world, "root", |spec| spec.args = payload(&["list", "/"])).await;
+    assert_eq!(log, "stdout F dev etc payload proc sys\n");
+}
+
+pub(crate) async fn containers_of_a_sandbox_share_host_name_and_memory_folder(world: &World) {
+    let sandbox = world.sandbox("shared").await;
+    sandbox.start(world.container("put", &["write", "/dev/shm/note", "for you"])).await.unwrap();
+    end_of(&sandbox, "put").await;
+    sandbox.start(world.container("get", &["read", "/dev/shm/note"])).await.unwrap();
+    end_of(&sandbox, "get").await;
+    assert_eq!(world.log("get"), "stdout F for you\n");
+    sandbox.destroy().await.unwrap();
+}
+
+pub(crate) async fn files_and_folders_are_mounted(world: &World) {
+    let folder = world.folder.join("volume");
+    std::fs::create_dir_all(folder.join("sub")).unwrap();
+    std::fs::write(folder.join("file"), "content").unwrap();
+    let bind = |source: &str, target: &str, read_only| Mount {
+        source: folder.join(source),
+        target: target.into(),
+        read_only,
+        kind: MountKind::Bind,
+    };
+    let mounts = vec![
+        bind("file", "/etc/hosts", true),
+        bind("", "/var/lib/deep/volume", false),
+        bind("sub", "/read-only", true),
+        Mount {
+            target: "/cache".into(),
+            kind: MountKind::Tmpfs { size_bytes: Some(1 << 20) },
+            ..Mount::default()
+        },
+    ];
+    for (id, words, expected) in [
+        ("hosts", ["read", "/etc/hosts"].as_slice(), "content"),
+        ("deep", &["write", "/var/lib/deep/volume/new", "data"], "written"),
+        ("refused", &["write", "/read-only/new", "data"], "read-only filesystem or storage medium"),
+        ("hosts-refused", &["write", "/etc/hosts", "data"], "read-only filesystem or storage medium"),
+        ("tmpfs", &["write", "/cache/new", "data"], "written"),
+        ("anywhere", &["write", "/new", "data"], "written"),
+    ] {
+        let log = run(world, id, |spec| {
+            spec.args = payload(words);
+            spec.mounts.clone_from(&mounts);
+        });
+        assert_eq!(log.await, format!("stdout F {expected}\n"), "{id}");
+    }
+    assert_eq!(std::fs::read_to_string(folder.join("new")).unwrap(), "data");
+}
+
+pub(crate) async fn a_read_only_root_refuses_writes(world: &World) {
+    let log = run(world, "readonly", |spec| {
+        spec.read_only_root = true;
+        spec.args = payload(&["write", "/new", "data"]);
+    });
+    assert_eq!(log.await, "stdout F read-only filesystem or storage medium\n");
+}
+
+pub(crate) async fn layers_are_never_written(world: &World) {
+    let top = world.folder.join("top, with: odd\\name");
+    std::fs::create_dir_all(top.join("data")).unwrap();
+    std::fs::write(top.join("data/a"), "from the top").unwrap();
+    let bottom = world.folder.join("bottom");
+    std::fs::create_dir_all(bottom.join("data")).unwrap();
+    std::fs::write(bottom.join("data/a"), "from the bottom").unwrap();
+    std::fs::write(bottom.join("data/b"), "b").unwrap();
+    let layers = vec![top.clone(), bottom, world.layer()];
+    let log = run(world, "listed", |spec| {
+        spec.layers.clone_from(&layers);
+        spec.args = payload(&["list", "/data"]);
+    });
+    assert_eq!(log.await, "stdout F a b\n");
+    let log = run(world, "written", |spec| {
+        spec.layers.clone_from(&layers);
+        spec.args = payload(&["write", "/data/a", "changed"]);
+    });
+    assert_eq!(log.await, "stdout F written\n");
+    assert_eq!(std::fs::read_to_string(top.join("data/a")).unwrap(), "from the top");
+}
+
+pub(crate) async fn the_environment_is_exactly_what_was_asked(world: &World) {
+    let log = run(world, "env", |spec| {
+        spec.args = payload(&["env"]);
+        spec.env = vec![
+            ("GREETING".to_owned(), "a=b c".to_owned()),
+            ("PATH".to_owned(), "/bin".to_owned()),
+            ("GREETING".to_owned(), "привет".to_owned()),
+        ];
+    });
+    assert_eq!(log.await, "stdout F PATH=/bin\nstdout F GREETING=привет\nstdout F HOME=/root\n");
+}
+
+pub(crate) async fn the_working_directory_is_made(world: &World) {
+    let log = run(world, "cwd", |spec| spec.cwd = "/srv/app/data".into()).await;
+    assert!(log.ends_with("cwd /srv/app/data\n"), "{log}");
+}
+
+pub(crate) async fn another_user_is_used_or_noted(world: &World) {
+    let sandbox = world.sandbox("user").await;
+    let mut spec = world.container("user", &["whoami"]);
+    spec.user = User::lookup(&spec.layers, "app").unwrap();
+    spec.user.groups = vec![7];
+    let started = sandbox.start(spec).await.unwrap();
+    end_of(&sandbox, "user").await;
+    let log = world.log("user");
+    if world.rootless {
+        assert!(log.contains("uid 0 gid 0"), "{log}");
+        assert!(started.notes[0].starts_with("runs as user 0, group 0 instead of user 1000"), "{started:?}");
+    } else {
+        assert!(log.contains("uid 1000 gid 1000 groups [7]"), "{log}");
+        assert_eq!(started.notes, Vec::<String>::new());
+    }
+    sandbox.destroy().await.unwrap();
+}
+
+pub(crate) async fn capabilities_are_the_default_set_with_changes(world: &World) {
+    let effective = |log: &str| {
+        u64::from_str_radix(log.trim().rsplit('\t').next().unwrap(), 16).unwrap_or_else(|_| panic!("{log}"))
+    };
+    let log = run(world, "default", |spec| spec.args = payload(&["status", "CapEff"])).await;
+    assert_eq!(effective(&log), 0xa804_25fb);
+    let log = run(world, "one", |spec| {
+        spec.args = payload(&["status", "CapEff"]);
+        spec.capabilities =
+            Capabilities { add: vec!["NET_BIND_SERVICE".to_owned()], drop: vec!["ALL".to_owned()] };
+    });
+    assert_eq!(effective(&log.await), 1 << 10);
+    let log = run(world, "privileged", |spec| {
+        spec.args = payload(&["status", "CapEff"]);
+        spec.privileged = true;
+    });
+    let all = effective(&log.await);
+    assert!(all & (1 << 21) != 0 && all & (1 << 12) != 0, "{all:x}");
+}
+
+pub(crate) async fn no_new_privileges_is_set(world: &World) {
+    let log = run(world, "nnp", |spec| {
+        spec.args = payload(&["status", "NoNewPrivs"]);
+        spec.no_new_privileges = true;
+    });
+    assert_eq!(log.await, "stdout F NoNewPrivs:\t1\n");
+}
+
+pub(crate) async fn the_termination_message_can_be_written(world: &World) {
+    let file = world.folder.join("messages/0");
+    let log = run(world, "message", |spec| {
+        spec.args = payload(&["write", "/dev/termination-log", "why I died"]);
+        spec.termination_message_path = Some(file.clone());
+    });
+    assert_eq!(log.await, "stdout F written\n");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "why I died");
+}
+
+pub(crate) async fn processes_outside_are_not_seen(world: &World) {
+    let log = run(world, "processes", |spec| spec.args = payload(&["list", "/proc"])).await;
+    let numbers: Vec<&str> = log.split([' ', '\n']).filter(|word| word.parse::<u32>().is_ok()).collect();
+    assert_eq!(numbers, ["1"]);
+}
+
+pub(crate) async fn a_volume_may_hide_a_standard_mount(world: &World) {
+    let folder = world.folder.join("own-shm");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("mine"), "").unwrap();
+    let log = run(world, "hide", |spec| {
+        spec.args = payload(&["list", "/dev/shm"]);
+        spec.mounts.push(Mount { source: folder, target: "/dev/shm".into(), ..Mount::default() });
+    });
+    assert_eq!(log.await, "stdout F mine\n");
+}
