@@ -164,14 +164,27 @@ impl Kubelet {
         Ok(sandbox.exec(&run, spec).await?)
     }
 
-    /// Joins the standard streams of a container, and returns them with what completes with the
-    /// exit code once the container has ended.
+    /// Joins the standard streams of a container.
     ///
     /// # Errors
     /// The container does not run.
     pub async fn attach(&self, pod_uid: &str, container: &str) -> Result<Attachment, StreamError> {
         let (sandbox, run) = self.running(pod_uid, container)?;
         Ok(sandbox.attach(&run).await?)
+    }
+
+    /// Completes with the exit code of the container's present run, once it has ended; 137 if
+    /// nobody knows it.
+    pub async fn ended(&self, pod_uid: &str, container: &str) -> i32 {
+        const UNKNOWN: i32 = 137;
+        let Ok((sandbox, run)) = self.running(pod_uid, container) else { return UNKNOWN };
+        let mut exits = sandbox.exits();
+        while let Some(exit) = exits.next().await {
+            if exit.container_id == run {
+                return exit.code;
+            }
+        }
+        UNKNOWN
     }
 
     /// Connects to a port on a pod's loopback, as `kubectl port-forward` does.

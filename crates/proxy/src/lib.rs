@@ -1,7 +1,28 @@
 //! Turns Services, EndpointSlices and Ingresses into what the network does.
 //!
 //! Pure rules compute service rules, the DNS zone and the ingress routes; one loop wakes up when a
-//! watch cache changed, computes, and applies the difference.
+//! watch cache changed, takes in all that has changed, computes, and applies. Computing everything
+//! anew costs less than a millisecond for hundreds of services, and cannot drift; the mechanisms
+//! themselves send only differences to the kernel.
+//!
+//! Modules in reading order:
+//! - [`observed`]: what the rules are computed from;
+//! - [`endpoints`]: which addresses answer for a service's port;
+//! - [`services`]: virtual addresses;
+//! - [`zone`]: names;
+//! - [`ingress`]: hosts and paths from outside, and the status of Ingresses;
+//! - `certificates`: TLS secrets, parsed once;
+//! - [`proxy`]: the loop, and the answer to "does any route still lead to this pod?".
 //!
 //! It never watches the API itself (the shared caches do), never writes anything but the status of
 //! Ingresses, and writes no files.
+
+mod certificates;
+pub mod endpoints;
+pub mod ingress;
+pub mod observed;
+pub mod proxy;
+pub mod services;
+pub mod zone;
+
+pub use proxy::{Config, Dependencies, Proxy};
