@@ -7,6 +7,10 @@ use crate::{Identity, core::Core, query::Query, rbac::Attributes, route::Target}
 
 /// Returns the verb of a request for objects.
 pub(crate) fn verb(method: &Method, target: &Target, query: &Query) -> &'static str {
+    // whoever takes a connection over creates something, whatever the handshake's method
+    if matches!(target.subresource.as_deref(), Some("exec" | "attach" | "portforward")) {
+        return "create";
+    }
     match (method.as_str(), target.name.is_some()) {
         ("GET" | "HEAD", _) if query.flag("watch") && target.subresource.is_none() => "watch",
         ("GET" | "HEAD", true) => "get",

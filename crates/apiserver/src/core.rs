@@ -92,7 +92,7 @@ impl Core {
     /// Returns the row under which objects of `row` are kept.
     pub(crate) fn storage_row(&self, row: &'static Resource) -> &'static Resource {
         match row.storage {
-            Storage::Shared { group, version } => {
+            Storage::Shared { group, version, .. } => {
                 self.registry.by_path(group, version, row.plural).unwrap_or(row)
             }
             Storage::Own | Storage::Virtual => row,

@@ -17,6 +17,7 @@ use crate::{
     query::Query,
     respond, reviews,
     route::{self, Route, Target},
+    streaming,
     subresource::{self, binding, eviction, log, scale, token},
     watch,
 };
@@ -121,9 +122,8 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let part = subresource::parse(&call.target)?;
-    if let Some(Subresource::Exec | Subresource::Attach | Subresource::PortForward) = part {
-        let _ = wanted.upgrade;
-        return Err(not_allowed(&call.target, wanted.verb));
+    if let Some(part @ (Subresource::Exec | Subresource::Attach | Subresource::PortForward)) = part {
+        return streaming::serve(core, call, part, wanted.upgrade);
     }
     match (wanted.verb, part) {
         ("get", None | Some(Subresource::Status)) => return answer::get(core, call),
@@ -154,7 +154,7 @@ async fn change(
         }
         check_namespace(target)?;
         return match verb {
-            "create" if target.row.storage == Storage::Virtual => reviews::create(core, call, body).await,
+            "create" if matches!(target.row.storage, Storage::Virtual) => reviews::create(core, call, body).await,
             "create" => create::create(core, call, body).await,
             "update" => modify::update(core, call, body).await,
             "patch" => patch::patch(core, call, body).await,

@@ -6,7 +6,7 @@
 //! - one request: `serve` (connections), `dispatch` (from head to answer), `authenticate`, `authorize` with
 //!   `rbac`, `route`, `query`, `negotiate`, `body`, `respond`;
 //! - the verbs: `answer` (get), `select` and `list`, `watch`, `create`, `modify` (every change), `patch`,
-//!   `delete`; `subresource`, `reviews` (kinds that are only answered), `documents` (discovery and the like);
+//!   `delete`; `subresource`, `streaming` (exec, attach, port-forward), `reviews` (kinds that are only answered), `documents` (discovery and the like);
 //! - what they share: `core`, `stored` (the kept form of objects), `admission`, `allocate` (service addresses),
 //!   `tokens`;
 //! - `bootstrap` (the first objects) and `expiry` (old events).
@@ -41,6 +41,7 @@ mod modify;
 mod patch;
 mod reviews;
 mod select;
+mod streaming;
 mod subresource;
 mod watch;
 

@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p store --example measure -- FOLDER [process]`
 
+#![expect(clippy::print_stdout, reason = "an example that reports figures")]
+
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use store::{Expect, Options, Store, Sync, Write};

@@ -1,0 +1,2 @@
+//! The server over real connections.
+mod support;
