@@ -1,25 +1,104 @@
 //! OpenAPI documents made from the table and the schema, on demand.
+//!
+//! Nothing is kept: a document is built when it is asked for. Descriptions are left empty: the schema holds
+//! facts only.
 
-use serde_json::Value;
+mod paths;
+mod protobuf;
+mod schemas;
 
-use crate::resource::Registry;
+use serde_json::{Map, Value, json};
 
-/// Returns the version 2 document as JSON.
-pub fn v2_json(_registry: &Registry) -> Vec<u8> {
-    unimplemented!()
+use crate::resource::{Registry, Resource};
+
+/// The two forms of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    V2,
+    V3,
 }
 
-/// Returns the version 2 document in the protobuf encoding that older `kubectl` asks for.
-pub fn v2_protobuf(_registry: &Registry) -> Vec<u8> {
-    unimplemented!()
+impl Form {
+    /// Returns a reference to a definition.
+    fn reference(self, definition: &str) -> Value {
+        match self {
+            Form::V2 => json!({ "$ref": format!("#/definitions/{definition}") }),
+            Form::V3 => json!({ "$ref": format!("#/components/schemas/{definition}") }),
+        }
+    }
+}
+
+fn info() -> Value {
+    json!({"title": "Kubernetes", "version": "v1.36.0"})
+}
+
+fn token_scheme() -> Value {
+    json!({"BearerToken": {"description": "Bearer Token authentication", "in": "header",
+        "name": "authorization", "type": "apiKey"}})
+}
+
+fn v2_document(registry: &Registry) -> Value {
+    let rows: Vec<&'static Resource> = registry.iter().collect();
+    json!({"swagger": "2.0", "info": info(), "paths": paths::of(&rows, Form::V2),
+        "definitions": schemas::of(&rows, Form::V2), "securityDefinitions": token_scheme(),
+        "security": [{"BearerToken": []}]})
+}
+
+/// Returns the version 2 document as JSON.
+pub fn v2_json(registry: &Registry) -> Vec<u8> {
+    v2_document(registry).to_string().into_bytes()
+}
+
+/// Returns the version 2 document in the protobuf encoding that older `kubectl` asks for
+/// (`application/com.github.proto-openapi.spec.v2@v1.0+protobuf`).
+pub fn v2_protobuf(registry: &Registry) -> Vec<u8> {
+    protobuf::document(&v2_document(registry))
+}
+
+/// Returns a text that changes whenever a document may: for ETags and the index.
+pub fn etag(registry: &Registry) -> String {
+    let mut hash = fnv(0xcbf2_9ce4_8422_2325, include_bytes!("../schema/types.txt"));
+    for row in registry.iter() {
+        hash = fnv(hash, row.schema.as_bytes());
+        hash = fnv(hash, row.plural.as_bytes());
+    }
+    hash = fnv(hash, env!("CARGO_PKG_VERSION").as_bytes());
+    format!("{hash:016X}")
+}
+
+fn fnv(start: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Returns the version 3 index for `/openapi/v3`.
-pub fn v3_index(_registry: &Registry) -> Value {
-    unimplemented!()
+pub fn v3_index(registry: &Registry) -> Value {
+    let etag = etag(registry);
+    let mut paths = Map::new();
+    for (group, versions) in registry.groups() {
+        for version in versions {
+            let path = path_of(group, version);
+            let url = format!("/openapi/v3/{path}?hash={etag}");
+            paths.insert(path, json!({ "serverRelativeURL": url }));
+        }
+    }
+    json!({ "paths": paths })
+}
+
+fn path_of(group: &str, version: &str) -> String {
+    if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
 }
 
 /// Returns the version 3 document of a path from the index: `api/v1`, `apis/apps/v1`.
-pub fn v3_document(_registry: &Registry, _path: &str) -> Option<Vec<u8>> {
-    unimplemented!()
+pub fn v3_document(registry: &Registry, path: &str) -> Option<Vec<u8>> {
+    let rows: Vec<&'static Resource> =
+        registry.iter().filter(|row| path_of(row.group, row.version) == path).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let document = json!({"openapi": "3.0.0", "info": info(), "paths": paths::of(&rows, Form::V3),
+        "components": {"schemas": schemas::of(&rows, Form::V3), "securitySchemes": token_scheme()}});
+    Some(document.to_string().into_bytes())
 }
+
+#[cfg(test)]
+mod tests;
