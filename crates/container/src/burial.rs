@@ -26,7 +26,7 @@ pub(crate) fn bury(folder: &Path, setup: &Setup) -> Vec<ContainerStatus> {
         shim.kill();
         wait_until(|| !shim.is_alive());
     }
-    let layout = if setup.limits { Layout::detect() } else { None };
+    let layout = Layout::detect();
     if let Some(layout) = &layout {
         layout.kill(&setup.cgroup);
     }

@@ -16,14 +16,15 @@ const NEEDED: [&str; 3] = ["memory", "cpu", "pids"];
 /// control group, which this prepares.
 pub(crate) fn detect(rootless: bool) -> Enforcement {
     match (Layout::detect(), rootless) {
-        (Some(Layout::Unified), false) => kernel_or_watchdog(missing(ROOT, "cgroup.controllers")),
+        (Some(Layout::Unified), false) => kernel_or_watchdog(&missing(Path::new(ROOT), "cgroup.controllers")),
         (Some(Layout::Unified), true) => match delegate(Path::new(ROOT)) {
-            Ok(()) => kernel_or_watchdog(missing(ROOT, "cgroup.subtree_control")),
+            Ok(()) => kernel_or_watchdog(&missing(Path::new(ROOT), "cgroup.subtree_control")),
             Err(reason) => watchdog(reason),
         },
         (Some(Layout::Legacy(points)), false) => {
             let missing = NEEDED.iter().filter(|name| !points.contains_key(**name));
-            kernel_or_watchdog(missing.map(|name| (*name).to_owned()).collect())
+            let missing: Vec<String> = missing.map(|name| (*name).to_owned()).collect();
+            kernel_or_watchdog(&missing)
         }
         (Some(Layout::Legacy(_)), true) => {
             watchdog("version 1 control groups cannot be delegated to an ordinary user".to_owned())
@@ -32,7 +33,7 @@ pub(crate) fn detect(rootless: bool) -> Enforcement {
     }
 }
 
-fn kernel_or_watchdog(missing: Vec<String>) -> Enforcement {
+fn kernel_or_watchdog(missing: &[String]) -> Enforcement {
     if missing.is_empty() {
         let method = Method::Kernel;
         return Enforcement { memory: method, cpu: method, pids: method, reason: None };
@@ -44,8 +45,8 @@ fn watchdog(reason: String) -> Enforcement {
     Enforcement { memory: Method::Watchdog, cpu: Method::None, pids: Method::Watchdog, reason: Some(reason) }
 }
 
-fn missing(root: &str, file: &str) -> Vec<String> {
-    let present = fs::read_to_string(Path::new(root).join(file)).unwrap_or_default();
+fn missing(root: &Path, file: &str) -> Vec<String> {
+    let present = fs::read_to_string(root.join(file)).unwrap_or_default();
     let present: Vec<&str> = present.split_whitespace().collect();
     NEEDED.iter().filter(|name| !present.contains(name)).map(|name| (*name).to_owned()).collect()
 }
@@ -55,6 +56,9 @@ fn missing(root: &str, file: &str) -> Vec<String> {
 /// to one.
 fn delegate(root: &Path) -> Result<(), String> {
     const NOT_DELEGATED: &str = "no control group was delegated to this user";
+    if missing(root, "cgroup.subtree_control").is_empty() {
+        return Ok(());
+    }
     let leaf = root.join("pinnace-main");
     let controllers = fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
     if !NEEDED.iter().all(|name| controllers.split_whitespace().any(|present| present == *name)) {
@@ -84,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_missing_controller_is_named() {
-        let found = kernel_or_watchdog(vec!["memory".to_owned()]);
+        let found = kernel_or_watchdog(&["memory".to_owned()]);
         assert_eq!((found.memory, found.cpu), (Method::Watchdog, Method::None));
         assert!(found.reason.is_some_and(|reason| reason.contains("memory")));
     }

@@ -14,6 +14,7 @@ mod launch;
 mod log;
 mod oci;
 mod output;
+mod pause;
 mod requests;
 mod rootfs;
 mod server;

@@ -37,6 +37,19 @@ pub(crate) fn reset_signals() -> io::Result<()> {
     Ok(())
 }
 
+/// Makes this process one that only exists: no descriptors, and no notice of its children's ends.
+pub(crate) fn become_idle() -> io::Result<()> {
+    reset_signals()?;
+    // SAFETY: ignoring is no handler; and nothing in this process uses a descriptor from here on.
+    unsafe {
+        nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigIgn)?;
+        if libc::close_range(0, libc::c_uint::MAX, 0) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 /// Takes over a descriptor that the parent process left open at a known number.
 ///
 /// Must be called once per number, at the start of the process, before anything else opens files.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::SystemTime;
 
 use nix::fcntl::OFlag;
@@ -15,6 +16,8 @@ use super::helper::{StartJob, Streams};
 use super::launch::{Launch, Launched};
 use super::log::{Log, Stream};
 use super::output::Output;
+use super::pause;
+use super::server::own_pid;
 use crate::cgroup::Layout;
 use crate::paths::ContainerPaths;
 use crate::process;
@@ -33,6 +36,9 @@ pub(super) struct Container {
     /// Writing end of standard input, while it is open.
     pub(super) stdin: Option<OwnedFd>,
     pub(super) terminal: Option<OwnedFd>,
+    /// What marks its processes, where containers share a process namespace.
+    mark: Option<u64>,
+    shares_processes: bool,
     /// Set by the watchdog, where the kernel does not limit memory.
     pub(super) killed_for_memory: bool,
     /// Those who wait for its removal.
@@ -57,8 +63,9 @@ impl Container {
     /// Begins to start a container.
     pub(super) fn launch(
         spec: ContainerSpec,
+        folder: &Path,
         setup: &Setup,
-        paths: ContainerPaths,
+        pause: Option<Pid>,
         caller: Caller,
     ) -> Result<Self, Fault> {
         let failed = |error: io::Error| Fault::container("cannot prepare the container's streams", &error);
@@ -68,13 +75,15 @@ impl Container {
             })?),
             None => None,
         };
+        let paths = ContainerPaths::new(folder, &setup.scratch, &spec.id);
         let cgroup = format!("{}/{}", setup.cgroup, spec.id);
+        let pause = pause.map(Pid::as_raw);
         let pipes = if spec.tty { None } else { Some(Pipes::new(spec.stdin).map_err(failed)?) };
         let (streams, outputs, stdin) = match pipes {
             Some(Pipes { streams, outputs, stdin }) => (Some(streams), outputs, stdin),
             None => (None, Vec::new(), None),
         };
-        let job = StartJob { setup, spec: &spec, paths: &paths, cgroup: &cgroup, streams };
+        let job = StartJob { setup, spec: &spec, paths: &paths, cgroup: &cgroup, pause, streams };
         let launch =
             Launch::new(|| job.run()).map_err(|error| Fault::container("cannot fork the shim", &error))?;
         Ok(Self {
@@ -86,6 +95,8 @@ impl Container {
             log,
             stdin,
             terminal: None,
+            mark: None,
+            shares_processes: pause.is_some(),
             killed_for_memory: false,
             removers: Vec::new(),
         })
@@ -103,6 +114,7 @@ impl Container {
         }
         let started_at = SystemTime::now();
         let pid = launched.report.pid;
+        self.mark = if self.shares_processes { pause::mark(pid) } else { None };
         self.phase = Phase::Running { pid, started_at };
         Ok(Started { pid, at: started_at, notes: launched.report.notes })
     }
@@ -117,6 +129,9 @@ impl Container {
     /// Records the end of its first process, once everything it wrote is in the log.
     pub(super) fn end(&mut self, ending: Ending, layout: Option<&Layout>) {
         let Phase::Running { started_at, .. } = self.phase else { return };
+        if let Some(mark) = self.mark {
+            pause::kill_marked(own_pid(), mark);
+        }
         for output in &mut self.outputs {
             output.finish(self.log.as_mut());
         }

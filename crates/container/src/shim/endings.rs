@@ -7,6 +7,7 @@ use nix::unistd::Pid;
 use super::client::Caller;
 use super::container::{Container, Ending, Phase};
 use super::execution::{Execution, ExecutionPhase};
+use super::pause;
 use super::server::{Server, own_pid};
 use crate::process;
 use crate::wire::{Event, Reply};
@@ -143,6 +144,7 @@ impl Server {
             .values()
             .filter_map(Container::pid)
             .chain(self.executions.values().filter_map(Execution::pid))
+            .chain(self.pause.map(Pid::as_raw))
             .collect();
         for child in process::children(own_pid()).into_iter().filter(|child| !known.contains(child)) {
             let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
@@ -158,6 +160,9 @@ impl Server {
 
     /// Removes what only a shim can remove and answers those who wait for it.
     pub(super) fn say_farewell(&mut self) {
+        if let Some(pause) = self.pause.take() {
+            pause::stop(pause);
+        }
         if let Some(layout) = &self.layout {
             layout.kill(&self.setup.cgroup);
             // What is left over is seen to by the main process.

@@ -43,6 +43,8 @@ pub(super) struct StartJob<'a> {
     pub(super) spec: &'a ContainerSpec,
     pub(super) paths: &'a ContainerPaths,
     pub(super) cgroup: &'a str,
+    /// The first process of the process namespace to join, if it is shared.
+    pub(super) pause: Option<i32>,
     /// `None` with a terminal.
     pub(super) streams: Option<Streams>,
 }
@@ -90,7 +92,7 @@ impl StartJob<'_> {
             paths: self.paths,
             cgroup: self.cgroup,
             limits: self.setup.limits,
-            share_processes: self.setup.spec.share_processes,
+            pause: self.pause,
             ids: &ids,
         };
         let configuration = oci::configuration(self.spec, &around);

@@ -42,8 +42,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) cgroup: &'a str,
     /// Whether the kernel enforces limits here; otherwise they are left out.
     pub(super) limits: bool,
-    /// Whether every container of the sandbox sees the others' processes.
-    pub(super) share_processes: bool,
+    /// The first process of the process namespace to join; `None`: the container gets its own.
+    pub(super) pause: Option<i32>,
     /// The ids that exist in this user namespace.
     pub(super) ids: &'a Ids,
 }
@@ -53,10 +53,11 @@ pub(super) fn configuration(spec: &ContainerSpec, around: &Surroundings<'_>) -> 
     let (masked, read_only): (&[&str], &[&str]) =
         if spec.privileged { (&[], &[]) } else { (&MASKED, &READ_ONLY) };
     // Network, host name and IPC are the shim's own, which the container inherits.
-    let mut namespaces = vec![json!({"type": "mount"}), json!({"type": "cgroup"})];
-    if !around.share_processes {
-        namespaces.push(json!({"type": "pid"}));
-    }
+    let processes = match around.pause {
+        Some(pid) => json!({"type": "pid", "path": format!("/proc/{pid}/ns/pid")}),
+        None => json!({"type": "pid"}),
+    };
+    let namespaces = [json!({"type": "mount"}), json!({"type": "cgroup"}), processes];
     let mut linux = json!({
         "cgroupsPath": around.cgroup,
         "namespaces": namespaces,
@@ -338,13 +339,8 @@ mod tests {
     fn the_configuration_is_what_the_runtime_reads() {
         let paths = ContainerPaths::new(Path::new("/run/pods/p"), Path::new("/scratch/p"), "c");
         let ids = Ids::parse("0 0 4294967295\n", "0 0 4294967295\n", "allow\n");
-        let around = Surroundings {
-            paths: &paths,
-            cgroup: "/pinnace/p/c",
-            limits: true,
-            share_processes: false,
-            ids: &ids,
-        };
+        let around =
+            Surroundings { paths: &paths, cgroup: "/pinnace/p/c", limits: true, pause: None, ids: &ids };
         let spec = ContainerSpec {
             args: vec!["a".into()],
             mounts: vec![

@@ -13,7 +13,8 @@ use super::container::{Container, Phase};
 use super::execution::{Execution, ExecutionPhase};
 use super::log::Stream;
 use super::server::{Server, own_pid};
-use crate::paths::{ContainerPaths, is_id};
+use crate::cgroup::Layout;
+use crate::paths::is_id;
 use crate::wire::{Fault, FaultKind, PROTOCOL, Reply, Request};
 use crate::{ContainerSpec, ExecSpec};
 
@@ -65,9 +66,14 @@ impl Server {
     fn usage(&self) -> std::collections::BTreeMap<String, crate::Usage> {
         let measured = self.containers.values().filter_map(|container| {
             let commands = self.commands(&container.spec.id);
-            Some((container.spec.id.clone(), container.usage(self.layout.as_ref(), &commands)?))
+            Some((container.spec.id.clone(), container.usage(self.counting_layout(), &commands)?))
         });
         measured.collect()
+    }
+
+    /// The control groups, if they count what containers use.
+    fn counting_layout(&self) -> Option<&Layout> {
+        self.layout.as_ref().filter(|_| self.setup.limits)
     }
 
     /// Returns the processes of the commands that run in a container.
@@ -98,8 +104,7 @@ impl Server {
         if !self.destroyers.is_empty() {
             return Err(Fault::new(FaultKind::Container, "the sandbox is being destroyed"));
         }
-        let paths = ContainerPaths::new(&self.folder, &self.setup.scratch, &spec.id);
-        let container = Container::launch(spec, &self.setup, paths, caller)?;
+        let container = Container::launch(spec, &self.folder, &self.setup, self.pause, caller)?;
         let number = self.number();
         self.containers.insert(number, container);
         Ok(())

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
+use nix::unistd::Pid;
 use serde::Serialize;
 
 use super::client::{Caller, Client};
@@ -28,8 +29,10 @@ const MAX_CLIENTS: usize = 16;
 pub(super) struct Server {
     pub(super) folder: PathBuf,
     pub(super) setup: Setup,
-    /// The control groups, where they hold the limits.
+    /// The control groups; whether they hold the limits is [`Setup::limits`].
     pub(super) layout: Option<Layout>,
+    /// The first process of the process namespace, if the containers share one.
+    pub(super) pause: Option<Pid>,
     pub(super) listener: UnixListener,
     pub(super) children: SignalFd,
     pub(super) clients: BTreeMap<u64, Client>,

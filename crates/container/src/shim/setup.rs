@@ -12,7 +12,9 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::{Mode, umask};
+use nix::unistd::Pid;
 
+use super::pause;
 use super::server::Server;
 use crate::cgroup::Layout;
 use crate::record::Setup;
@@ -23,13 +25,13 @@ use crate::{SandboxSpec, sys};
 pub(super) fn serve(folder: &Path) -> io::Result<()> {
     let listener = detach()?;
     match sandbox(folder) {
-        Ok((setup, children)) => {
+        Ok(Made { setup, children, pause }) => {
             listener.set_nonblocking(true)?;
-            let layout = if setup.limits { Layout::detect() } else { None };
             let mut server = Server {
                 folder: folder.to_owned(),
                 setup,
-                layout,
+                layout: Layout::detect(),
+                pause,
                 listener,
                 children,
                 clients: BTreeMap::new(),
@@ -62,8 +64,15 @@ fn detach() -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// What a shim starts with.
+struct Made {
+    setup: Setup,
+    children: SignalFd,
+    pause: Option<Pid>,
+}
+
 /// Makes the sandbox: this process lives in its namespaces, and everything it starts inherits them.
-fn sandbox(folder: &Path) -> Result<(Setup, SignalFd), Fault> {
+fn sandbox(folder: &Path) -> Result<Made, Fault> {
     let setup =
         Setup::load(folder).map_err(|error| Fault::container("cannot read what sandbox to make", &error))?;
     let spec = &setup.spec;
@@ -93,7 +102,10 @@ fn sandbox(folder: &Path) -> Result<(Setup, SignalFd), Fault> {
     // The last to go when memory runs out; refused to ordinary users, who live with the risk.
     let _ = fs::write("/proc/self/oom_score_adj", "-999");
     let children = watch_children().map_err(|error| Fault::container("cannot watch processes", &error))?;
-    Ok((setup, children))
+    let pause = if setup.spec.share_processes { Some(pause::start()) } else { None };
+    let pause =
+        pause.transpose().map_err(|error| Fault::container("cannot make a process namespace", &error))?;
+    Ok(Made { setup, children, pause })
 }
 
 fn set_parameters(spec: &SandboxSpec) -> Result<(), Fault> {

@@ -1,7 +1,12 @@
 //! Containers for real: every test runs as root and as an ordinary user, each in namespaces made
 //! like those of a cluster. This binary is the test, the shim, the main process that is killed, and
 //! the program inside the containers.
-#![expect(clippy::print_stdout, reason = "this is the test harness and the program in the containers")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "this is the test harness and the program in the containers"
+)]
 
 mod payload;
 mod scenario;

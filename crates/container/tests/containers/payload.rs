@@ -14,7 +14,7 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) {
             say(text);
             forever();
         }
-        ["complain", text] => eprint_line(text),
+        ["complain", text] => eprintln!("{text}"),
         ["exit", code] => std::process::exit(code.parse().unwrap()),
         ["wait"] => forever(),
         ["wait-for-term"] => wait_for_term(),
@@ -22,7 +22,7 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) {
         ["env"] => std::env::vars().for_each(|(name, value)| say(&format!("{name}={value}"))),
         ["whoami"] => say(&whoami()),
         ["read", path] => {
-            say(&std::fs::read_to_string(path).map_or_else(|error| error.kind().to_string(), |text| text))
+            say(&std::fs::read_to_string(path).unwrap_or_else(|error| error.kind().to_string()))
         }
         ["write", path, text] => match std::fs::write(path, text) {
             Ok(()) => say("written"),
@@ -43,7 +43,8 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) {
         ["terminal"] => terminal(),
         ["status", field] => status(field),
         ["orphan"] => {
-            Command::new("/payload").args(["payload", "wait"]).spawn().unwrap();
+            // Not waited for: that is what makes it an orphan.
+            std::mem::forget(Command::new("/payload").args(["payload", "wait"]).spawn().unwrap());
         }
         other => panic!("no such mode: {other:?}"),
     }
@@ -52,10 +53,6 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) {
 fn say(text: &str) {
     println!("{text}");
     std::io::stdout().flush().unwrap();
-}
-
-fn eprint_line(text: &str) {
-    writeln!(std::io::stderr(), "{text}").unwrap();
 }
 
 fn forever() {

@@ -47,6 +47,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = scenarios![
     inside::no_new_privileges_is_set,
     inside::the_termination_message_can_be_written,
     inside::processes_outside_are_not_seen,
+    inside::processes_are_shared_where_asked,
     inside::a_volume_may_hide_a_standard_mount,
     logs::a_flood_is_rotated,
     logs::long_lines_are_split,

@@ -1,8 +1,8 @@
 //! What a container sees.
 
-use container::{Capabilities, Mount, MountKind, User};
+use container::{Capabilities, ExecSpec, Mount, MountKind, SandboxSpec, User};
 
-use crate::world::{World, end_of, payload};
+use crate::world::{World, end_of, exists, payload};
 
 /// Runs the payload to its end and returns its log.
 async fn run(world: &World, sandbox: &str, change: impl FnOnce(&mut container::ContainerSpec)) -> String {
@@ -190,4 +190,24 @@ pub(crate) async fn a_volume_may_hide_a_standard_mount(world: &World) {
         spec.mounts.push(Mount { source: folder, target: "/dev/shm".into(), ..Mount::default() });
     });
     assert_eq!(log.await, "stdout F mine\n");
+}
+
+pub(crate) async fn processes_are_shared_where_asked(world: &World) {
+    let spec = SandboxSpec { id: "together".to_owned(), share_processes: true, ..SandboxSpec::default() };
+    let sandbox = world.runtime.create(spec).await.unwrap();
+    let waiting = sandbox.start(world.container("waiting", &["wait"])).await.unwrap();
+    sandbox.start(world.container("parent", &["orphan"])).await.unwrap();
+    end_of(&sandbox, "parent").await;
+    sandbox.start(world.container("looking", &["list", "/proc"])).await.unwrap();
+    assert_eq!(end_of(&sandbox, "looking").await.code, 0);
+    let log = world.log("looking");
+    let numbers: Vec<&str> = log.split([' ', '\n']).filter(|word| word.parse::<u32>().is_ok()).collect();
+    // The one that only exists, the one that waits and the one that looks; not the orphan.
+    assert_eq!(numbers.len(), 3, "{log}");
+    let command = ExecSpec { args: payload(&["exit", "4"]), ..ExecSpec::default() };
+    assert_eq!(sandbox.exec("waiting", command).await.unwrap().wait().await.unwrap().code, 4);
+    sandbox.signal("waiting", 9).await.unwrap();
+    assert_eq!(end_of(&sandbox, "waiting").await.code, 137);
+    sandbox.destroy().await.unwrap();
+    assert!(!exists(waiting.pid));
 }

@@ -1,10 +1,8 @@
 //! From start to end.
 
-use std::time::Duration;
+use container::{ContainerState, Error, ExecSpec, SandboxSpec};
 
-use container::{ContainerState, Error, SandboxSpec};
-
-use crate::world::{World, end_of, exists, until};
+use crate::world::{World, end_of, exists, payload, until};
 
 const TERM: i32 = 15;
 const KILL: i32 = 9;
@@ -63,7 +61,8 @@ pub(crate) async fn a_program_that_ignores_term_is_removed_all_the_same(world: &
     let started = sandbox.start(world.container("stubborn", &["wait"])).await.unwrap();
     // The first process of a process namespace does not die of a signal it has no handler for.
     sandbox.signal("stubborn", TERM).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    let exec = ExecSpec { args: payload(&["exit", "0"]), ..ExecSpec::default() };
+    sandbox.exec("stubborn", exec).await.unwrap().wait().await.unwrap();
     assert!(exists(started.pid));
     sandbox.remove("stubborn").await.unwrap();
     assert!(!exists(started.pid));
