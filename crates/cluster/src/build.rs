@@ -1,6 +1,8 @@
 //! Builds the servers, wires them, serves until told to stop, drains.
 
+use std::net::IpAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +12,14 @@ use client::Caches;
 use container::Runtime;
 use image::ImageStore;
 use k8s_openapi::api::core::v1::Node;
-use kubelet::config::{Capacity as NodeCapacity, ClusterDns, Directories, LimitSupport};
+use kubelet::config::{Capacity as NodeCapacity, ClusterDns, Directories, LimitSupport, UserIds};
 use kubelet::{Dependencies, Drain, Kubelet};
 use network::machine::Machine;
 use network::dns::DnsServer;
 use network::ingress::IngressProxy;
 use network::pods::Range;
 use network::{Egress, PodNetwork, Services};
+use proxy::Proxy;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -86,12 +89,14 @@ pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Res
     bootstrap::run(&client, &names).await.context("failed to write the cluster's first objects")?;
     let caches = Caches::new(client.clone());
     let adopted_pods = network.pods.list().await.context("failed to list the pods' links")?.len();
-    let proxy = network.proxy(&caches, pki, listeners.http, listeners.https)?;
+    let proxy = network.proxy(&caches, settings, pki, listeners.http, listeners.https)?;
+    let drain: Arc<dyn Drain> = Arc::new(Routes(proxy.clone()));
     let nodes = Nodes { home, folder, machine: &machine, capacity, caches: &caches, network: &network.pods };
-    let (kubelets, warnings) = nodes.build(&names, &proxy.drain())?;
+    let (kubelets, warnings) = nodes.build(&names, &drain)?;
     streams.connect(&kubelets);
 
-    tasks.spawn(proxy.run(stop.clone()));
+    let stop_proxy = stop.clone();
+    tasks.spawn(async move { proxy.run(stop_proxy.cancelled()).await });
     let manager = manager::run(manager::Config::default(), client, caches.clone(), stop.clone().cancelled_owned());
     tasks.spawn(manager);
     for kubelet in &kubelets {
@@ -164,8 +169,7 @@ impl Network {
         let node_address = addresses::node(0);
         let pods = PodNetwork::start(network::pods::Config {
             node_addresses: (0..count).map(addresses::node).collect(),
-            pod_range,
-            service_range,
+            run_directory: network::machine::RUN_DIRECTORY.into(),
         })
         .await
         .context("failed to start the pods' network")?;
@@ -184,6 +188,43 @@ impl Network {
         let egress =
             Egress::start(egress_config, machine.host.clone()).await.context("failed to open the pods' way out")?;
         Ok(Self { pods, services, dns, _egress: egress })
+    }
+
+    /// The proxy, with the Ingress listening already: until the routes are known it answers 404.
+    fn proxy(
+        &self,
+        caches: &Caches,
+        settings: &Settings,
+        pki: &Pki,
+        http: std::net::TcpListener,
+        https: std::net::TcpListener,
+    ) -> Result<Proxy> {
+        let ingress = IngressProxy::new(network::ingress::Config::default());
+        ingress.serve(http).context("failed to serve the Ingress over HTTP")?;
+        ingress.serve_tls(https).context("failed to serve the Ingress over HTTPS")?;
+        let count = u8::try_from(settings.nodes).context("too many nodes")?;
+        let config = proxy::Config {
+            domain: DOMAIN.to_owned(),
+            node_addresses: (0..count).map(addresses::node).collect(),
+            ingress_address: std::net::Ipv4Addr::LOCALHOST.to_string(),
+            default_certificate: Some(tls::ingress(pki)?),
+        };
+        let dependencies = proxy::Dependencies {
+            caches: caches.clone(),
+            services: self.services.clone(),
+            dns: self.dns.clone(),
+            ingress,
+        };
+        Ok(Proxy::build(config, dependencies))
+    }
+}
+
+/// Tells kubelets when no route leads to a pod any more.
+struct Routes(Proxy);
+
+impl Drain for Routes {
+    fn drained(&self, address: IpAddr) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.0.drained(address))
     }
 }
 
@@ -251,6 +292,7 @@ impl Nodes<'_> {
             },
             labels: std::collections::BTreeMap::new(),
             limits,
+            user_ids: if self.machine.many_ids { UserIds::Many } else { UserIds::One },
         })
     }
 }

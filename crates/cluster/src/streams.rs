@@ -50,11 +50,7 @@ impl NodeStreams for Streams {
                 stream: options.stream.as_deref().and_then(stream),
             };
             let chunks = kubelet.logs(&pod.uid, &options.container, wanted).await.map_err(refused)?;
-            let bytes = futures::stream::unfold(chunks, |mut chunks| async {
-                let chunk = chunks.next().await?;
-                Some((chunk, chunks))
-            });
-            Ok(Box::pin(bytes) as ByteStream)
+            Ok(chunks as ByteStream)
         })
     }
 
@@ -130,7 +126,7 @@ fn refused(error: kubelet::StreamError) -> StreamError {
             StreamError::NotFound(error.to_string())
         }
         Kubelet::Waiting { .. } | Kubelet::NotRunning(_) => StreamError::Refused(error.to_string()),
-        Kubelet::Runtime(container::Error::NotExecutable { .. }) => StreamError::NotStarted(error.to_string()),
+        Kubelet::Runtime(container::Error::Command { .. }) => StreamError::NotStarted(error.to_string()),
         Kubelet::Runtime(source) => failed(source),
         Kubelet::Log { source, .. } => StreamError::Failed { message: "failed to read the log".to_owned(), source },
     }
