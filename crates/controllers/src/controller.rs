@@ -30,6 +30,8 @@ pub struct Env<'a> {
     pub seed: u64,
     /// Why the last pass over this key did not get through.
     pub failure: Option<&'a str>,
+    /// Since when every pass over this key has waited for something, as far as is known.
+    pub waiting_since: Option<Timestamp>,
     /// What the cluster's administrator has set.
     pub settings: &'a Settings,
 }

@@ -22,15 +22,32 @@ pub mod view;
 
 pub mod deployment;
 pub mod endpoint_slice;
+pub mod garbage;
+pub mod namespace;
+pub mod node;
+pub mod pod_garbage;
 pub mod replica_set;
+pub mod root_ca;
+pub mod service_account;
+pub mod taint_eviction;
 
 pub use controller::{Controller, Env, Settings, Watch};
 pub use kind::{Kind, Known};
 pub use plan::{Action, Create, Delete, Event, Part, Patch, Plan, Propagation, Target, Told, Waiting};
 pub use view::{Key, Lister, View};
 
-/// Returns every controller.
+/// Returns every controller that looks at kinds known beforehand. [`garbage`] and [`namespace`]
+/// look at all kinds there are, and are driven by themselves.
 #[must_use]
 pub fn all() -> Vec<Controller> {
-    vec![deployment::controller(), replica_set::controller(), endpoint_slice::controller()]
+    vec![
+        deployment::controller(),
+        replica_set::controller(),
+        endpoint_slice::controller(),
+        service_account::controller(),
+        root_ca::controller(),
+        node::controller(),
+        taint_eviction::controller(),
+        pod_garbage::controller(),
+    ]
 }

@@ -39,6 +39,23 @@ pub enum Action {
     Delete(Box<Delete>),
     /// Goes on only if the object, asked of the API itself, is there and not being deleted.
     Confirm(Box<Target>),
+    /// Goes on only if the object, asked of the API itself, is not there (another of its name
+    /// may be).
+    ConfirmGone(Box<Target>),
+    /// Deletes every object of a kind in a namespace.
+    DeleteAll {
+        /// The kind.
+        kind: Kind,
+        /// The namespace.
+        namespace: String,
+    },
+    /// Lets a namespace go, if none of the kinds, asked of the API itself, has objects in it.
+    Finalize {
+        /// The namespace.
+        namespace: Box<Target>,
+        /// The kinds.
+        kinds: Vec<Kind>,
+    },
     /// Tells something.
     Event(Box<Event>),
 }

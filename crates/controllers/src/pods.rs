@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::k8s::api::core::v1::{Pod, PodCondition, PodTemplateSpec};
-use api::k8s::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use api::k8s::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use jiff::Timestamp;
 
 use crate::kind::Known;
@@ -137,4 +137,24 @@ pub fn delete<O: Known>(owner: &O, pod: &Pod) -> Action {
         failed: Some(Event::about(owner, true, "FailedDelete", "Error deleting")),
     };
     Action::delete(pod, told)
+}
+
+/// Sets a condition of a pod; the time of its transition stays while the status does.
+pub fn set_condition(pod: &mut Pod, kind: &str, status: &str, why: Option<(&str, &str)>, now: Timestamp) {
+    let before = condition(pod, kind).cloned();
+    let since = before.as_ref().filter(|before| before.status == status);
+    let since = since.and_then(|before| before.last_transition_time.clone()).unwrap_or(Time(now));
+    let after = PodCondition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        reason: why.map(|(reason, _)| reason.to_owned()),
+        message: why.map(|(_, message)| message.to_owned()),
+        last_transition_time: Some(since),
+        ..before.unwrap_or_default()
+    };
+    let conditions = pod.status.get_or_insert_default().conditions.get_or_insert_default();
+    match conditions.iter_mut().find(|condition| condition.type_ == kind) {
+        Some(known) => *known = after,
+        None => conditions.push(after),
+    }
 }

@@ -1,5 +1,6 @@
 //! Drives one controller: changes give keys, keys give plans, plans are carried out.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,9 +49,11 @@ struct Shared {
 
 #[derive(Default)]
 struct Keys {
-    queue: Queue,
+    queue: Queue<Key>,
     /// Why the last pass over a key did not get through.
-    failures: std::collections::HashMap<Key, String>,
+    failures: HashMap<Key, String>,
+    /// Since when every pass over a key has waited for something.
+    waiting: HashMap<Key, Timestamp>,
 }
 
 impl Shared {
@@ -90,7 +93,7 @@ struct Done {
 impl Driver {
     async fn run(self) {
         let mut work: JoinSet<Done> = JoinSet::new();
-        let mut keys = std::collections::HashMap::<Id, Key>::new();
+        let mut keys = HashMap::<Id, Key>::new();
         loop {
             while let Some(key) = self.next(work.len()) {
                 let plan = self.decide(&key);
@@ -121,21 +124,27 @@ impl Driver {
     }
 
     fn decide(&self, key: &Key) -> Plan {
-        let failure = self.shared.lock().failures.get(key).cloned();
-        let env = Env {
-            now: Timestamp::now(),
-            seed: fastrand::u64(..),
-            failure: failure.as_deref(),
-            settings: &self.settings,
+        let (failure, waiting_since) = {
+            let held = self.shared.lock();
+            (held.failures.get(key).cloned(), held.waiting.get(key).copied())
         };
+        let now = Timestamp::now();
+        let (seed, failure, settings) = (fastrand::u64(..), failure.as_deref(), self.settings.as_ref());
+        let env = Env { now, seed, failure, waiting_since, settings };
         let plan = (self.controller.reconcile)(&self.kinds.view, key, &env);
         for waiting in &plan.waiting {
             tracing::debug!(controller = self.controller.name, %key, reason = waiting.reason, "{}", waiting.message);
         }
+        let mut held = self.shared.lock();
+        if plan.waiting.is_empty() {
+            held.waiting.remove(key);
+        } else {
+            held.waiting.entry(key.clone()).or_insert(now);
+        }
         plan
     }
 
-    fn settle(&self, ended: Result<(Id, Done), JoinError>, keys: &mut std::collections::HashMap<Id, Key>) {
+    fn settle(&self, ended: Result<(Id, Done), JoinError>, keys: &mut HashMap<Id, Key>) {
         match ended {
             Ok((id, done)) => {
                 keys.remove(&id);
@@ -159,9 +168,8 @@ impl Driver {
             }
             Some(failure) => {
                 tracing::debug!(controller = self.controller.name, key = %done.key, %failure, "will be tried again");
-                match failure.told() {
-                    Some(message) => drop(held.failures.insert(done.key.clone(), message)),
-                    None => {}
+                if let Some(message) = failure.told() {
+                    held.failures.insert(done.key.clone(), message);
                 }
                 Outcome::Failed
             }

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::{EventType, Recorder};
-use controllers::{Action, Create, Delete, Event, Patch, Target, Told};
+use controllers::{Action, Create, Delete, Event, Kind, Patch, Target, Told};
 use futures::future::join_all;
+use k8s_openapi::api::core::v1::Pod;
 use serde::Deserialize;
 
 pub(crate) use failure::Failure;
@@ -87,6 +88,16 @@ impl Executor {
                 }
                 Action::Patch(patch) => self.patch(*patch, &mut own).await?,
                 Action::Confirm(target) => self.confirm(&target).await?,
+                Action::ConfirmGone(target) => self.confirm_gone(&target).await?,
+                Action::DeleteAll { kind, namespace } => {
+                    match request::delete_all(&self.client, &kind, &namespace).await {
+                        // A kind that cannot be deleted at once has nothing in it, or holds the
+                        // namespace up, which then tells.
+                        Err(failure) if failure.is_not_found() => {}
+                        result => drop(result?),
+                    }
+                }
+                Action::Finalize { namespace, kinds } => self.finalize(&namespace, &kinds).await?,
                 Action::Event(event) => self.tell(&event),
             }
         }
@@ -190,7 +201,45 @@ impl Executor {
         if is_alive { Ok(()) } else { Err(Failure::stale("the object has been deleted meanwhile")) }
     }
 
-    fn assume(&self, kind: &controllers::Kind, answer: &Answer) {
+    async fn confirm_gone(&self, target: &Target) -> Result<(), Failure> {
+        match request::get(&self.client, &target.kind, &target.namespace, &target.name).await {
+            Ok(answer)
+                if meta(&answer).uid.as_deref() == Some(target.uid.as_str()) || target.uid.is_empty() =>
+            {
+                Err(Failure::stale("the object is there after all"))
+            }
+            Ok(_) => Ok(()),
+            Err(failure) if failure.is_not_found() => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn finalize(&self, namespace: &Target, kinds: &[Kind]) -> Result<(), Failure> {
+        for kind in kinds {
+            match request::is_empty(&self.client, kind, &namespace.name).await {
+                Ok(true) => {}
+                Ok(false) => return Err(Failure::stale("the namespace is not empty")),
+                Err(failure) if failure.is_not_found() => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        let answer = request::finalize(&self.client, namespace).await;
+        match answer {
+            Err(failure) if failure.is_not_found() => Ok(()),
+            answer => answer.map(drop),
+        }
+    }
+
+    /// Binds a pod to a node.
+    pub(crate) async fn bind(&self, pod: &Pod, node: &str) -> Result<(), Failure> {
+        let result = request::bind(&self.client, pod, node).await.map(drop);
+        let id = client::Key::of(&pod.metadata);
+        let done = Event::about(pod, false, "Scheduled", format!("Successfully assigned {id} to {node}"));
+        let failed = Event::about(pod, true, "FailedScheduling", format!("failed to bind pod to {node}"));
+        self.tell_outcome(&Told { done: Some(done), failed: Some(failed) }, result)
+    }
+
+    fn assume(&self, kind: &Kind, answer: &Answer) {
         self.kinds.get(kind).into_iter().for_each(|kind| kind.assume(answer));
     }
 

@@ -17,6 +17,8 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
+use crate::inventory::Source;
+
 /// What takes the keys that a change concerns.
 pub(crate) type Sink = Arc<dyn Fn(Vec<Key>) + Send + Sync>;
 
@@ -34,6 +36,8 @@ pub(crate) trait AnyKind: Send + Sync {
     fn assume_gone(&self, namespace: &str, name: &str, uid: &str);
     /// Tells whether the controller watches this kind.
     fn concerns(&self, controller: &Controller) -> bool;
+    /// Returns its objects as far as ownership is concerned.
+    fn source(&self) -> Box<dyn Source>;
     /// Waits until the kind is known.
     fn synced(&self) -> BoxFuture<'static, ()>;
     /// Feeds the keys that changes of this kind concern into the controller's sink, for ever.
@@ -123,6 +127,10 @@ impl<K: Known + kube::Resource<DynamicType = ()>> AnyKind for Watched<K> {
 
     fn concerns(&self, controller: &Controller) -> bool {
         controller.watches.iter().any(controllers::Watch::is_on::<K>)
+    }
+
+    fn source(&self) -> Box<dyn Source> {
+        Box::new(self.cache.clone())
     }
 
     fn synced(&self) -> BoxFuture<'static, ()> {

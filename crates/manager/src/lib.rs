@@ -7,15 +7,18 @@
 //! - `queue`, `drive`: which key is worked on when
 //! - `execute`: carries a plan out
 //! - `schedule`: binds pods to nodes
-//! - `garbage`: deletes what nobody owns any more
-//! - `namespaces`: empties namespaces that are being deleted
+//! - `inventory`: the kinds the API serves, whatever they are
+//! - `collect`: deletes what nobody owns any more, and empties namespaces that are to go
 //!
 //! It decides nothing itself, polls nothing, and writes no files.
 
+mod collect;
 mod drive;
 mod execute;
+mod inventory;
 mod kinds;
 mod queue;
+mod schedule;
 
 use std::sync::Arc;
 
@@ -54,6 +57,13 @@ pub async fn run(
         let executor = execute::Executor::new(client.clone(), kinds.clone(), recorder.named(controller.name));
         drive::start(&mut tasks, controller, &kinds, executor, settings.clone());
     }
+    if config.schedules {
+        let recorder = recorder.named("default-scheduler");
+        tasks.spawn(schedule::run(client.clone(), caches.clone(), kinds.clone(), recorder));
+    }
+    let executor =
+        execute::Executor::new(client.clone(), kinds.clone(), recorder.named("garbage-collector-controller"));
+    tasks.spawn(collect::run(client.clone(), caches.clone(), kinds.clone(), executor));
     tokio::select! {
         () = shutdown => {}
         () = watch_over(&mut tasks) => {}

@@ -2,9 +2,9 @@
 //! once more, a key that failed after a pause that grows.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 use std::time::Duration;
 
-use controllers::Key;
 use tokio::time::Instant;
 
 /// The first pause after a failure, and the longest.
@@ -12,8 +12,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The keys of one controller.
-#[derive(Default)]
-pub(crate) struct Queue {
+pub(crate) struct Queue<Key> {
     waiting: VecDeque<Key>,
     queued: HashSet<Key>,
     running: HashSet<Key>,
@@ -33,7 +32,21 @@ pub(crate) enum Outcome {
     Failed,
 }
 
-impl Queue {
+impl<Key> Default for Queue<Key> {
+    fn default() -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            queued: HashSet::new(),
+            running: HashSet::new(),
+            dirty: HashSet::new(),
+            timers: BTreeSet::new(),
+            timer_of: HashMap::new(),
+            failures: HashMap::new(),
+        }
+    }
+}
+
+impl<Key: Clone + Ord + Hash> Queue<Key> {
     /// Puts a key in, once however often it is put in.
     pub(crate) fn add(&mut self, key: Key) {
         if self.running.contains(&key) {
@@ -108,6 +121,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use controllers::Key;
 
     fn key(name: &str) -> Key {
         Key::new("default", name)

@@ -1,8 +1,9 @@
 //! The requests behind the actions.
 
-use controllers::{Create, Delete, Kind, Part, Patch, Propagation};
+use controllers::{Create, Delete, Kind, Part, Patch, Propagation, Target};
 use http::{Method, Request};
 use http_body_util::BodyExt;
+use k8s_openapi::api::core::v1::Pod;
 use kube::client::Body;
 use kube::core::Status;
 use serde_json::{Value, json};
@@ -73,6 +74,51 @@ pub(super) async fn get(
     name: &str,
 ) -> Result<Answer, Failure> {
     send(client, Method::GET, &format!("{}/{name}", collection(kind, namespace)), JSON, &Value::Null).await
+}
+
+pub(super) async fn bind(client: &kube::Client, pod: &Pod, node: &str) -> Result<Answer, Failure> {
+    let meta = &pod.metadata;
+    let (namespace, name) =
+        (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+    let binding = json!({
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": { "namespace": namespace, "name": name, "uid": meta.uid },
+        "target": { "apiVersion": "v1", "kind": "Node", "name": node },
+    });
+    let path = format!("/api/v1/namespaces/{namespace}/pods/{name}/binding");
+    send(client, Method::POST, &path, JSON, &binding).await
+}
+
+pub(super) async fn delete_all(
+    client: &kube::Client,
+    kind: &Kind,
+    namespace: &str,
+) -> Result<Answer, Failure> {
+    let options = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background" });
+    send(client, Method::DELETE, &collection(kind, namespace), JSON, &options).await
+}
+
+/// Tells whether a namespace has no object of a kind.
+pub(super) async fn is_empty(client: &kube::Client, kind: &Kind, namespace: &str) -> Result<bool, Failure> {
+    let path = format!("{}?limit=1", collection(kind, namespace));
+    let answer = send(client, Method::GET, &path, JSON, &Value::Null).await?;
+    let list: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    Ok(list["items"].as_array().is_none_or(Vec::is_empty))
+}
+
+/// Takes Kubernetes' own finalizer off a namespace.
+pub(super) async fn finalize(client: &kube::Client, namespace: &Target) -> Result<Answer, Failure> {
+    let answer = get(client, &namespace.kind, "", &namespace.name).await?;
+    let mut object: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    if object["metadata"]["uid"] != json!(namespace.uid) {
+        return Err(Failure::stale("another namespace has taken the name"));
+    }
+    if let Some(finalizers) = object["spec"]["finalizers"].as_array_mut() {
+        finalizers.retain(|name| name != "kubernetes");
+    }
+    let path = format!("{}/{}/finalize", collection(&namespace.kind, ""), namespace.name);
+    send(client, Method::PUT, &path, JSON, &object).await
 }
 
 /// The path of a collection.
