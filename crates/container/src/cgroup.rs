@@ -138,6 +138,14 @@ impl Layout {
         }
     }
 
+    /// Removes the group and those above it, as far as they are empty.
+    pub(crate) fn remove_empty(&self, path: &str) {
+        for folder in self.folders(path) {
+            let depth = path.split('/').filter(|part| !part.is_empty()).count();
+            let _ = folder.ancestors().take(depth).try_for_each(fs::remove_dir);
+        }
+    }
+
     /// Removes the group and the groups below it. Its processes must be dead or dying.
     pub(crate) fn remove(&self, path: &str) -> io::Result<()> {
         self.folders(path).iter().try_for_each(|folder| remove_tree(folder))

@@ -12,6 +12,7 @@ use tokio::process::Command;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::burial;
+use crate::cgroup::Layout;
 use crate::enforcement;
 use crate::paths::is_id;
 use crate::record::Setup;
@@ -96,14 +97,17 @@ impl Runtime {
         made
     }
 
+    fn cgroup_parent(&self) -> &str {
+        self.config.cgroup_parent.as_deref().unwrap_or("/pinnace").trim_end_matches('/')
+    }
+
     fn setup(&self, spec: SandboxSpec) -> Setup {
-        let parent = self.config.cgroup_parent.as_deref().unwrap_or("/pinnace");
         let scratch = self.config.scratch_dir.as_ref().map_or_else(
             || self.config.run_dir.join(&spec.id).join("scratch"),
             |folder| folder.join(&spec.id),
         );
         Setup {
-            cgroup: format!("{}/{}", parent.trim_end_matches('/'), spec.id),
+            cgroup: format!("{}/{}", self.cgroup_parent(), spec.id),
             limits: self.enforcement.memory == Method::Kernel,
             rootless: self.config.rootless,
             scratch,
@@ -150,6 +154,14 @@ impl Runtime {
         sandboxes.sort_by(|one, other| one.id().cmp(other.id()));
         self.remove_orphans(&known);
         sandboxes
+    }
+
+    /// Removes the control group below which sandboxes were made, at the end of a cluster. With
+    /// sandboxes left it stays.
+    pub async fn dismantle(&self) {
+        let parent = self.cgroup_parent().to_owned();
+        // Nothing depends on it; an empty control group costs next to nothing.
+        let _ = spawn_blocking(move || Layout::detect().map(|layout| layout.remove_empty(&parent))).await;
     }
 
     /// Removes, in the background, writable layers whose sandbox went with the machine.

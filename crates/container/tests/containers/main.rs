@@ -24,15 +24,15 @@ fn main() {
     let first = args.next().and_then(|word| word.into_string().ok()).unwrap_or_default();
     match first.as_str() {
         "__shim" => container::shim::main(args.collect()),
-        "__suite" => suite::run(args.next().as_deref()),
+        "__suite" => suite::run(args),
         "__main" => scenario::main_to_be_killed(args),
         "payload" => payload::run(args),
         "--list" => {}
-        filter => run_both(filter.trim_start_matches('-')),
+        filter => run_everywhere(filter.trim_start_matches('-')),
     }
 }
 
-fn run_both(filter: &str) {
+fn run_everywhere(filter: &str) {
     let program = std::env::current_exe().expect("the path of this test");
     let is_root = nix::unistd::geteuid().is_root();
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -41,17 +41,18 @@ fn run_both(filter: &str) {
     std::fs::copy(&program, &copy).expect("a copy of the test");
     open_to_all(folder.path());
     let mut failed = false;
-    if is_root {
-        failed |=
-            !Command::new(&copy).args(["__suite", filter]).status().is_ok_and(|status| status.success());
-    } else {
-        println!("not root: the tests as root are skipped");
-    }
+    let mut run = |mut command: Command, home: &str| {
+        failed |= !command.args(["__suite", filter, home]).status().is_ok_and(|status| status.success());
+    };
     let mut ordinary = Command::new(&copy);
     if is_root {
         ordinary.uid(NOBODY).gid(NOBODY);
+        run(Command::new(&copy), "root");
+        run(Command::new(&copy), "root-on-cgroup2");
+    } else {
+        println!("not root: the tests as root are skipped");
     }
-    failed |= !ordinary.args(["__suite", filter]).status().is_ok_and(|status| status.success());
+    run(ordinary, "ordinary-user");
     drop(folder);
     std::process::exit(i32::from(failed));
 }

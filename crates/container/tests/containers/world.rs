@@ -19,7 +19,7 @@ pub(crate) struct World {
 }
 
 /// Enters namespaces as a cluster does. Must be called before any thread exists.
-pub(crate) fn enter() -> bool {
+pub(crate) fn enter(home: &str) -> bool {
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
     let rootless = !uid.is_root();
     if rootless {
@@ -33,7 +33,7 @@ pub(crate) fn enter() -> bool {
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).expect("private mounts");
     mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), Some("mode=755")).expect("tmpfs on /run");
-    if rootless {
+    if rootless || home == "root-on-cgroup2" {
         mount(Some("none"), "/sys/fs/cgroup", Some("cgroup2"), MsFlags::empty(), none).expect("cgroup2");
     }
     rootless
