@@ -2,6 +2,7 @@
 
 mod answer;
 mod error;
+mod kind;
 mod open;
 mod predict;
 
@@ -67,7 +68,7 @@ impl Features {
 }
 
 impl Classifier {
-    fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         match self {
             Classifier::Linear(linear) => linear.width(),
             Classifier::Forest(forest) => forest.width(),
@@ -100,6 +101,11 @@ impl Parts {
 impl Model {
     pub(crate) fn new(name: &str, parts: Parts) -> Self {
         Model { name: name.into(), parts: Arc::new(parts) }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// Opens a model file of any format the engine knows, told by its content.

@@ -4,21 +4,44 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::{Model, OpenError};
-use crate::file;
+use super::{Model, OpenError, Parts, kind};
+use crate::pickle::packing::{self, Packing};
+use crate::{file, pickle, sklearn};
 
 /// The most a model file may have, and the most it may unpack to.
 const LIMIT: u64 = 2 << 30;
 
 pub(super) fn open(path: &Path) -> Result<Model, OpenError> {
     let bytes = read(path)?;
+    let parts = parts(path, bytes)?;
     let name = path.file_stem().map_or_else(|| "model".into(), |stem| stem.to_string_lossy());
+    Ok(Model::new(&name, parts))
+}
+
+fn parts(path: &Path, bytes: Vec<u8>) -> Result<Parts, OpenError> {
+    let owned = || path.to_owned();
     if bytes.starts_with(file::MAGIC) {
-        let decoded = file::decode(&bytes);
-        let parts = decoded.map_err(|source| OpenError::Decode { path: path.to_owned(), source })?;
-        return Ok(Model::new(&name, parts));
+        return file::decode(&bytes).map_err(|source| OpenError::Decode { path: owned(), source });
     }
-    Err(OpenError::NotAModel { path: path.to_owned(), what: "a file of an unknown kind" })
+    let bytes = match packing::sniff(&bytes) {
+        None => bytes,
+        Some(Packing::Other(compression)) => {
+            return Err(OpenError::Compression { path: owned(), compression });
+        }
+        Some(packing) => {
+            let unpacked = packing::unpack(&bytes, packing, LIMIT);
+            let unpacked = unpacked.map_err(|source| OpenError::Decompress { path: owned(), source })?;
+            if unpacked.len() as u64 > LIMIT {
+                return Err(OpenError::TooLarge { path: owned(), limit_mib: LIMIT >> 20 });
+            }
+            unpacked
+        }
+    };
+    if let Some(what) = kind::foreign(&bytes) {
+        return Err(OpenError::NotAModel { path: owned(), what });
+    }
+    let graph = pickle::load(&bytes).map_err(|source| OpenError::Pickle { path: owned(), source })?;
+    sklearn::extract(graph.root()).map_err(|source| OpenError::Extract { path: owned(), source })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, OpenError> {

@@ -1,0 +1,240 @@
+//! `CountVectorizer`, `TfidfVectorizer`, `TfidfTransformer`.
+
+use std::collections::HashSet;
+
+use super::estimator::Estimator;
+use super::{ExtractError, Step};
+use crate::pickle::View;
+use crate::pickle::numpy::Array;
+use crate::text::analyzer::{Analyzer, Token, Unit};
+use crate::text::characters::Accents;
+use crate::text::pattern::Pattern;
+use crate::text::weights::Norm;
+use crate::text::{TextFeatures, Vocabulary, Weights, stop_words};
+
+pub(super) const COUNT_VECTORIZER: &[&str] = &[
+    "input",
+    "encoding",
+    "decode_error",
+    "strip_accents",
+    "preprocessor",
+    "tokenizer",
+    "analyzer",
+    "lowercase",
+    "token_pattern",
+    "stop_words",
+    "max_df",
+    "min_df",
+    "max_features",
+    "ngram_range",
+    "vocabulary",
+    "binary",
+    "dtype",
+];
+
+pub(super) const TFIDF_TRANSFORMER: &[&str] = &["norm", "use_idf", "smooth_idf", "sublinear_tf"];
+
+pub(super) const TFIDF_VECTORIZER: &[&str] = &[
+    "input",
+    "encoding",
+    "decode_error",
+    "strip_accents",
+    "preprocessor",
+    "tokenizer",
+    "analyzer",
+    "lowercase",
+    "token_pattern",
+    "stop_words",
+    "max_df",
+    "min_df",
+    "max_features",
+    "ngram_range",
+    "vocabulary",
+    "binary",
+    "dtype",
+    "norm",
+    "use_idf",
+    "smooth_idf",
+    "sublinear_tf",
+];
+
+/// The longest n-gram taken; scikit-learn has no limit, but work grows with its square.
+const MAX_NGRAM: i64 = 100;
+
+pub(super) fn tfidf_vectorizer(estimator: &Estimator<'_>) -> Result<Step, ExtractError> {
+    check_dtype(estimator, &["float64", "float"])?;
+    // transform() asks the inner transformer, not the vectorizer's own parameters
+    let inner = Estimator::new(estimator.get("_tfidf")?)?;
+    if inner.row.name != "TfidfTransformer" {
+        return Err(estimator.problem("_tfidf", format!("is a `{}`", inner.row.name)));
+    }
+    let weights = Weights { binary: estimator.flag("binary")?, ..weights(&inner)? };
+    features(estimator, weights)
+}
+
+pub(super) fn count_vectorizer(estimator: &Estimator<'_>) -> Result<Step, ExtractError> {
+    check_dtype(estimator, &["int64", "int32", "int", "float64", "float"])?;
+    features(estimator, Weights { binary: estimator.flag("binary")?, ..Weights::default() })
+}
+
+pub(super) fn tfidf_transformer(estimator: &Estimator<'_>) -> Result<Step, ExtractError> {
+    Ok(Step::Weights(weights(estimator)?))
+}
+
+/// Counts and weights of other types would be rounded on the way.
+fn check_dtype(estimator: &Estimator<'_>, allowed: &[&str]) -> Result<(), ExtractError> {
+    let dtype = estimator.get("dtype")?;
+    let is_allowed = match dtype.global() {
+        Some(("numpy" | "builtins" | "__builtin__", name)) => allowed.contains(&name),
+        _ => false,
+    };
+    if is_allowed {
+        Ok(())
+    } else {
+        Err(estimator.refuse("dtype", dtype, "only 64-bit numbers are reproduced"))
+    }
+}
+
+fn features(estimator: &Estimator<'_>, weights: Weights) -> Result<Step, ExtractError> {
+    let vocabulary = vocabulary(estimator)?;
+    let analyzer = analyzer(estimator)?;
+    let terms = vocabulary.len();
+    let features = TextFeatures::new(analyzer, vocabulary, weights);
+    let features = features
+        .ok_or_else(|| estimator.problem("_tfidf", format!("has weights for other than {terms} terms")))?;
+    Ok(Step::Text(features))
+}
+
+/// `vocabulary_`: terms to columns, every column from 0 up once.
+fn vocabulary(estimator: &Estimator<'_>) -> Result<Vocabulary, ExtractError> {
+    const ATTRIBUTE: &str = "vocabulary_";
+    let refuse = |problem: &str| estimator.problem(ATTRIBUTE, problem.to_owned());
+    let pairs = estimator.get(ATTRIBUTE)?.pairs().ok_or_else(|| refuse("is not a dictionary"))?;
+    let mut terms = vec![None; pairs.len()];
+    for (term, column) in pairs {
+        let term = term.str().ok_or_else(|| refuse("has a term that is not a text"))?;
+        let column = column.int().and_then(|column| usize::try_from(column).ok());
+        let place = column.and_then(|column| terms.get_mut(column));
+        match place {
+            Some(place @ None) => *place = Some(term),
+            Some(Some(_)) => return Err(refuse("gives a column to two terms")),
+            None => return Err(refuse("gives a term a column beyond the number of terms")),
+        }
+    }
+    // as many places as terms, none filled twice: all are filled
+    Vocabulary::new(terms.into_iter().flatten()).map_err(|error| refuse(&format!("is refused: {error}")))
+}
+
+fn analyzer(estimator: &Estimator<'_>) -> Result<Analyzer, ExtractError> {
+    let input = estimator.get("input")?;
+    if input.str() != Some("content") {
+        return Err(estimator.refuse("input", input, "the model takes texts, not files"));
+    }
+    for parameter in ["preprocessor", "tokenizer"] {
+        let value = estimator.get(parameter)?;
+        if !value.is_none() {
+            return Err(estimator.refuse(parameter, value, "a Python function cannot be run"));
+        }
+    }
+    let unit = estimator.get("analyzer")?;
+    let unit = match unit.str() {
+        Some("word") => Unit::Word { token: token(estimator)?, stop_words: stop_word_set(estimator)? },
+        Some("char") => Unit::Char,
+        Some("char_wb") => Unit::CharWithinWord,
+        _ => return Err(estimator.refuse("analyzer", unit, "`word`, `char` and `char_wb` are known")),
+    };
+    let accents = estimator.get("strip_accents")?;
+    let accents = match accents.str() {
+        Some("unicode") => Some(Accents::Unicode),
+        Some("ascii") => Some(Accents::Ascii),
+        None if accents.is_none() => None,
+        _ => return Err(estimator.refuse("strip_accents", accents, "`unicode` and `ascii` are known")),
+    };
+    let lowercase = estimator.flag("lowercase")?;
+    let range = estimator.get("ngram_range")?;
+    let bound = |position| {
+        range.item(position).and_then(|bound| bound.int()).filter(|bound| (1..=MAX_NGRAM).contains(bound))
+    };
+    let bounds = bound(0).zip(bound(1)).and_then(|(shortest, longest)| {
+        Some((usize::try_from(shortest).ok()?, usize::try_from(longest).ok()?))
+    });
+    let bounds =
+        bounds.ok_or_else(|| estimator.refuse("ngram_range", range, "a pair from 1 to 100 is expected"))?;
+    Analyzer::new(unit, lowercase, accents, bounds)
+        .ok_or_else(|| estimator.refuse("ngram_range", range, "the first bound is above the second"))
+}
+
+/// The usual patterns are runs of word characters, which need no pattern engine.
+fn token(estimator: &Estimator<'_>) -> Result<Token, ExtractError> {
+    let value = estimator.get("token_pattern")?;
+    let Some(python) = value.str() else {
+        return Err(estimator.refuse("token_pattern", value, "a pattern is expected"));
+    };
+    match python.strip_prefix("(?u)").unwrap_or(python) {
+        r"\b\w\w+\b" => Ok(Token::Run { at_least: 2 }),
+        r"\b\w+\b" | r"\w+" => Ok(Token::Run { at_least: 1 }),
+        _ => match Pattern::from_python(python) {
+            Ok(pattern) => Ok(Token::Pattern(pattern)),
+            Err(error) => Err(estimator.refuse("token_pattern", value, &error.to_string())),
+        },
+    }
+}
+
+fn stop_word_set(estimator: &Estimator<'_>) -> Result<Option<HashSet<String>>, ExtractError> {
+    let value = estimator.get("stop_words")?;
+    if value.is_none() {
+        return Ok(None);
+    }
+    if let Some(name) = value.str() {
+        return match name {
+            "english" => Ok(Some(stop_words::english())),
+            _ => Err(estimator.refuse("stop_words", value, "`english` is the only list known by name")),
+        };
+    }
+    let words = value.items().map(|words| words.map(|word| word.str()).collect::<Option<HashSet<_>>>());
+    match words {
+        Some(Some(words)) => Ok(Some(words.into_iter().map(str::to_owned).collect())),
+        _ => Err(estimator.refuse("stop_words", value, "a list of words is expected")),
+    }
+}
+
+fn weights(estimator: &Estimator<'_>) -> Result<Weights, ExtractError> {
+    let norm = estimator.get("norm")?;
+    let norm = match norm.str() {
+        Some("l1") => Some(Norm::L1),
+        Some("l2") => Some(Norm::L2),
+        None if norm.is_none() => None,
+        _ => return Err(estimator.refuse("norm", norm, "`l1`, `l2` and None are known")),
+    };
+    let idf = if estimator.flag("use_idf")? { Some(inverse_frequencies(estimator)?) } else { None };
+    Ok(Weights { binary: false, sublinear: estimator.flag("sublinear_tf")?, idf, norm })
+}
+
+/// `idf_` since 1.5; before, the data of a diagonal matrix.
+fn inverse_frequencies(estimator: &Estimator<'_>) -> Result<Vec<f64>, ExtractError> {
+    if estimator.find("idf_").is_some() {
+        return estimator.vector("idf_");
+    }
+    let Some(diagonal) = estimator.find("_idf_diag") else {
+        return Err(ExtractError::Missing { class: estimator.name(), attribute: "idf_" });
+    };
+    let refuse = |problem: &str| estimator.problem("_idf_diag", problem.to_owned());
+    diagonal_of(diagonal).ok_or_else(|| refuse("is not a diagonal matrix"))
+}
+
+/// The diagonal of a sparse matrix that has no entry beside it.
+fn diagonal_of(matrix: View<'_>) -> Option<Vec<f64>> {
+    let vector = |name: &str| {
+        let array = Array::read(matrix.attribute(name)?).ok()?;
+        (array.shape.len() == 1).then_some(array)?.floats().ok()
+    };
+    let (data, indices, starts) = (vector("data")?, vector("indices")?, vector("indptr")?);
+    let counts_up = |values: &[f64]| {
+        values.iter().zip((0u32..).map(f64::from)).all(|(value, expected)| *value == expected)
+    };
+    let is_diagonal = indices.len() == data.len()
+        && starts.len() == data.len() + 1
+        && counts_up(&indices)
+        && counts_up(&starts);
+    (is_diagonal && data.iter().all(|value| value.is_finite())).then_some(data)
+}
