@@ -1,31 +1,68 @@
-//! The HTTP proxy in front of the cluster.
+//! The HTTP proxy in front of the cluster: HTTP/1.1, HTTP/2 and TLS from outside, HTTP/1.1 straight to
+//! ready endpoints.
+//!
+//! Its promise is that no request fails while endpoints come and go:
+//! - each request follows the routes as they are when it is sent, again before each retry;
+//! - a request that cannot have reached an application goes to another endpoint: the connection was
+//!   refused or timed out, or it broke and the endpoint's kernel had not confirmed a byte, or it was
+//!   reset before a byte of the answer (an application that ends leaves unread requests so);
+//! - a request that may have reached one is repeated only if repeating is harmless by its method;
+//! - endpoints taken from the routes keep the requests under way, and [`IngressProxy::quiesced`]
+//!   tells when they are through.
+
+mod accept;
+mod answer;
+mod body;
+mod connection;
+mod endpoint;
+mod forward;
+mod headers;
+mod metrics;
+mod table;
+mod tls;
+mod upgrade;
+mod wire;
 
 use std::{
     collections::HashMap,
     io,
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
-    time::Duration,
+    net::{IpAddr, SocketAddr, TcpListener},
+    sync::{Arc, Mutex, RwLock},
+    time::{Duration, Instant},
 };
 
 use rustls::sign::CertifiedKey;
+use tokio::sync::{Semaphore, watch};
+
+pub use metrics::{BackendMetrics, Metrics};
+
+use endpoint::Endpoint;
+use metrics::Counters;
+use table::Table;
 
 /// Bounds and times.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Time to connect to an endpoint.
+    /// Time to connect to one endpoint.
     pub connect_timeout: Duration,
-    /// Time an endpoint may take until its response begins.
+    /// Time an endpoint may be silent until its response begins.
     pub response_timeout: Duration,
-    /// Connections held at once; more wait.
+    /// Time to go on looking for an endpoint that takes the connection.
+    pub retry_time: Duration,
+    /// Time a client's connection may be idle.
+    pub idle_timeout: Duration,
+    /// Connections of clients held at once; more wait in the listener.
     pub max_connections: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            connect_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(2),
+            // As nginx: proxy_read_timeout and keepalive_timeout.
             response_timeout: Duration::from_secs(60),
+            retry_time: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(75),
             max_connections: 16_384,
         }
     }
@@ -90,61 +127,132 @@ pub struct Routes {
     pub default_certificate: Option<Arc<CertifiedKey>>,
 }
 
-/// Counts since the start.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Metrics {
-    /// Requests by backend key ("" for none).
-    pub backends: HashMap<String, BackendMetrics>,
-    /// Connections open now.
-    pub connections: usize,
-}
-
-/// Counts of one backend.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BackendMetrics {
-    /// Requests answered, by whoever.
-    pub requests: u64,
-    /// Answers with a status of 500 and above.
-    pub failures: u64,
-    /// Answers the proxy itself made because no endpoint gave one (502, 503, 504).
-    pub unanswered: u64,
-    /// Attempts that went to another endpoint or connection.
-    pub retries: u64,
-}
-
 /// The proxy. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct IngressProxy {}
+pub struct IngressProxy {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: Config,
+    table: RwLock<Arc<Table>>,
+    /// Held while routes are replaced: endpoints and counters outlive a table.
+    registry: Mutex<Registry>,
+    connections: Arc<Semaphore>,
+    draining: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Registry {
+    endpoints: HashMap<SocketAddr, Arc<Endpoint>>,
+    /// Taken from the routes, but with requests under way.
+    leaving: Vec<Arc<Endpoint>>,
+    counters: HashMap<String, Arc<Counters>>,
+}
 
 impl IngressProxy {
     /// Makes a proxy without routes: it answers 404.
-    pub fn new(_config: Config) -> Self {
-        unimplemented!()
+    pub fn new(config: Config) -> Self {
+        let connections = Arc::new(Semaphore::new(config.max_connections));
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                table: RwLock::default(),
+                registry: Mutex::default(),
+                connections,
+                draining: watch::Sender::new(false),
+            }),
+        }
     }
-    /// Serves plain HTTP on `listener` until [`IngressProxy::drain`].
+
+    /// Serves plain HTTP on `listener` until [`IngressProxy::drain`]. Must be called within the
+    /// runtime that shall serve.
     ///
     /// # Errors
     /// When the listener cannot be registered.
-    pub fn serve(&self, _listener: TcpListener) -> io::Result<()> {
-        unimplemented!()
+    pub fn serve(&self, listener: TcpListener) -> io::Result<()> {
+        accept::serve(self.shared.clone(), listener, None)
     }
-    /// Serves HTTPS.
+
+    /// Serves HTTPS, with the certificates of the routes; otherwise as [`IngressProxy::serve`].
     ///
     /// # Errors
     /// When the listener cannot be registered.
-    pub fn serve_tls(&self, _listener: TcpListener) -> io::Result<()> {
-        unimplemented!()
+    pub fn serve_tls(&self, listener: TcpListener) -> io::Result<()> {
+        accept::serve(self.shared.clone(), listener, Some(tls::acceptor(&self.shared)?))
     }
-    /// Replaces the routes; the next request follows them.
-    pub fn set(&self, _routes: Routes) {
-        unimplemented!()
+
+    /// Replaces the routes; every request that is not yet sent follows the new ones. Requests under
+    /// way end where they are.
+    pub fn set(&self, routes: Routes) {
+        let mut registry = crate::lock(&self.shared.registry);
+        let table = Arc::new(Table::compile(routes, &mut registry));
+        *self.shared.table.write().unwrap_or_else(std::sync::PoisonError::into_inner) = table;
+        registry.retire_all_but_current(&self.shared.table());
     }
-    /// Returns the counts.
+
+    /// Returns the counts since the start.
     pub fn metrics(&self) -> Metrics {
-        unimplemented!()
+        let connections = self.shared.config.max_connections - self.shared.connections.available_permits();
+        crate::lock(&self.shared.registry).metrics(connections)
     }
-    /// Stops accepting and waits for requests under way, at most `patience`.
-    pub async fn drain(&self, _patience: Duration) {
-        unimplemented!()
+
+    /// Waits until no request to endpoints of `address` is under way, at most `patience`; says
+    /// whether that came. Meant for an address that [`IngressProxy::set`] has taken from the routes:
+    /// afterwards its application can be stopped without hurting anyone.
+    pub async fn quiesced(&self, address: IpAddr, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        loop {
+            let busy = crate::lock(&self.shared.registry).busy(address);
+            let Some(endpoint) = busy else { return true };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if tokio::time::timeout(left, endpoint.idle()).await.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Stops accepting, asks clients to end their connections, and waits for requests under way, at
+    /// most `patience`. Cannot be undone.
+    pub async fn drain(&self, patience: Duration) {
+        self.shared.draining.send_replace(true);
+        let all = u32::try_from(self.shared.config.max_connections).unwrap_or(u32::MAX);
+        tokio::time::timeout(patience, self.shared.connections.acquire_many(all)).await.ok();
+    }
+}
+
+impl Shared {
+    fn table(&self) -> Arc<Table> {
+        self.table.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+impl Registry {
+    fn endpoint(&mut self, address: SocketAddr) -> Arc<Endpoint> {
+        self.endpoints.entry(address).or_insert_with(|| Arc::new(Endpoint::new(address))).clone()
+    }
+
+    fn counters(&mut self, backend: &str) -> Arc<Counters> {
+        self.counters.entry(backend.to_owned()).or_default().clone()
+    }
+
+    fn retire_all_but_current(&mut self, table: &Table) {
+        let gone: Vec<_> = self.endpoints.extract_if(|address, _| !table.has_endpoint(*address)).collect();
+        for (_, endpoint) in gone {
+            endpoint.retire();
+            self.leaving.push(endpoint);
+        }
+        self.leaving.retain(|endpoint| endpoint.in_flight() > 0);
+    }
+
+    fn busy(&self, address: IpAddr) -> Option<Arc<Endpoint>> {
+        let all = self.endpoints.values().chain(&self.leaving);
+        all.filter(|endpoint| endpoint.address().ip() == address && endpoint.in_flight() > 0).cloned().next()
+    }
+
+    fn metrics(&self, connections: usize) -> Metrics {
+        let backends = self.counters.iter().map(|(key, counters)| (key.clone(), counters.read())).collect();
+        Metrics { backends, connections }
     }
 }

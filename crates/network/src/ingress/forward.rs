@@ -1,0 +1,298 @@
+//! A request's way to an endpoint, and its second and third way when the first one fails.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, Request, Response, Uri};
+use http_body::Body;
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::Incoming;
+use tokio::time;
+
+use super::{
+    Shared,
+    accept::Client,
+    answer::Refusal,
+    body::{EndpointBody, ProxyBody},
+    connection::{Connection, Failed, Outgoing},
+    endpoint::Backend,
+    headers,
+    metrics::Counters,
+    upgrade,
+};
+
+/// A body of known length up to this is read before an endpoint is chosen: it can be sent again, and
+/// a slow client occupies no endpoint. (nginx keeps 8 to 16 KiB in memory, the rest in files.)
+const KEPT_BODY_BYTES: u64 = 64 << 10;
+
+/// Attempts that reached an endpoint and broke, before we give up: breaking is the application's
+/// fault then.
+const MAX_BROKEN: u32 = 5;
+
+/// Between rounds in which every endpoint refused.
+const PAUSE: Duration = Duration::from_millis(20);
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Answers one request of a client.
+pub(super) async fn handle(
+    shared: Arc<Shared>,
+    client: Arc<Client>,
+    request: Request<Incoming>,
+) -> Result<Response<ProxyBody>, Infallible> {
+    let started = Instant::now();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let authority = headers::authority(&request);
+    let host = authority.as_deref().map(headers::without_port).unwrap_or_default().to_owned();
+    let table = shared.table();
+    let backend = table.find(&host, uri.path()).or(table.nobody.as_ref()).cloned();
+    drop(table);
+    let answer = match authority {
+        Ok(authority) => answer(&shared, &client, request, &authority, &host).await,
+        Err(refusal) => Err(refusal),
+    };
+    let refusal = answer.as_ref().err().cloned();
+    let response = answer.unwrap_or_else(|refusal| refusal.response());
+    let took = started.elapsed();
+    if let Some(backend) = backend {
+        backend.counters().answered(response.status(), refusal.is_some(), took);
+        tracing::debug!(
+            target: "network::ingress::access",
+            client = %client.address, %method, host, path = uri.path(), status = response.status().as_u16(),
+            backend = backend.key(), took_us = took.as_micros(), reason = refusal.as_ref().map(Refusal::reason),
+        );
+    }
+    Ok(response)
+}
+
+async fn answer(
+    shared: &Arc<Shared>,
+    client: &Arc<Client>,
+    mut request: Request<Incoming>,
+    authority: &str,
+    host: &str,
+) -> Result<Response<ProxyBody>, Refusal> {
+    if request.method() == Method::CONNECT {
+        return Err(Refusal::Connect);
+    }
+    let place =
+        Place { shared: shared.clone(), host: host.to_owned(), path: request.uri().path().to_owned() };
+    // A route and an endpoint first: a body for nobody needs no reading.
+    if place.backend()?.is_empty() {
+        return Err(Refusal::NoEndpoint);
+    }
+    let protocol = headers::wanted_upgrade(&request);
+    headers::for_endpoint(request.headers_mut(), client, authority)?;
+    match protocol {
+        Some(protocol) => upgrade::forward(&place, client, request, protocol).await,
+        None => forward(&place, Job::read(request, shared.config.response_timeout).await?).await,
+    }
+}
+
+/// Where a request wants to go; looked up anew for each attempt.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) shared: Arc<Shared>,
+    host: String,
+    path: String,
+}
+
+impl Place {
+    pub(super) fn backend(&self) -> Result<Arc<Backend>, Refusal> {
+        self.shared.table().find(&self.host, &self.path).cloned().ok_or(Refusal::NoRoute)
+    }
+}
+
+/// A request that can be sent, perhaps several times.
+#[derive(Debug)]
+struct Job {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Payload,
+}
+
+#[derive(Debug)]
+enum Payload {
+    Kept(Bytes),
+    /// `None` once it is on its way.
+    Passing(Option<Incoming>),
+}
+
+impl Job {
+    async fn read(request: Request<Incoming>, patience: Duration) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        let body = if body.is_end_stream() {
+            Payload::Kept(Bytes::new())
+        } else if body.size_hint().exact().is_some_and(|length| length <= KEPT_BODY_BYTES) {
+            let collected = time::timeout(patience, body.collect()).await.map_err(|_| Refusal::SlowBody)?;
+            let broken = |_| Refusal::Malformed("the request's body broke off");
+            Payload::Kept(collected.map_err(broken)?.to_bytes())
+        } else {
+            Payload::Passing(Some(body))
+        };
+        Ok(Self { method: parts.method, uri: headers::origin_form(&parts.uri), headers: parts.headers, body })
+    }
+
+    fn request(&mut self) -> Option<Request<Outgoing>> {
+        let body = match &mut self.body {
+            Payload::Kept(bytes) => Either::Left(Full::new(bytes.clone())),
+            Payload::Passing(body) => Either::Right(body.take()?),
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        Some(request)
+    }
+
+    /// Takes back a request of which nothing was sent.
+    fn take_back(&mut self, request: Request<Outgoing>) {
+        if let (Payload::Passing(place), Either::Right(body)) = (&mut self.body, request.into_body()) {
+            *place = Some(body);
+        }
+    }
+
+    fn can_be_sent_again(&self) -> bool {
+        match &self.body {
+            Payload::Kept(_) => true,
+            Payload::Passing(body) => body.is_some(),
+        }
+    }
+
+    /// Says whether doing it twice is as good as once (RFC 9110, 9.2.2).
+    fn is_idempotent(&self) -> bool {
+        self.method.is_idempotent() || self.headers.contains_key(IDEMPOTENCY_KEY)
+    }
+}
+
+/// What has been tried for one request.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    deadline: Instant,
+    tried: Vec<SocketAddr>,
+    broken: u32,
+}
+
+impl Attempts {
+    pub(super) fn new(retry_time: Duration) -> Self {
+        Self { deadline: Instant::now() + retry_time, tried: Vec::new(), broken: 0 }
+    }
+
+    pub(super) fn tried(&self) -> &[SocketAddr] {
+        &self.tried
+    }
+
+    /// Notes that an endpoint took no connection; waits a moment when all have been tried.
+    pub(super) async fn no_connection(
+        &mut self,
+        backend: &Backend,
+        address: SocketAddr,
+        error: &std::io::Error,
+    ) -> Result<(), Refusal> {
+        let is_second_round = self.tried.contains(&address);
+        if Instant::now() >= self.deadline {
+            return Err(Refusal::Broken(format!("no connection to {address}: {error}")));
+        }
+        Counters::add(&backend.counters().retries);
+        if is_second_round {
+            self.tried.clear();
+            time::sleep(PAUSE).await;
+        }
+        self.tried.push(address);
+        Ok(())
+    }
+
+    fn broke(
+        &mut self,
+        backend: &Backend,
+        address: SocketAddr,
+        was_reused: bool,
+        reason: String,
+    ) -> Result<(), Refusal> {
+        self.broken += 1;
+        if self.broken >= MAX_BROKEN || Instant::now() >= self.deadline {
+            return Err(Refusal::Broken(reason));
+        }
+        Counters::add(&backend.counters().retries);
+        if !was_reused {
+            self.tried.push(address);
+        }
+        Ok(())
+    }
+}
+
+async fn forward(place: &Place, mut job: Job) -> Result<Response<ProxyBody>, Refusal> {
+    let config = &place.shared.config;
+    let mut attempts = Attempts::new(config.retry_time);
+    loop {
+        let backend = place.backend()?;
+        let in_flight = backend.pick(attempts.tried()).ok_or(Refusal::NoEndpoint)?;
+        let endpoint = in_flight.endpoint().clone();
+        if endpoint.is_retired() {
+            // The routes changed between our look and our choice.
+            continue;
+        }
+        // After a break, and for what can't be sent twice, only a new connection will do.
+        let may_reuse = attempts.broken == 0 && matches!(job.body, Payload::Kept(_));
+        let reused = if may_reuse { endpoint.take_idle() } else { None };
+        let was_reused = reused.is_some();
+        let opened = match reused {
+            Some(connection) => Ok(connection),
+            None => Connection::open(endpoint.address(), config.connect_timeout).await,
+        };
+        let mut connection = match opened {
+            Ok(connection) => connection,
+            Err(error) => {
+                endpoint.avoid();
+                attempts.no_connection(&backend, endpoint.address(), &error).await?;
+                continue;
+            }
+        };
+        let Some(request) = job.request() else {
+            return Err(Refusal::Broken("its body is spent".to_owned()));
+        };
+        match connection.exchange(request, config.response_timeout).await {
+            Ok(response) => {
+                let wrap = |body| EndpointBody::new(body, connection, in_flight, backend.counters().clone());
+                return finish(response, wrap);
+            }
+            Err(failed) => {
+                let reason = judge(&mut job, failed, endpoint.address())?;
+                attempts.broke(&backend, endpoint.address(), was_reused, reason)?;
+            }
+        }
+    }
+}
+
+/// Says whether a failed request may be sent again: `Err` ends it.
+fn judge(job: &mut Job, failed: Failed, address: SocketAddr) -> Result<String, Refusal> {
+    let reason = format!("{address}: {}", failed.reason);
+    if failed.timed_out {
+        return Err(Refusal::TimedOut(reason));
+    }
+    if let Some(request) = failed.unsent {
+        job.take_back(request);
+    }
+    let is_harmless = failed.never_arrived || job.is_idempotent();
+    let again = !failed.was_answered && is_harmless && job.can_be_sent_again();
+    if again { Ok(reason) } else { Err(Refusal::Broken(reason)) }
+}
+
+fn finish(
+    response: Response<Incoming>,
+    wrap: impl FnOnce(Incoming) -> EndpointBody,
+) -> Result<Response<ProxyBody>, Refusal> {
+    if response.status() == http::StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Refusal::Broken("it changed the protocol unasked".to_owned()));
+    }
+    let mut response = response.map(|body| ProxyBody::Endpoint(wrap(body)));
+    headers::for_client(response.headers_mut());
+    *response.version_mut() = http::Version::default();
+    Ok(response)
+}
