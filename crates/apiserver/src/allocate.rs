@@ -123,6 +123,11 @@ impl Held {
     }
 }
 
+/// Indexing would write what is absent.
+fn ports_mut(service: &mut Value) -> Option<&mut Vec<Value>> {
+    service.get_mut("spec")?.get_mut("ports")?.as_array_mut()
+}
+
 fn kind(service: &Value) -> &str {
     service["spec"]["type"].as_str().unwrap_or("ClusterIP")
 }
@@ -144,7 +149,7 @@ fn keep_from_old(new: &mut Value, old: Option<&Value>) {
         return;
     }
     let old_ports = old["spec"]["ports"].as_array().cloned().unwrap_or_default();
-    for port in new["spec"]["ports"].as_array_mut().into_iter().flatten() {
+    for port in ports_mut(new).into_iter().flatten() {
         let is_same = |other: &&Value| other["port"] == port["port"] && other["protocol"] == port["protocol"];
         let before = old_ports.iter().find(is_same).and_then(|other| other.get("nodePort"));
         if let (None, Some(before)) = (port["nodePort"].as_u64().filter(|number| *number > 0), before) {
@@ -155,7 +160,7 @@ fn keep_from_old(new: &mut Value, old: Option<&Value>) {
 
 fn set_address(core: &Core, service: &mut Value, taken: &HashSet<Ipv4Addr>) -> Result<(), FieldError> {
     if kind(service) == "ExternalName" {
-        if let Some(spec) = service["spec"].as_object_mut() {
+        if let Some(spec) = service.get_mut("spec").and_then(Value::as_object_mut) {
             for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
                 spec.remove(field);
             }
@@ -243,7 +248,7 @@ fn set_ports(
     };
     // a number may serve TCP and UDP of one service, so only other services' ports are taken at first
     let mut own: HashSet<u16> = HashSet::new();
-    let ports = service["spec"]["ports"].as_array_mut();
+    let ports = ports_mut(service);
     for (position, port) in ports.into_iter().flatten().enumerate() {
         let number = match port["nodePort"].as_u64().filter(|number| *number > 0) {
             Some(number) => check_port(core, position, number, taken)?,
@@ -259,7 +264,7 @@ fn set_ports(
 /// A service that stops being reachable on nodes gives its ports back.
 fn drop_old_ports(service: &mut Value, old: Option<&Value>) {
     let held = old.map(Holding::of).unwrap_or_default().ports;
-    for port in service["spec"]["ports"].as_array_mut().into_iter().flatten() {
+    for port in ports_mut(service).into_iter().flatten() {
         let is_old =
             port["nodePort"].as_u64().is_some_and(|number| held.iter().any(|old| u64::from(*old) == number));
         if let (true, Some(port)) = (is_old, port.as_object_mut()) {

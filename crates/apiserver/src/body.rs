@@ -5,6 +5,8 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
+use crate::protobuf;
+
 /// Kubernetes' own bound of a request.
 const MAX_BODY: usize = 3 << 20;
 
@@ -42,9 +44,10 @@ pub(crate) fn to_json(headers: &HeaderMap, body: Bytes) -> Result<Bytes, ApiErro
         // some simple clients send JSON under curl's default name
         "application/json" | "application/x-www-form-urlencoded" | "text/plain" | "*/*" => Ok(body),
         "application/yaml" | "text/yaml" | "application/x-yaml" => yaml_to_json(&body),
+        protobuf::MEDIA_TYPE => Ok(Bytes::from(protobuf::to_json(&body)?.to_string())),
         other => Err(ApiError::unsupported_media_type(format!(
             "the body of the request was in an unknown format - accepted media types include: \
-             application/json, application/yaml; it was {other}"
+             application/json, application/yaml, application/vnd.kubernetes.protobuf; it was {other}"
         ))),
     }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn create(core: &Core, call: &Call, body: Bytes) -> Result<Answ
 pub(crate) async fn insert(
     core: &Core,
     call: &Call,
-    mut object: Value,
+    object: Value,
     manager: Option<&str>,
 ) -> Result<Answer, ApiError> {
     let row = call.target.row;
@@ -45,13 +45,14 @@ pub(crate) async fn insert(
     }
     let dry_run = call.query.dry_run()?;
     let managed = object["metadata"].get("managedFields").cloned();
-    row.prepare_create(&mut object);
     let is_generated = meta::name(&object).is_none_or(str::is_empty);
     let attempts = if is_generated { NAME_ATTEMPTS } else { 1 };
     for _ in 0..attempts {
         let mut new = object.clone();
         fill(call, &mut new)?;
-        let warnings = admission::admit_new(core, call, &mut new).await?;
+        row.prepare_create(&mut new);
+        let mut warnings = admission::admit_new(core, call, &mut new).await?;
+        warnings.extend(row.warnings(&new));
         if let (None, Some(managed)) = (manager, &managed) {
             new["metadata"]["managedFields"] = managed.clone();
         }

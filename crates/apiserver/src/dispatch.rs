@@ -154,7 +154,9 @@ async fn change(
         }
         check_namespace(target)?;
         return match verb {
-            "create" if matches!(target.row.storage, Storage::Virtual) => reviews::create(core, call, body).await,
+            "create" if matches!(target.row.storage, Storage::Virtual) => {
+                reviews::create(core, call, body).await
+            }
             "create" => create::create(core, call, body).await,
             "update" => modify::update(core, call, body).await,
             "patch" => patch::patch(core, call, body).await,

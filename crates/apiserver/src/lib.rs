@@ -4,7 +4,8 @@
 //! - [`config`] (plain data in), [`identity`] (who asks), [`streams`] (what the node side must offer),
 //!   [`server`] (the handle: build, call in process, serve), [`tls`];
 //! - one request: `serve` (connections), `dispatch` (from head to answer), `authenticate`, `authorize` with
-//!   `rbac`, `route`, `query`, `negotiate`, `body`, `respond`;
+//!   `rbac`, `route`, `query`, `negotiate`, `body`,
+//!   `protobuf`, `respond`;
 //! - the verbs: `answer` (get), `select` and `list`, `watch`, `create`, `modify` (every change), `patch`,
 //!   `delete`; `subresource`, `streaming` (exec, attach, port-forward), `reviews` (kinds that are only answered), `documents` (discovery and the like);
 //! - what they share: `core`, `stored` (the kept form of objects), `admission`, `allocate` (service addresses),
@@ -27,6 +28,7 @@ mod authenticate;
 mod authorize;
 mod body;
 mod negotiate;
+mod protobuf;
 mod query;
 mod rbac;
 mod respond;

@@ -87,6 +87,9 @@ where
             services.allocate(core, &mut new, Some(&found.object))?;
         }
         check_valid(call, edit.part, &new, &found.object)?;
+        if edit.part == Part::Object {
+            warnings.extend(row.warnings(&new));
+        }
         if is_same(&new, &found.object) {
             return Ok(Answer::ok(found.object).warning(warnings));
         }

@@ -70,10 +70,7 @@ fn is_identity(field: &str) -> bool {
 }
 
 fn check_fields(row: &Resource, fields: &FieldSelector) -> Result<(), ApiError> {
-    let unknown = fields
-        .terms()
-        .iter()
-        .find(|term| !is_identity(&term.field) && !row.selectable.contains(&term.field.as_str()));
+    let unknown = fields.terms().iter().find(|term| !row.is_selectable(&term.field));
     match unknown {
         None => Ok(()),
         Some(term) => Err(ApiError::bad_request(format!("field label not supported: {}", term.field))),

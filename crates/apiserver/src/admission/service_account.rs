@@ -82,7 +82,8 @@ fn mount_token(spec: &mut Value) {
     let name = existing.unwrap_or_else(|| api::names::generate(VOLUME_PREFIX, fastrand::u64(..)));
     let mut is_mounted = false;
     for field in ["initContainers", "containers"] {
-        for container in spec[field].as_array_mut().into_iter().flatten() {
+        let containers = spec.get_mut(field).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
             let mounts = container["volumeMounts"].as_array().cloned().unwrap_or_default();
             if mounts.iter().any(|mount| mount["mountPath"] == MOUNT_PATH) {
                 continue;
