@@ -50,7 +50,7 @@ impl fmt::Debug for Inner {
 const HELLO_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a shim may take to see the end of everything it killed.
-const DESTROY_TIMEOUT: Duration = Duration::from_secs(30);
+const DESTROY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Sandbox {
     /// Connects to the shim of the sandbox in `folder`.

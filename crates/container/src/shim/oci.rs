@@ -81,12 +81,14 @@ pub(super) fn configuration(spec: &ContainerSpec, around: &Surroundings<'_>) -> 
 fn process(spec: &ContainerSpec, ids: &Ids) -> Value {
     let home = user::home(&spec.layers, spec.user.uid);
     let user = ids.restrict(&spec.user);
+    // The shim's host name is the container's.
+    let hostname = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
     let capabilities = capability::names(&spec.capabilities, spec.privileged);
     json!({
         "terminal": spec.tty,
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": user.groups},
         "args": spec.args,
-        "env": environment(&spec.env, &home, spec.tty),
+        "env": environment(&spec.env, &home, &hostname, spec.tty),
         "cwd": working_directory(&spec.cwd),
         "capabilities": {
             "bounding": capabilities, "effective": capabilities, "permitted": capabilities,
@@ -114,9 +116,9 @@ fn working_directory(cwd: &Path) -> &Path {
     if cwd.as_os_str().is_empty() { Path::new("/") } else { cwd }
 }
 
-fn environment(env: &[(String, String)], home: &str, tty: bool) -> Vec<String> {
-    let mut entries: Vec<(&str, &str)> = Vec::with_capacity(env.len() + 3);
-    let mut defaults = vec![("PATH", DEFAULT_PATH), ("HOME", home)];
+fn environment(env: &[(String, String)], home: &str, hostname: &str, tty: bool) -> Vec<String> {
+    let mut entries: Vec<(&str, &str)> = Vec::with_capacity(env.len() + 4);
+    let mut defaults = vec![("PATH", DEFAULT_PATH), ("HOSTNAME", hostname), ("HOME", home)];
     if tty {
         defaults.push(("TERM", "xterm"));
     }
@@ -315,7 +317,7 @@ mod tests {
     fn a_later_entry_wins_and_defaults_fill_in() {
         let env = [("A", "1"), ("HOME", "/app"), ("A", "2")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         assert_eq!(
-            environment(&env, "/root", false),
+            environment(&env, "/root", "here", false),
             ["HOME=/app".to_owned(), "A=2".to_owned(), format!("PATH={DEFAULT_PATH}")]
         );
     }

@@ -27,7 +27,7 @@ pub(super) fn prepare(spec: &ContainerSpec, paths: &ContainerPaths, rootless: bo
         })
         .map_err(|error| failed("cannot make a mount namespace", error.into()))?;
     make_folders(paths).map_err(|error| failed("cannot make the container's folders", error))?;
-    mount_overlay(&spec.layers, paths, rootless)
+    mount_layers(&spec.layers, paths, rootless)
         .map_err(|error| failed("cannot mount the root file system", error))?;
     make_working_directory(&paths.root, &spec.cwd).map_err(|error| {
         failed(&format!("cannot make the working directory `{}`", spec.cwd.display()), error)
@@ -41,17 +41,33 @@ pub(super) fn prepare(spec: &ContainerSpec, paths: &ContainerPaths, rootless: bo
 
 fn make_folders(paths: &ContainerPaths) -> io::Result<()> {
     let folder = |path: &Path| fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
-    for path in [&paths.root, &paths.state, &paths.scratch.join("upper"), &paths.scratch.join("work")] {
-        folder(path)?;
-    }
-    Ok(())
+    folder(&paths.root)?;
+    folder(&paths.state)
 }
 
-/// Mounts the layers, the topmost first, below the writable one.
+/// Mounts the layers, the topmost first, below a writable one on the disk; where that disk is an
+/// overlay itself (this machine is a container), which the kernel refuses, below one in memory.
+fn mount_layers(layers: &[PathBuf], paths: &ContainerPaths, rootless: bool) -> io::Result<()> {
+    match mount_overlay(layers, paths, &paths.scratch, rootless) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            mount_overlay(layers, paths, &paths.folder.join("scratch"), rootless)
+        }
+        result => result,
+    }
+}
+
+/// Mounts the layers below a writable one in `scratch`.
 ///
 /// The folders are named by descriptor: `mount` takes no more than a page of options, and a comma or
 /// colon in a path would need escaping.
-fn mount_overlay(layers: &[PathBuf], paths: &ContainerPaths, rootless: bool) -> io::Result<()> {
+fn mount_overlay(
+    layers: &[PathBuf],
+    paths: &ContainerPaths,
+    scratch: &Path,
+    rootless: bool,
+) -> io::Result<()> {
+    fs::create_dir_all(scratch.join("upper"))?;
+    fs::create_dir_all(scratch.join("work"))?;
     let empty = paths.folder.join("empty");
     let layers = if layers.is_empty() {
         fs::create_dir_all(&empty)?;
@@ -65,7 +81,7 @@ fn mount_overlay(layers: &[PathBuf], paths: &ContainerPaths, rootless: bool) -> 
     };
     let name = |file: &File| format!("/proc/self/fd/{}", file.as_raw_fd());
     let lower = layers.iter().map(|layer| open(layer)).collect::<io::Result<Vec<_>>>()?;
-    let (upper, work) = (open(&paths.scratch.join("upper"))?, open(&paths.scratch.join("work"))?);
+    let (upper, work) = (open(&scratch.join("upper"))?, open(&scratch.join("work"))?);
     let lower_names: Vec<_> = lower.iter().map(name).collect();
     let mut options =
         format!("lowerdir={},upperdir={},workdir={}", lower_names.join(":"), name(&upper), name(&work));

@@ -8,6 +8,7 @@
     reason = "this is the test harness and the program in the containers"
 )]
 
+mod measure;
 mod payload;
 mod scenario;
 mod suite;

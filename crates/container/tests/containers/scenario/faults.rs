@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use container::{ContainerState, Error, Mount, SandboxSpec};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::world::{World, end_of, exists, until};
 
@@ -139,11 +141,7 @@ pub(crate) async fn a_killed_shim_takes_its_containers_along(world: &World) {
     until("it forks", || world.log("two").contains("forked 3")).await;
     sandbox.start(world.container("three", &["exit", "3"])).await.unwrap();
     end_of(&sandbox, "three").await;
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(world.shim("murder")),
-        nix::sys::signal::Signal::SIGKILL,
-    )
-    .unwrap();
+    kill(Pid::from_raw(world.shim("murder")), Signal::SIGKILL).unwrap();
     let exit = end_of(&sandbox, "one").await;
     assert_eq!((exit.code, exit.signal), (137, Some(9)));
     let start = sandbox.start(world.container("four", &["wait"])).await;
@@ -159,4 +157,15 @@ pub(crate) async fn a_killed_shim_takes_its_containers_along(world: &World) {
     assert_eq!(sandbox.containers().await.unwrap().len(), 2);
     sandbox.destroy().await.unwrap();
     assert!(!world.folder.join("pods/murder").exists());
+}
+
+pub(crate) async fn a_hanging_shim_is_destroyed_all_the_same(world: &World) {
+    let sandbox = world.sandbox("hang").await;
+    let started = sandbox.start(world.container("hang", &["wait"])).await.unwrap();
+    let shim = world.shim("hang");
+    kill(Pid::from_raw(shim), Signal::SIGSTOP).unwrap();
+    sandbox.destroy().await.unwrap();
+    until("both are gone", || !exists(started.pid) && !exists(shim)).await;
+    assert!(!world.folder.join("pods/hang").exists());
+    assert!(world.cgroups("hang").is_empty());
 }

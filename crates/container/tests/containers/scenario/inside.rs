@@ -111,7 +111,10 @@ pub(crate) async fn the_environment_is_exactly_what_was_asked(world: &World) {
             ("GREETING".to_owned(), "привет".to_owned()),
         ];
     });
-    assert_eq!(log.await, "stdout F PATH=/bin\nstdout F GREETING=привет\nstdout F HOME=/root\n");
+    assert_eq!(
+        log.await,
+        "stdout F PATH=/bin\nstdout F GREETING=привет\nstdout F HOSTNAME=env-host\nstdout F HOME=/root\n"
+    );
 }
 
 pub(crate) async fn the_working_directory_is_made(world: &World) {

@@ -1,6 +1,7 @@
 //! What becomes of output.
 
 use container::{Error, LogLimits};
+use nix::mount::{MsFlags, mount, umount};
 
 use crate::world::{World, end_of};
 
@@ -50,4 +51,21 @@ pub(crate) async fn a_log_that_cannot_be_made_fails_the_start(world: &World) {
         "{error}"
     );
     sandbox.destroy().await.unwrap();
+}
+
+pub(crate) async fn a_full_disk_loses_lines_but_stops_nobody(world: &World) {
+    let disk = world.folder.join("small-disk");
+    std::fs::create_dir_all(&disk).unwrap();
+    let size = Some("size=256k");
+    mount(Some("tmpfs"), &disk, Some("tmpfs"), MsFlags::empty(), size).unwrap();
+    let sandbox = world.sandbox("full").await;
+    let mut spec = world.container("full", &["flood", "10000"]);
+    spec.log_path = Some(disk.join("full.log"));
+    sandbox.start(spec).await.unwrap();
+    assert_eq!(end_of(&sandbox, "full").await.code, 0);
+    let text = std::fs::read_to_string(disk.join("full.log")).unwrap();
+    assert!(text.ends_with('\n'));
+    assert!(text.lines().all(|line| line.contains(" stdout F line 0") && line.ends_with("xxx")), "{text}");
+    sandbox.destroy().await.unwrap();
+    umount(&disk).unwrap();
 }
