@@ -10,7 +10,7 @@ mod json;
 use serde_json::Value;
 
 use crate::resource::Resource;
-use crate::schema::{self, Type};
+use crate::schema;
 use crate::status::ApiError;
 
 /// How unknown and duplicate fields are answered.
@@ -160,11 +160,6 @@ fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
 fn summary(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(30)]).into_owned();
     if body.len() > 30 { format!("{text} ...") } else { text }
-}
-
-/// Normalises a value of a type without judging it: the form Kubernetes would write.
-pub(crate) fn normalise(wanted: &'static Type, value: Value) -> Value {
-    fields::Walk::new(wanted).root(value)
 }
 
 #[cfg(test)]

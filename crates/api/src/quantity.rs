@@ -140,6 +140,7 @@ impl FromStr for Quantity {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Scale {
     Bits(u32),
     Tens(i32),
@@ -210,7 +211,7 @@ impl fmt::Display for Quantity {
         }
         let nanos = self.nanos.unsigned_abs();
         let units = nanos / NANO.unsigned_abs();
-        let is_whole = nanos % NANO.unsigned_abs() == 0;
+        let is_whole = nanos.is_multiple_of(NANO.unsigned_abs());
         // Upstream writes binary quantities below 1024 or with a fraction in decimal notation.
         if self.format == Format::Binary && is_whole && units >= 1024 {
             for (name, bits) in BINARY {

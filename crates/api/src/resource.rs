@@ -1,5 +1,6 @@
 //! The resource table: one row per kind, from which routes, discovery, OpenAPI, printing and rules derive.
 
+mod parts;
 mod rows;
 
 use std::sync::OnceLock;
@@ -270,6 +271,71 @@ impl Resource {
             }
         }
         (self.rules.default)(new);
+    }
+
+    /// Prepares a change through a subresource that takes the whole object: what it does not govern stays.
+    pub fn prepare_part(&self, part: Subresource, new: &mut Value, old: &Value) {
+        match part {
+            Subresource::Status => self.prepare_status(new, old),
+            Subresource::EphemeralContainers => {
+                let given = new.pointer("/spec/ephemeralContainers").cloned();
+                *new = parts::with_metadata(new, old);
+                parts::set_ephemeral_containers(new, given);
+                self.finish_part(new, old);
+            }
+            Subresource::Resize => {
+                let given = new.clone();
+                *new = parts::with_metadata(new, old);
+                parts::set_resources(new, &given);
+                self.finish_part(new, old);
+            }
+            Subresource::Finalize => {
+                let given = new.pointer("/spec/finalizers").cloned();
+                *new = parts::with_metadata(new, old);
+                parts::set_finalizers(new, given);
+            }
+            Subresource::Scale
+            | Subresource::Log
+            | Subresource::Exec
+            | Subresource::Attach
+            | Subresource::PortForward
+            | Subresource::Proxy
+            | Subresource::Binding
+            | Subresource::Eviction
+            | Subresource::Token => self.prepare_update(new, old),
+        }
+    }
+
+    fn finish_part(&self, new: &mut Value, old: &Value) {
+        (self.rules.default)(new);
+        rules::count_generation(self, new, old);
+    }
+
+    /// Judges a prepared change through a subresource: (new, old).
+    pub fn validate_part(&self, part: Subresource, new: &Value, old: &Value) -> Vec<FieldError> {
+        match part {
+            Subresource::Status => self.validate_status(new, old),
+            Subresource::EphemeralContainers => {
+                let mut errors = rules::metadata::validate_update(new, old);
+                errors.extend((self.rules.validate)(new));
+                errors.extend(rules::validate_ephemeral_update(new, old));
+                errors
+            }
+            Subresource::Resize | Subresource::Finalize => {
+                let mut errors = rules::metadata::validate_update(new, old);
+                errors.extend((self.rules.validate)(new));
+                errors
+            }
+            Subresource::Scale
+            | Subresource::Log
+            | Subresource::Exec
+            | Subresource::Attach
+            | Subresource::PortForward
+            | Subresource::Proxy
+            | Subresource::Binding
+            | Subresource::Eviction
+            | Subresource::Token => self.validate_update(new, old),
+        }
     }
 
     /// Judges a prepared new object, metadata included.

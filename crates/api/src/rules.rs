@@ -20,6 +20,8 @@ mod workloads;
 
 use serde_json::Value;
 
+use config::key_errors as config_key_errors;
+pub(crate) use pods::validate_ephemeral_update;
 pub(crate) use strategy::{count_generation, keep_status, reset_status};
 
 use crate::field::FieldError;
@@ -236,3 +238,6 @@ pub(crate) const ROLE_BINDING: Rules = Rules {
     validate_update: rbac::validate_binding_update,
     ..PLAIN
 };
+
+#[cfg(test)]
+mod tests;

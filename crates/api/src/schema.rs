@@ -72,6 +72,8 @@ pub struct Field {
 /// How apply merges a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListType {
+    /// Nothing is said: as a whole.
+    Unsaid,
     /// As a whole.
     Atomic,
     /// As a set of scalars.

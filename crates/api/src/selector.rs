@@ -132,6 +132,32 @@ impl LabelSelector {
     }
 }
 
+/// Returns the terms of a selector in object form, in the order of their keys: `a=b`, `c in (x,y)`, `!d`.
+pub fn object_terms(selector: &Value) -> Vec<String> {
+    let mut terms: Vec<(String, String)> = Vec::new();
+    let labels = selector.get("matchLabels").and_then(Value::as_object);
+    for (key, value) in labels.into_iter().flatten() {
+        terms.push((key.clone(), format!("{key}={}", value.as_str().unwrap_or_default())));
+    }
+    let expressions = selector.get("matchExpressions").and_then(Value::as_array);
+    for expression in expressions.into_iter().flatten() {
+        let text = |key: &str| expression.get(key).and_then(Value::as_str).unwrap_or_default();
+        let key = text("key");
+        let values = expression.get("values").and_then(Value::as_array);
+        let mut values: Vec<&str> = values.into_iter().flatten().filter_map(Value::as_str).collect();
+        values.sort_unstable();
+        let term = match text("operator") {
+            "In" => format!("{key} in ({})", values.join(",")),
+            "NotIn" => format!("{key} notin ({})", values.join(",")),
+            "DoesNotExist" => format!("!{key}"),
+            _ => key.to_owned(),
+        };
+        terms.push((key.to_owned(), term));
+    }
+    terms.sort_by(|a, b| a.0.cmp(&b.0));
+    terms.into_iter().map(|(_, term)| term).collect()
+}
+
 fn requirement(key: &str, operator: &str, values: Vec<String>) -> Result<Requirement, SelectorError> {
     let number = |values: &[String]| -> Result<i64, SelectorError> {
         let [one] = values else {
@@ -226,6 +252,12 @@ impl FieldSelector {
 
 /// Returns the field's value as field selectors compare it.
 fn field_text(object: &Value, path: &str) -> String {
+    let path = match path {
+        "name" => "metadata.name",
+        "source" => "source.component",
+        "status.successful" => "status.succeeded",
+        other => other,
+    };
     let value = path.split('.').try_fold(object, |value, key| value.get(key));
     match value {
         Some(Value::String(text)) => text.clone(),

@@ -13,7 +13,7 @@ mod storage;
 mod workloads;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::resource::Resource;
 
@@ -114,9 +114,14 @@ pub fn table(
     include: IncludeObject,
     now: Timestamp,
 ) -> Value {
-    let rows: Vec<Value> = objects.iter().map(|object| row(resource, object, include, now)).collect();
-    json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": list_meta,
-        "columnDefinitions": column_definitions(resource), "rows": rows})
+    let rows: Value = objects.iter().map(|object| row(resource, object, include, now)).collect();
+    let mut table = Map::new();
+    table.insert("kind".to_owned(), "Table".into());
+    table.insert("apiVersion".to_owned(), "meta.k8s.io/v1".into());
+    table.insert("metadata".to_owned(), list_meta);
+    table.insert("columnDefinitions".to_owned(), column_definitions(resource));
+    table.insert("rows".to_owned(), rows);
+    Value::Object(table)
 }
 
 /// Returns the headings of a resource's table.

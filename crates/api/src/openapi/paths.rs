@@ -123,7 +123,7 @@ impl Writer<'_> {
         if self.row.verbs.contains(&"deletecollection") {
             let delete = self.operation(&Operation {
                 action: "deletecollection",
-                verb: "deleteCollection",
+                verb: "delete",
                 suffix: "",
                 query: &DELETE_PARAMETERS,
                 body: Some(status_type("DeleteOptions")),
@@ -208,7 +208,7 @@ impl Writer<'_> {
             };
             let takes_body = matches!(method, "put" | "post") && !definition.is_empty();
             let operation = self.operation(&Operation {
-                action: if definition.is_empty() { "connect" } else { action },
+                action: if definition.is_empty() && part != Subresource::Log { "connect" } else { action },
                 verb: word,
                 suffix: &suffix,
                 query: if takes_body { &WRITE_PARAMETERS } else { &[] },
@@ -227,10 +227,14 @@ impl Writer<'_> {
         let (group, version, kind) = operation.kind;
         let scope =
             if self.row.namespaced && operation.suffix != "ForAllNamespaces" { "Namespaced" } else { "" };
-        let group_word = capital(self.row.group.split('.').next().unwrap_or_default());
-        let group_word = if group_word.is_empty() { "Core".to_owned() } else { group_word };
+        let short_group = self.row.group.trim_end_matches(".k8s.io");
+        let group_word: String = match short_group {
+            "" => "Core".to_owned(),
+            group => group.split('.').map(capital).collect(),
+        };
+        let collection = if operation.action == "deletecollection" { "Collection" } else { "" };
         let identifier = format!(
-            "{}{group_word}{}{scope}{}{}",
+            "{}{group_word}{}{collection}{scope}{}{}",
             operation.verb,
             capital(self.row.version),
             self.row.kind,

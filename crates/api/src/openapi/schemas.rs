@@ -127,16 +127,17 @@ fn property(field: &Field, form: Form) -> Value {
     if !field.strategy.is_empty() {
         found["x-kubernetes-patch-strategy"] = field.strategy.into();
     }
-    if matches!(field.shape, Shape::List(_)) {
-        found["x-kubernetes-list-type"] = match field.list {
-            ListType::Atomic => "atomic",
-            ListType::Set => "set",
-            ListType::Map => "map",
-        }
-        .into();
-        if field.list == ListType::Map {
-            found["x-kubernetes-list-map-keys"] = field.list_keys.split(',').collect();
-        }
+    let list_type = match field.list {
+        ListType::Unsaid => None,
+        ListType::Atomic => Some("atomic"),
+        ListType::Set => Some("set"),
+        ListType::Map => Some("map"),
+    };
+    if let Some(list_type) = list_type {
+        found["x-kubernetes-list-type"] = list_type.into();
+    }
+    if field.list == ListType::Map {
+        found["x-kubernetes-list-map-keys"] = field.list_keys.split(',').collect();
     }
     if field.atomic {
         found["x-kubernetes-map-type"] = "atomic".into();
@@ -161,9 +162,13 @@ fn shape(shape_: &Shape, form: Form, is_kept: bool) -> Value {
         Shape::Float => json!({"type": "number", "format": "double"}),
         Shape::Object => json!({"type": "object"}),
         Shape::Ref(_) => {
-            let definition = shape_.inner_type().map(Type::definition).unwrap_or_default();
+            let inner = shape_.inner_type();
+            let definition = inner.map(Type::definition).unwrap_or_default();
             match form {
                 Form::V2 => form.reference(&definition),
+                Form::V3 if inner.is_some_and(|inner| inner.form == schema::Form::Any) => {
+                    json!({ "allOf": [form.reference(&definition)] })
+                }
                 Form::V3 => with_default(json!({ "allOf": [form.reference(&definition)] }), json!({})),
             }
         }

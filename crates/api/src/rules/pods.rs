@@ -18,6 +18,7 @@ use crate::names;
 
 pub(super) use defaults::{default_pod, default_template};
 pub(super) use status::{prepare_pod, validate_pod_status};
+pub(crate) use update::validate_ephemeral_update;
 pub(super) use update::validate_pod_update;
 
 /// Defaults of `PodTemplate` objects.

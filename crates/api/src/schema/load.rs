@@ -72,7 +72,7 @@ fn field_of(rest: &'static str, names: &[&'static str]) -> Option<Field> {
         emptiness: Emptiness::Absent,
         merge_key: None,
         strategy: "",
-        list: ListType::Atomic,
+        list: ListType::Unsaid,
         list_keys: "",
         atomic: false,
         default: None,

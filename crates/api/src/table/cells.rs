@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::selector::object_terms;
 use crate::time;
 
 /// Returns the value at a JSON pointer.
@@ -84,25 +85,7 @@ pub(super) fn selector(selector: Option<&Value>) -> String {
 
 /// Returns a label selector's terms in the order of their keys.
 pub(super) fn selector_terms(selector: Option<&Value>) -> Vec<String> {
-    let Some(selector) = selector else { return Vec::new() };
-    let mut terms: Vec<(String, String)> = Vec::new();
-    for (key, value) in at(selector, "/matchLabels").and_then(Value::as_object).into_iter().flatten() {
-        terms.push((key.clone(), format!("{key}={}", value.as_str().unwrap_or_default())));
-    }
-    for expression in list(selector, "/matchExpressions") {
-        let key = text(expression, "/key");
-        let mut values: Vec<&str> = list(expression, "/values").iter().filter_map(Value::as_str).collect();
-        values.sort_unstable();
-        let term = match text(expression, "/operator") {
-            "In" => format!("{key} in ({})", values.join(",")),
-            "NotIn" => format!("{key} notin ({})", values.join(",")),
-            "DoesNotExist" => format!("!{key}"),
-            _ => key.to_owned(),
-        };
-        terms.push((key.to_owned(), term));
-    }
-    terms.sort_by(|a, b| a.0.cmp(&b.0));
-    terms.into_iter().map(|(_, term)| term).collect()
+    selector.map(object_terms).unwrap_or_default()
 }
 
 /// Returns a number or text (int-or-string) as text.
