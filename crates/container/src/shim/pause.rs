@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
@@ -56,9 +57,21 @@ pub(super) fn mark(pid: i32) -> Option<u64> {
     Some(std::fs::metadata(format!("/proc/{pid}/ns/mnt")).ok()?.ino())
 }
 
-/// Kills what a container has left behind.
+/// How often and how long it is waited until killed processes are gone. It rarely takes one round.
+const ROUNDS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Kills what a container has left behind: the marked descendants of `root`.
 pub(super) fn kill_marked(root: i32, wanted: u64) {
-    for pid in process::descendants(root).into_iter().filter(|pid| mark(*pid) == Some(wanted)) {
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    for _ in 0..ROUNDS {
+        let mut left = process::descendants(root);
+        left.retain(|pid| mark(*pid) == Some(wanted));
+        if left.is_empty() {
+            return;
+        }
+        for pid in left {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        std::thread::sleep(PAUSE);
     }
 }
