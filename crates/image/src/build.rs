@@ -148,7 +148,7 @@ impl LayerSpec {
 }
 
 /// Writes the blobs of an image and returns its manifest, which has no name yet.
-pub(crate) fn assemble(layout: &Layout, hold: &Hold<'_>, build: &Build) -> Result<Descriptor, BuildError> {
+pub(crate) fn assemble(layout: &Layout, hold: &Hold, build: &Build) -> Result<Descriptor, BuildError> {
     if build.tag.digest().is_some() {
         return Err(BuildError::Tag { reference: build.tag.clone() });
     }

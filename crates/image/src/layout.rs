@@ -11,6 +11,7 @@
 mod blob;
 mod collect;
 mod lock;
+mod partial;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use self::blob::BlobWriter;
 pub(crate) use self::lock::{Hold, Lock};
+pub(crate) use self::partial::{Completed, Partial};
 use crate::digest::Digest;
 use crate::document::{Descriptor, FULL_NAME, Index, REFERENCE_NAME};
 use crate::reference::Reference;
@@ -101,7 +103,7 @@ pub(crate) struct Layout {
 impl Layout {
     pub(crate) fn open(root: &Path) -> Result<Layout, StoreError> {
         let layout = Layout { root: root.to_owned() };
-        for folder in [layout.blobs(), layout.temporary(), layout.cache()] {
+        for folder in [layout.blobs(), layout.temporary(), layout.partial(), layout.cache()] {
             fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
         }
         let version = root.join("oci-layout");
@@ -123,11 +125,6 @@ impl Layout {
         self.replace_file(version, VERSION_FILE.as_bytes())?;
         drop(lock);
         Ok(self)
-    }
-
-    /// Keeps every blob where it is until the value is dropped.
-    pub(crate) fn hold(&self) -> Result<Hold<'_>, StoreError> {
-        Hold::acquire(self)
     }
 
     pub(crate) fn blob_path(&self, digest: &Digest) -> PathBuf {
@@ -177,7 +174,7 @@ impl Layout {
     /// Adds a blob of these bytes, if it isn't there.
     pub(crate) fn add_blob(
         &self,
-        _hold: &Hold<'_>,
+        _hold: &Hold,
         media_type: &str,
         bytes: &[u8],
     ) -> Result<Descriptor, StoreError> {
@@ -202,7 +199,7 @@ impl Layout {
     /// Changes the index while nobody else does; writes nothing if `change` changes nothing or fails.
     pub(crate) fn update_index<T, E: From<StoreError>>(
         &self,
-        _hold: &Hold<'_>,
+        _hold: &Hold,
         change: impl FnOnce(&mut Index) -> Result<T, E>,
     ) -> Result<T, E> {
         let _lock = Lock::exclusive(&self.lock())?;
@@ -229,6 +226,11 @@ impl Layout {
         let mut writer = BlobWriter::create(self)?;
         io::Write::write_all(&mut writer, bytes).map_err(StoreError::io("write", path))?;
         writer.persist(path)
+    }
+
+    /// Where half-fetched blobs wait to be fetched on.
+    fn partial(&self) -> PathBuf {
+        self.root.join("partial")
     }
 
     pub(crate) fn cache(&self) -> PathBuf {

@@ -11,19 +11,22 @@
 //! - [`store`]: [`ImageStore`]: list, tag, remove, resolve, and the collection of garbage.
 //! - [`build`]: makes an image from files, in milliseconds and reproducibly.
 //! - [`unpack`]: turns layers into folders that overlayfs can stack.
+//! - [`registry`]: [`Registry`]: fetches images from registries and brings them there.
 //!
-//! Everything here blocks on the disk: call it from a blocking thread. The crate never heard of
-//! Kubernetes, never prints, never runs a program, never follows a link out of the folder it
-//! unpacks into.
+//! Everything but [`registry`] blocks on the disk: call it from a blocking thread. The crate never
+//! heard of Kubernetes, never prints, never opens a connection but through [`registry::Connect`],
+//! never runs a program but Docker's credential helpers, never follows a link out of the folder
+//! it unpacks into.
 //!
 //! Files it writes: `<root>/oci-layout`, `index.json`, `blobs/sha256/*`, `lock`, `users`, `tmp/`,
-//! `collect`, `cache/` in the store; one folder per layer in the snapshots folder the caller names.
+//! `collect`, `partial/`, `cache/` in the store; one folder per layer in the snapshots folder the caller names.
 
 pub mod build;
 pub mod digest;
 pub mod document;
 mod layout;
 pub mod reference;
+pub mod registry;
 pub mod store;
 pub mod unpack;
 
@@ -31,5 +34,9 @@ pub use build::{Build, BuildError, Content, Entry, LayerSpec};
 pub use digest::{Digest, DigestError};
 pub use layout::StoreError;
 pub use reference::{Reference, ReferenceError};
+pub use registry::{
+    Connect, Credentials, PullError, PushError, Registry, RegistryError, RegistryOptions, Transfer,
+    TransferOptions, TransferState,
+};
 pub use store::{Config, Image, ImageInfo, ImageStore, Layer, RemoveError, Removed, ResolveError};
 pub use unpack::{Limits, Ownership, Progress, UnpackError, UnpackOptions, remove_folder};

@@ -1,5 +1,6 @@
 //! The image store: list, tag, remove, resolve.
 
+mod documents;
 mod image;
 mod lookup;
 
@@ -7,6 +8,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use self::documents::Documents;
 pub use self::image::{Config, Image, ImageInfo, Layer, Removed, ResolveError};
 use crate::build::{Build, BuildError};
 use crate::digest::Digest;
@@ -54,7 +56,7 @@ impl ImageStore {
     /// # Errors
     /// When the store can't be read.
     pub fn list(&self) -> Result<Vec<ImageInfo>, StoreError> {
-        let hold = self.layout.hold()?;
+        let hold = Hold::acquire(&self.layout)?;
         let index = self.layout.read_index()?;
         let mut images: Vec<ImageInfo> = Vec::new();
         for entry in &index.manifests {
@@ -85,7 +87,7 @@ impl ImageStore {
     /// # Errors
     /// When the name is not one, the image is for other machines only, or the store can't be read.
     pub fn resolve(&self, reference: &str) -> Result<Option<Image>, ResolveError> {
-        let hold = self.layout.hold()?;
+        let hold = Hold::acquire(&self.layout)?;
         let index = self.layout.read_index()?;
         if let Ok(digest) = reference.parse() {
             return lookup::by_digest(&self.layout, &hold, &index, &digest);
@@ -108,7 +110,7 @@ impl ImageStore {
         if new.digest().is_some() {
             return Err(RemoveError::Pinned { reference: new.clone() });
         }
-        let hold = self.layout.hold()?;
+        let hold = Hold::acquire(&self.layout)?;
         let replaced = self.layout.update_index(&hold, |index| {
             let entry = lookup::find(index, existing).cloned();
             let entry = entry.ok_or_else(|| RemoveError::NotFound { reference: existing.clone() })?;
@@ -124,7 +126,7 @@ impl ImageStore {
     /// # Errors
     /// When there is no such image or the store can't be written.
     pub fn remove(&self, reference: &Reference) -> Result<Removed, RemoveError> {
-        let hold = self.layout.hold()?;
+        let hold = Hold::acquire(&self.layout)?;
         let untagged = self.layout.update_index(&hold, |index| {
             let entry = lookup::find(index, reference).cloned();
             let entry = entry.ok_or_else(|| RemoveError::NotFound { reference: reference.clone() })?;
@@ -146,7 +148,7 @@ impl ImageStore {
     /// # Errors
     /// When a file can't be read or the store can't be written; nothing is left behind then.
     pub fn build(&self, build: &Build) -> Result<Image, BuildError> {
-        let hold = self.layout.hold()?;
+        let hold = Hold::acquire(&self.layout)?;
         let manifest = crate::build::assemble(&self.layout, &hold, build)?;
         let image = lookup::load(&self.layout, &hold, &manifest, lookup::Choice::AnyPlatform)
             .map_err(|source| BuildError::Result { source: Box::new(source) })?;
@@ -155,9 +157,25 @@ impl ImageStore {
         Ok(Image { reference: Some(build.tag.clone()), ..image })
     }
 
+    /// Names an image whose blobs another part of the crate brought here.
+    pub(crate) fn adopt(
+        &self,
+        hold: Arc<Hold>,
+        entry: Descriptor,
+        name: &Reference,
+    ) -> Result<Image, ResolveError> {
+        let image = lookup::load(&self.layout, &hold, &entry, lookup::Choice::ThisMachine)?;
+        let replaced = self.name(&hold, entry, name)?;
+        drop(hold);
+        if replaced {
+            self.layout.collect()?;
+        }
+        Ok(Image { reference: Some(name.clone()), ..image })
+    }
+
     /// Returns the chain ids of the layers of every image.
     pub(crate) fn chains(&self) -> Result<HashSet<Digest>, StoreError> {
-        let hold = self.layout.hold()?;
+        let hold = Hold::acquire(&self.layout)?;
         let index = self.layout.read_index()?;
         let images = index
             .manifests
@@ -167,12 +185,12 @@ impl ImageStore {
     }
 
     /// Names a manifest; tells whether another one lost that name.
-    fn name(&self, hold: &Hold<'_>, manifest: Descriptor, name: &Reference) -> Result<bool, StoreError> {
+    fn name(&self, hold: &Hold, manifest: Descriptor, name: &Reference) -> Result<bool, StoreError> {
         self.layout.update_index(hold, |index| Ok(set_entry(index, manifest, name)))
     }
 
     /// Ends the use of blobs; an image that lost its last name goes.
-    fn release(&self, hold: Hold<'_>, has_garbage: bool) -> Result<(), StoreError> {
+    fn release(&self, hold: Hold, has_garbage: bool) -> Result<(), StoreError> {
         drop(hold);
         if has_garbage {
             self.layout.collect()?;

@@ -19,7 +19,7 @@ pub use self::ownership::Ownership;
 pub use self::remove::remove_folder;
 use self::snapshot::Snapshots;
 use crate::digest::Digest;
-use crate::layout::StoreError;
+use crate::layout::{Hold, StoreError};
 use crate::store::{Image, ImageStore};
 
 /// How to unpack.
@@ -161,7 +161,7 @@ impl ImageStore {
         snapshots: &Path,
         options: &UnpackOptions<'_>,
     ) -> Result<Vec<PathBuf>, UnpackError> {
-        let hold = self.layout.hold()?;
+        let hold = Hold::acquire(&self.layout)?;
         let snapshots = Snapshots::open(snapshots, options)?;
         let mut folders = Vec::with_capacity(image.layers.len());
         let mut is_new = false;

@@ -48,7 +48,7 @@ enum Ready<'a> {
     File { mode: u32, path: &'a Path, before: Metadata },
 }
 
-pub(super) fn build(layout: &Layout, hold: &Hold<'_>, spec: &LayerSpec) -> Result<Built, BuildError> {
+pub(super) fn build(layout: &Layout, hold: &Hold, spec: &LayerSpec) -> Result<Built, BuildError> {
     let entries = prepare(spec)?;
     let newest = entries.values().map(Ready::modified).max().unwrap_or(0);
     let key = layout.cache().join(fingerprint(&entries)?.hex());
@@ -167,11 +167,7 @@ fn times_and_place(metadata: &Metadata) -> [i128; 7] {
     ]
 }
 
-fn write(
-    layout: &Layout,
-    _hold: &Hold<'_>,
-    entries: &BTreeMap<String, Ready<'_>>,
-) -> Result<Record, BuildError> {
+fn write(layout: &Layout, _hold: &Hold, entries: &BTreeMap<String, Ready<'_>>) -> Result<Record, BuildError> {
     let blob = Hashing::new(BlobWriter::create(layout)?);
     // Level 1: a 25 MB binary in a tenth of a second; 6 takes five times as long to save a tenth.
     let gzip = GzEncoder::new(blob, Compression::new(1));

@@ -1,14 +1,18 @@
 //! The collection of garbage: blobs that no name leads to.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::lock::Lock;
 use super::{Layout, StoreError};
 use crate::digest::Digest;
 use crate::document::{Descriptor, Index, Manifest};
+
+/// A pull that was interrupted is worth going on with for a week.
+const PARTIAL_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Layout {
     /// Removes what no name leads to and returns how many bytes that was; `None` when somebody
@@ -27,9 +31,10 @@ impl Layout {
             return Ok(None);
         };
         let needed = self.needed_blobs(&self.read_index()?)?;
-        let mut freed = remove_files(&self.blobs(), |name| !needed.contains(name))?;
-        freed += remove_files(&self.temporary(), |_| true)?;
-        remove_files(&self.cache(), |name| !self.cached_layer_is_at_hand(name))?;
+        let mut freed = remove_files(&self.blobs(), |name, _| !needed.contains(name))?;
+        freed += remove_files(&self.temporary(), |_, _| true)?;
+        freed += remove_files(&self.partial(), |_, metadata| is_old(metadata))?;
+        remove_files(&self.cache(), |name, _| !self.cached_layer_is_at_hand(name))?;
         remove_if_there(&self.due())?;
         Ok(Some(freed))
     }
@@ -83,13 +88,19 @@ impl Layout {
     }
 }
 
-fn remove_files(folder: &Path, is_garbage: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
+/// A half-fetched blob that nobody went on with.
+fn is_old(metadata: &Metadata) -> bool {
+    let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok());
+    age.is_some_and(|age| age > PARTIAL_AGE_MAX)
+}
+
+fn remove_files(folder: &Path, is_garbage: impl Fn(&str, &Metadata) -> bool) -> Result<u64, StoreError> {
     let mut freed = 0;
     for entry in fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
         let entry = entry.map_err(StoreError::io("list", folder))?;
         let metadata = entry.metadata().map_err(StoreError::io("read", &entry.path()))?;
-        let is_ours = entry.file_name().to_str().is_some_and(&is_garbage);
-        if metadata.is_file() && is_ours {
+        let name = entry.file_name();
+        if metadata.is_file() && name.to_str().is_some_and(|name| is_garbage(name, &metadata)) {
             remove_if_there(&entry.path())?;
             freed += metadata.len();
         }

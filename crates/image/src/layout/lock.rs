@@ -1,8 +1,10 @@
 //! File locks between processes (and threads: each lock opens the file anew).
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -12,7 +14,7 @@ use super::{Layout, StoreError};
 /// A lock on a whole file, given up when dropped or when the process dies.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -30,17 +32,23 @@ impl Lock {
     pub(crate) fn try_exclusive(path: &Path) -> Result<Option<Lock>, StoreError> {
         let file = open(path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Lock { _file: file })),
+            Ok(()) => Ok(Some(Lock { file })),
             Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
             Err(error) => Err(StoreError::io("lock", path)(error.into())),
         }
+    }
+
+    /// Tells whether `metadata` is of the file that is locked, which may have lost its name.
+    pub(crate) fn is_on(&self, metadata: &Metadata) -> bool {
+        let locked = self.file.metadata();
+        locked.is_ok_and(|locked| (locked.dev(), locked.ino()) == (metadata.dev(), metadata.ino()))
     }
 
     fn wait(path: &Path, operation: FlockOperation) -> Result<Lock, StoreError> {
         let file = open(path)?;
         loop {
             match flock(&file, operation) {
-                Ok(()) => return Ok(Lock { _file: file }),
+                Ok(()) => return Ok(Lock { file }),
                 Err(Errno::INTR) => (),
                 Err(error) => return Err(StoreError::io("lock", path)(error.into())),
             }
@@ -55,19 +63,20 @@ fn open(path: &Path) -> Result<File, StoreError> {
 
 /// While one exists, no blob is removed. The last one to go runs a collection that had to wait.
 #[derive(Debug)]
-pub(crate) struct Hold<'a> {
-    layout: &'a Layout,
+pub(crate) struct Hold {
+    layout: Arc<Layout>,
     lock: Option<Lock>,
 }
 
-impl<'a> Hold<'a> {
-    pub(super) fn acquire(layout: &'a Layout) -> Result<Hold<'a>, StoreError> {
+impl Hold {
+    /// Waits for a collection that is going on: some milliseconds.
+    pub(crate) fn acquire(layout: &Arc<Layout>) -> Result<Hold, StoreError> {
         let lock = Lock::shared(&layout.users())?;
-        Ok(Hold { layout, lock: Some(lock) })
+        Ok(Hold { layout: layout.clone(), lock: Some(lock) })
     }
 }
 
-impl Drop for Hold<'_> {
+impl Drop for Hold {
     fn drop(&mut self) {
         self.lock = None;
         if let Err(error) = self.layout.collect_if_due() {

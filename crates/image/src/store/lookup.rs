@@ -33,7 +33,7 @@ pub(crate) fn find<'a>(index: &'a Index, name: &Reference) -> Option<&'a Descrip
 /// Finds the image whose manifest or configuration has this digest.
 pub(crate) fn by_digest(
     layout: &Layout,
-    hold: &Hold<'_>,
+    hold: &Hold,
     index: &Index,
     digest: &Digest,
 ) -> Result<Option<Image>, ResolveError> {
@@ -53,7 +53,7 @@ pub(crate) fn by_digest(
 /// Reads an image's documents.
 pub(crate) fn load(
     layout: &Layout,
-    _hold: &Hold<'_>,
+    _hold: &Hold,
     entry: &Descriptor,
     choice: Choice,
 ) -> Result<Image, ResolveError> {
@@ -72,7 +72,11 @@ pub(crate) fn load(
 }
 
 /// Goes from an entry of the layout's index to the manifest of one image.
-fn choose_manifest(layout: &Layout, entry: &Descriptor, choice: Choice) -> Result<Descriptor, ResolveError> {
+pub(crate) fn choose_manifest(
+    layout: &Layout,
+    entry: &Descriptor,
+    choice: Choice,
+) -> Result<Descriptor, ResolveError> {
     let machine = Platform::current();
     let mut current = entry.clone();
     for _ in 0..DEPTH_MAX {

@@ -50,7 +50,7 @@ impl<'a> Snapshots<'a> {
     pub(super) fn provide(
         &self,
         layout: &Layout,
-        _hold: &Hold<'_>,
+        _hold: &Hold,
         image: &Image,
         number: usize,
         lowers: &[PathBuf],

@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod build;
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
+mod registry_faults;
+#[cfg(test)]
 mod shared;
 #[cfg(test)]
 mod store;
