@@ -1,1 +1,1 @@
-//! testkit: see ARCHITECTURE.md.
+//! A simulated cluster, and the properties that every decider must have in it.

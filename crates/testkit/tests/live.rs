@@ -1,0 +1,139 @@
+//! The manager against the real API server, in process, with a kubelet that only pretends.
+
+mod live {
+    pub mod cluster;
+    pub mod kubelet;
+}
+
+use std::time::{Duration, Instant};
+
+use api::k8s::api::apps::v1::{Deployment, ReplicaSet};
+use api::k8s::api::core::v1::{ConfigMap, Event, Namespace, Pod, ServiceAccount};
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use live::cluster::{Cluster, deployment, eventually};
+use serde_json::json;
+
+/// How many pods of the default namespace are ready.
+fn ready(pods: &[std::sync::Arc<Pod>]) -> usize {
+    pods.iter().filter(|pod| controllers::pods::is_ready(pod) && !controllers::pods::is_leaving(pod)).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_comes_up_rolls_over_and_goes() {
+    let cluster = Cluster::start().await;
+    let deployments: Api<Deployment> = Api::default_namespaced(cluster.client.clone());
+    deployments.create(&PostParams::default(), &deployment("web", 3, "jokemeter:lr")).await.expect("created");
+    let pods = cluster.caches.of::<Pod>();
+    eventually("three pods are ready", || ready(&pods.list()) == 3).await;
+
+    let cache = cluster.caches.of::<Deployment>();
+    let complete = |revision: &str| {
+        let Some(it) = cache.get("default", "web") else { return false };
+        let status = it.status.clone().unwrap_or_default();
+        let noted = it.metadata.annotations.clone().unwrap_or_default();
+        status.observed_generation == it.metadata.generation
+            && status.updated_replicas == Some(3)
+            && status.available_replicas == Some(3)
+            && status.replicas == Some(3)
+            && noted.get("deployment.kubernetes.io/revision").map(String::as_str) == Some(revision)
+            && status
+                .conditions
+                .iter()
+                .flatten()
+                .any(|it| it.reason.as_deref() == Some("NewReplicaSetAvailable"))
+    };
+    eventually("the rollout is complete", || complete("1")).await;
+
+    let started = Instant::now();
+    let image = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "app", "image": "jokemeter:tr" }] } } } });
+    deployments.patch("web", &PatchParams::default(), &Patch::Strategic(image)).await.expect("patched");
+    eventually("the second rollout is complete", || complete("2")).await;
+    println!("a rolling update of 3 took {:?}", started.elapsed());
+    assert_eq!(cluster.caches.of::<ReplicaSet>().list_in("default").len(), 2);
+
+    let events: Api<Event> = Api::default_namespaced(cluster.client.clone());
+    let told = || async {
+        let list = events.list(&ListParams::default()).await.expect("listed");
+        list.items
+            .into_iter()
+            .map(|event| {
+                format!("{} {}", event.reason.unwrap_or_default(), event.message.unwrap_or_default())
+            })
+            .collect::<Vec<_>>()
+    };
+    let told = told().await;
+    assert!(
+        told.iter().any(|event| event.starts_with("ScalingReplicaSet Scaled up replica set web-")
+            && event.ends_with("from 0 to 3")),
+        "{told:#?}"
+    );
+    assert!(told.iter().any(|event| event.starts_with("SuccessfulCreate Created pod: web-")), "{told:#?}");
+    assert!(
+        told.iter().any(|event| event.starts_with("Scheduled Successfully assigned default/web-")
+            && event.ends_with(" to node-1")),
+        "{told:#?}"
+    );
+
+    deployments.delete("web", &DeleteParams::default()).await.expect("deleted");
+    eventually("everything it owned is gone", || {
+        pods.is_empty() && cluster.caches.of::<ReplicaSet>().is_empty()
+    })
+    .await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_pods_are_there_in_well_under_a_second() {
+    let cluster = Cluster::start().await;
+    let deployments: Api<Deployment> = Api::default_namespaced(cluster.client.clone());
+    let pods = cluster.caches.of::<Pod>();
+    let started = Instant::now();
+    deployments.create(&PostParams::default(), &deployment("many", 100, "app")).await.expect("created");
+    eventually("a hundred pods are created", || pods.len() == 100).await;
+    let created = started.elapsed();
+    eventually("a hundred pods are ready", || ready(&pods.list()) == 100).await;
+    println!("100 pods: created in {created:?}, ready in {:?}", started.elapsed());
+    assert_eq!(pods.len(), 100);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_namespace_has_its_account_and_ends_with_all_that_is_in_it() {
+    let cluster = Cluster::start().await;
+    let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
+    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop" } });
+    let namespace: Namespace = serde_json::from_value(namespace).expect("a namespace");
+    namespaces.create(&PostParams::default(), &namespace).await.expect("created");
+    let accounts = cluster.caches.of::<ServiceAccount>();
+    let maps = cluster.caches.of::<ConfigMap>();
+    eventually("the account and the root CA are there", || {
+        accounts.get("shop", "default").is_some() && maps.get("shop", "kube-root-ca.crt").is_some()
+    })
+    .await;
+    let mut web = deployment("web", 2, "app");
+    web.metadata.namespace = Some("shop".into());
+    let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), "shop");
+    deployments.create(&PostParams::default(), &web).await.expect("created");
+    let pods = cluster.caches.of::<Pod>();
+    eventually("its pods are ready", || ready(&pods.list_in("shop")) == 2).await;
+    namespaces.delete("shop", &DeleteParams::default()).await.expect("deleted");
+    let cache = cluster.caches.of::<Namespace>();
+    eventually("the namespace is gone", || cache.get("", "shop").is_none()).await;
+    assert_eq!(pods.list_in("shop").len(), 0);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_manager_does_nothing() {
+    let cluster = Cluster::start().await;
+    let deployments: Api<Deployment> = Api::default_namespaced(cluster.client.clone());
+    deployments.create(&PostParams::default(), &deployment("web", 2, "app")).await.expect("created");
+    let pods = cluster.caches.of::<Pod>();
+    eventually("its pods are ready", || ready(&pods.list()) == 2).await;
+    cluster.settle().await;
+    let before = cluster.revision();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(cluster.revision(), before, "something was written though nothing has changed");
+    cluster.stop().await;
+}
