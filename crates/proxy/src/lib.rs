@@ -23,6 +23,8 @@ pub mod ingress;
 pub mod observed;
 pub mod proxy;
 pub mod services;
+#[cfg(test)]
+mod testing;
 pub mod zone;
 
 pub use proxy::{Config, Dependencies, Proxy};

@@ -1,1 +1,163 @@
+use std::sync::Arc;
 
+use serde_json::{Value, json};
+
+use super::*;
+use crate::back_off::BackOff;
+use crate::observed::{Exit, Refusal, RefusalReason, Running, Sandbox, State, Volumes};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_000_000 + second).unwrap()
+}
+
+fn observed(spec: Value) -> PodObserved {
+    let pod = json!({ "metadata": { "name": "p", "namespace": "n", "uid": "u" }, "spec": spec });
+    PodObserved {
+        pod: Arc::new(serde_json::from_value(pod).unwrap()),
+        now: at(0),
+        seen_at: at(0),
+        ending_since: None,
+        sandbox: Sandbox::Ready { address: [10, 244, 0, 2].into() },
+        volumes: Volumes::Ready,
+        containers: Default::default(),
+    }
+}
+
+fn one() -> Value {
+    json!({ "containers": [{ "name": "a", "image": "web:1" }] })
+}
+
+fn running(is_started: bool, is_ready: bool) -> State {
+    State::Running(Running {
+        id: "a-0".to_owned(),
+        started_at: at(0),
+        is_started,
+        is_ready,
+        unhealthy: None,
+        kill_at: None,
+    })
+}
+
+fn exited(code: i32, reason: &str) -> State {
+    State::Exited(Exit {
+        id: "a-0".to_owned(),
+        code,
+        signal: None,
+        reason: reason.to_owned(),
+        message: None,
+        started_at: Some(at(-9)),
+        finished_at: at(0),
+    })
+}
+
+impl PodObserved {
+    fn with(mut self, name: &str, state: State) -> Self {
+        self.containers.entry(name.to_owned()).or_default().state = state;
+        self
+    }
+}
+
+fn status(observed: &PodObserved) -> PodStatus {
+    pod_status(observed, NodeFacts { address: [10, 243, 0, 1].into() })
+}
+
+/// `phase, container state, Ready` as words.
+fn check(observed: &PodObserved, phase: &str, state: &str, ready: bool) {
+    let status = status(observed);
+    let container = &status.container_statuses.as_ref().unwrap()[0];
+    let shown = container.state.as_ref().unwrap();
+    let shown = match (&shown.waiting, &shown.running, &shown.terminated) {
+        (Some(waiting), ..) => format!("waiting {}", waiting.reason.as_deref().unwrap()),
+        (_, Some(_), _) => "running".to_owned(),
+        (.., Some(ended)) => format!("terminated {} {}", ended.reason.as_deref().unwrap(), ended.exit_code),
+        (None, None, None) => "nothing".to_owned(),
+    };
+    assert_eq!((status.phase.as_deref().unwrap(), shown.as_str()), (phase, state));
+    assert_eq!(condition(&status, "Ready").status == "True", ready);
+}
+
+fn condition<'a>(status: &'a PodStatus, name: &str) -> &'a k8s_openapi::api::core::v1::PodCondition {
+    status.conditions.as_ref().unwrap().iter().find(|condition| condition.type_ == name).unwrap()
+}
+
+#[test]
+fn a_pod_is_shown_as_kubernetes_shows_it() {
+    let pod = || observed(one());
+    check(&pod(), "Pending", "waiting ContainerCreating", false);
+    check(&pod().with("a", running(true, true)), "Running", "running", true);
+    check(&pod().with("a", running(true, false)), "Running", "running", false);
+    check(&pod().with("a", running(false, true)), "Running", "running", false);
+    check(&pod().with("a", exited(1, "Error")), "Running", "terminated Error 1", false);
+    let refusal =
+        Refusal { reason: RefusalReason::ImagePullBackOff, message: "m".to_owned(), retry_at: at(9) };
+    check(&pod().with("a", State::Refused(refusal)), "Pending", "waiting ImagePullBackOff", false);
+}
+
+#[test]
+fn a_crash_loop_is_a_wait_with_the_end_behind_it() {
+    let mut pod = observed(one()).with("a", exited(137, "OOMKilled"));
+    let known = pod.containers.get_mut("a").unwrap();
+    known.back_off = BackOff::restore(std::time::Duration::from_secs(20), at(-9));
+    known.restarts = 2;
+    check(&pod, "Running", "waiting CrashLoopBackOff", false);
+    let shown = &status(&pod).container_statuses.unwrap()[0];
+    let waiting = shown.state.as_ref().unwrap().waiting.as_ref().unwrap();
+    assert_eq!(waiting.message.as_deref(), Some("back-off 20s restarting failed container=a pod=p_n(u)"));
+    let last = shown.last_state.as_ref().unwrap().terminated.as_ref().unwrap();
+    assert_eq!((last.reason.as_deref(), last.exit_code, shown.restart_count), (Some("OOMKilled"), 137, 2));
+}
+
+#[test]
+fn a_pod_that_ends_for_good_has_an_outcome() {
+    let mut spec = one();
+    spec["restartPolicy"] = json!("Never");
+    check(
+        &observed(spec.clone()).with("a", exited(0, "Completed")),
+        "Succeeded",
+        "terminated Completed 0",
+        false,
+    );
+    check(&observed(spec).with("a", exited(3, "Error")), "Failed", "terminated Error 3", false);
+}
+
+#[test]
+fn a_pod_with_init_containers_says_which_are_not_done() {
+    let mut spec = one();
+    spec["initContainers"] = json!([{ "name": "i", "image": "i" }]);
+    let pod = observed(spec);
+    check(&pod, "Pending", "waiting PodInitializing", false);
+    let shown = status(&pod);
+    let initialized = condition(&shown, "Initialized");
+    assert_eq!(initialized.message.as_deref(), Some("containers with incomplete status: [i]"));
+    let done = pod.with("i", exited(0, "Completed")).with("a", running(true, true));
+    check(&done, "Running", "running", true);
+    assert_eq!(condition(&status(&done), "Initialized").status, "True");
+}
+
+#[test]
+fn a_condition_keeps_its_time_until_it_changes() {
+    let mut pod = observed(one()).with("a", running(true, true));
+    let first = status(&pod);
+    let since = condition(&first, "Ready").last_transition_time.clone();
+    Arc::make_mut(&mut pod.pod).status = Some(first.clone());
+    pod.now = at(50);
+    assert_eq!(status(&pod), first, "nothing happened, nothing is written");
+    let unready = status(&pod.with("a", running(true, false)));
+    assert_ne!(condition(&unready, "Ready").last_transition_time, since);
+    assert_eq!(condition(&unready, "PodReadyToStartContainers").last_transition_time, since);
+}
+
+#[test]
+fn a_readiness_gate_holds_the_pod_back_and_a_foreign_condition_is_not_written() {
+    let mut spec = one();
+    spec["readinessGates"] = json!([{ "conditionType": "example.org/gate" }]);
+    let mut pod = observed(spec).with("a", running(true, true));
+    check(&pod, "Running", "running", false);
+    let gate = json!({ "conditions": [{ "type": "example.org/gate", "status": "True" }] });
+    Arc::make_mut(&mut pod.pod).status = Some(serde_json::from_value(gate).unwrap());
+    check(&pod, "Running", "running", true);
+    let patch = patch(&pod.pod, &status(&pod));
+    assert!(!patch.to_string().contains("example.org/gate\",\"status"), "{patch}");
+    assert_eq!(patch["metadata"]["uid"], "u");
+    assert_eq!(patch["status"]["reason"], Value::Null);
+}

@@ -1,8 +1,9 @@
 //! Listens to a sandbox: ends of containers, and probes of those that run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use container::{ContainerExit, Sandbox};
+use container::{ContainerExit, Exits, Sandbox};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, Probe};
 
@@ -14,6 +15,9 @@ use crate::observed::Exit;
 use crate::probe::{self, Checker, Kind, Settings, Target};
 use crate::spec;
 
+/// How long after a container's end its shim is looked at: the remains of a dead one are buried by
+/// then.
+const LOSS_CHECK: Duration = Duration::from_millis(500);
 /// As much of a termination message as Kubernetes keeps.
 const MESSAGE_LIMIT: usize = 4096;
 /// As much of a log as stands in for a termination message.
@@ -27,7 +31,7 @@ impl Worker {
         let (node, pod) = (self.node.clone(), self.pod());
         self.spawn(|sender| async move {
             let mut exits = handle.exits();
-            while let Some(exit) = exits.next().await {
+            while let Some(exit) = next_exit(&handle, &mut exits).await {
                 let container = exit.name.clone();
                 let exit = describe(&node, &pod, exit).await;
                 if sender.send(Message::Exited { container, exit }).await.is_err() {
@@ -98,6 +102,16 @@ impl Worker {
                 stays
             });
         }
+    }
+}
+
+/// Returns the next end of a container; `None` once the shim is gone and all ends were told. A shim
+/// that dies takes its containers with it, so that each end is a reason to look whether it lives.
+async fn next_exit(handle: &Sandbox, exits: &mut Exits) -> Option<ContainerExit> {
+    match tokio::time::timeout(LOSS_CHECK, exits.next()).await {
+        Ok(exit) => exit,
+        Err(_) if !handle.is_alive() => None,
+        Err(_) => exits.next().await,
     }
 }
 

@@ -144,6 +144,14 @@ impl Worker {
                 known.image_id = image_id.or(known.image_id.take());
                 known.state = State::Exited(exit);
             }
+            start::Outcome::SandboxGone => {
+                known.state = match before {
+                    Before::Nothing => State::New,
+                    Before::Refused(refusal) => State::Refused(refusal),
+                    Before::Exited(exit) => State::Exited(exit),
+                };
+                self.sandbox_ended();
+            }
             start::Outcome::Refused { reason, message } => self.refused(name, before, reason, message),
         }
     }

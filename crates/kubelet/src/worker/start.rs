@@ -35,6 +35,8 @@ pub(super) enum Outcome {
     Running { id: String, at: Timestamp, image_id: String, hook_failed: bool },
     /// The process could not be started: that counts as a run.
     Failed { exit: Exit, image_id: Option<String> },
+    /// There is no sandbox any more.
+    SandboxGone,
     /// There is nothing to run yet: that does not count.
     Refused { reason: RefusalReason, message: String },
 }
@@ -70,6 +72,7 @@ pub(super) async fn start(request: &Request) -> Outcome {
             );
             Outcome::Failed { exit: start_error(id, message), image_id: Some(image_id) }
         }
+        Err(container::Error::ShimGone(_)) => Outcome::SandboxGone,
         Err(error) => {
             let message = chain(&error);
             warn(request, "Failed", &format!("Error: {message}"));
