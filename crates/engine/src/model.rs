@@ -38,7 +38,7 @@ pub(crate) struct Parts {
 /// From an input to a row of numbers.
 #[derive(Debug)]
 pub(crate) enum Features {
-    Text(TextFeatures),
+    Text(Box<TextFeatures>),
     Numbers(Numbers),
 }
 

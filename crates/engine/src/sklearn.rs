@@ -25,7 +25,7 @@ use estimator::Estimator;
 /// What a fitted estimator contributes to a model.
 enum Step {
     /// Text in, weights out.
-    Text(TextFeatures),
+    Text(Box<TextFeatures>),
     /// Weighs what a `CountVectorizer` counted.
     Weights(Weights),
     /// Numbers in, numbers out.
@@ -131,4 +131,4 @@ fn is_in(module: &str, package: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

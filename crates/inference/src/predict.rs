@@ -232,8 +232,8 @@ fn by_class<S: Serializer>(
 mod tests {
     use super::*;
 
-    fn check(body: &str, expected: Request) {
-        assert_eq!(parse(body.as_bytes()).unwrap(), expected);
+    fn check(body: &str, expected: &Request) {
+        assert_eq!(&parse(body.as_bytes()).unwrap(), expected);
     }
 
     fn check_error(body: &str, field: Option<&str>, message: &str) {
@@ -243,14 +243,14 @@ mod tests {
 
     #[test]
     fn inputs_come_one_or_many_as_texts_or_numbers() {
-        check(r#"{"text": "Ходит дурачок", "joker": "None"}"#, Request::One(Input::from("Ходит дурачок")));
-        check(r#"{"texts": ["a", "b"]}"#, Request::Batch(vec!["a".into(), "b".into()]));
-        check(r#"{"texts": []}"#, Request::Batch(vec![]));
-        check(r#"{"features": [1, 2.5]}"#, Request::One(Input::Row(vec![1.0, 2.5])));
+        check(r#"{"text": "Ходит дурачок", "joker": "None"}"#, &Request::One(Input::from("Ходит дурачок")));
+        check(r#"{"texts": ["a", "b"]}"#, &Request::Batch(vec!["a".into(), "b".into()]));
+        check(r#"{"texts": []}"#, &Request::Batch(vec![]));
+        check(r#"{"features": [1, 2.5]}"#, &Request::One(Input::Row(vec![1.0, 2.5])));
         let named = BTreeMap::from([("a".to_owned(), 1.0)]);
-        check(r#"{"features": {"a": 1}}"#, Request::One(Input::Named(named)));
+        check(r#"{"features": {"a": 1}}"#, &Request::One(Input::Named(named)));
         let rows = vec![Input::Row(vec![1.0]), Input::Row(vec![2.0])];
-        check(r#"{"features": [[1], [2]]}"#, Request::Batch(rows));
+        check(r#"{"features": [[1], [2]]}"#, &Request::Batch(rows));
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub(super) fn decode_payload(payload: &[u8]) -> Result<Parts, Malformed> {
     let count = payload.count(2)?;
     let classes = (0..count).map(|_| decode_label(&mut payload)).collect::<Result<Vec<_>, _>>()?;
     let features = match payload.u8()? {
-        0 => Features::Text(decode_text(&mut payload)?),
+        0 => Features::Text(Box::new(decode_text(&mut payload)?)),
         1 => Features::Numbers(decode_numbers(&mut payload)?),
         _ => return Err(Malformed),
     };
@@ -108,7 +108,7 @@ fn decode_analyzer(payload: &mut Reader<'_>) -> Result<Analyzer, Malformed> {
         0 => {
             let token = match payload.u8()? {
                 0 => Token::Run { at_least: payload.number()? },
-                1 => Token::Pattern(Pattern::from_python(payload.text()?).map_err(|_| Malformed)?),
+                1 => Token::Pattern(Box::new(Pattern::from_python(payload.text()?).map_err(|_| Malformed)?)),
                 _ => return Err(Malformed),
             };
             let stop_words = payload.option(Reader::texts)?;

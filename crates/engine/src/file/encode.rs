@@ -48,7 +48,7 @@ pub(super) fn encode(parts: &Parts) -> Vec<u8> {
     framed(&payload.bytes)
 }
 
-fn framed(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(payload: &[u8]) -> Vec<u8> {
     let mut file = Writer { bytes: Vec::with_capacity(payload.len() + super::HEADER) };
     file.bytes.extend(MAGIC);
     file.u32(VERSION);

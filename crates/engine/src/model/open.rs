@@ -18,7 +18,7 @@ pub(super) fn open(path: &Path) -> Result<Model, OpenError> {
     Ok(Model::new(&name, parts))
 }
 
-fn parts(path: &Path, bytes: Vec<u8>) -> Result<Parts, OpenError> {
+pub(super) fn parts(path: &Path, bytes: Vec<u8>) -> Result<Parts, OpenError> {
     let owned = || path.to_owned();
     if bytes.starts_with(file::MAGIC) {
         return file::decode(&bytes).map_err(|source| OpenError::Decode { path: owned(), source });
@@ -62,3 +62,6 @@ fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
         _ => Ok(bytes),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,7 +92,7 @@ fn check_parameters(pipeline: View<'_>) -> Result<(), ExtractError> {
 /// The steps taken so far.
 #[derive(Default)]
 struct Assembly {
-    text: Option<TextFeatures>,
+    text: Option<Box<TextFeatures>>,
     /// Whether the last step counted terms without weighing them.
     has_counts: bool,
     scalings: Vec<Scaling>,
@@ -157,8 +157,8 @@ impl Assembly {
 }
 
 /// The same features with weights; the counter keeps its own `binary`.
-fn weighed(text: &TextFeatures, weights: Weights) -> Option<TextFeatures> {
+fn weighed(text: &TextFeatures, weights: Weights) -> Option<Box<TextFeatures>> {
     let (analyzer, vocabulary, counted) = text.parts();
     let weights = Weights { binary: counted.binary, ..weights };
-    TextFeatures::new(analyzer.clone(), vocabulary.clone(), weights)
+    TextFeatures::new(analyzer.clone(), vocabulary.clone(), weights).map(Box::new)
 }

@@ -102,7 +102,7 @@ fn features(estimator: &Estimator<'_>, weights: Weights) -> Result<Step, Extract
     let features = TextFeatures::new(analyzer, vocabulary, weights);
     let features = features
         .ok_or_else(|| estimator.problem("_tfidf", format!("has weights for other than {terms} terms")))?;
-    Ok(Step::Text(features))
+    Ok(Step::Text(Box::new(features)))
 }
 
 /// `vocabulary_`: terms to columns, every column from 0 up once.
@@ -174,7 +174,7 @@ fn token(estimator: &Estimator<'_>) -> Result<Token, ExtractError> {
         r"\b\w\w+\b" => Ok(Token::Run { at_least: 2 }),
         r"\b\w+\b" | r"\w+" => Ok(Token::Run { at_least: 1 }),
         _ => match Pattern::from_python(python) {
-            Ok(pattern) => Ok(Token::Pattern(pattern)),
+            Ok(pattern) => Ok(Token::Pattern(Box::new(pattern))),
             Err(error) => Err(estimator.refuse("token_pattern", value, &error.to_string())),
         },
     }

@@ -24,7 +24,7 @@ pub(crate) enum Token {
     /// A maximal run of at least this many of Python's word characters: `(?u)\b\w\w+\b` is 2.
     Run { at_least: usize },
     /// What a pattern finds.
-    Pattern(Pattern),
+    Pattern(Box<Pattern>),
 }
 
 /// From a text to its terms.

@@ -129,9 +129,8 @@ fn hash(bytes: &[u8]) -> u32 {
     let mut word = [0u8; 8];
     word[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
     state = (state.rotate_left(25) ^ u64::from_le_bytes(word)).wrapping_mul(FACTOR);
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half is the better mixed one")]
-    let folded = (state >> 32) as u32;
-    folded
+    // the upper half is the better mixed one
+    (state >> 32) as u32
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ fn fit_texts(
         matrix.push(row.as_ref());
     }
     progress(Progress { stage: Stage::Features, fraction: 1.0 });
-    Ok(Fitted { features: Features::Text(features), matrix })
+    Ok(Fitted { features: Features::Text(Box::new(features)), matrix })
 }
 
 /// Every term, and in how many texts it occurs.
