@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
@@ -97,6 +98,28 @@ impl Layout {
         fs::read_to_string(folder.join(file)).ok().and_then(|text| field(&text, "oom_kill")).unwrap_or(0)
     }
 
+    /// Whether a container can be kept from devices by a list. Version 2 would want a program for it.
+    pub(crate) fn limits_devices(&self) -> bool {
+        match self {
+            Self::Unified => false,
+            Self::Legacy(points) => points.contains_key("devices"),
+        }
+    }
+
+    /// Unmounts, in this mount namespace, the version 1 hierarchies that no limit of ours needs. To
+    /// join a group costs the kernel a pause of all forks and exits, in each hierarchy anew.
+    pub(crate) fn hide_unused(&self) {
+        let Self::Legacy(points) = self else { return };
+        let used = |name: &&str| USED.contains(name);
+        let needed: Vec<&PathBuf> = USED.iter().filter_map(|name| points.get(*name)).collect();
+        for point in KNOWN.iter().filter(|name| !used(name)).filter_map(|name| points.get(*name)) {
+            if !needed.contains(&point) {
+                // One that stays mounted costs time, nothing else.
+                let _ = umount2(point, MntFlags::MNT_DETACH);
+            }
+        }
+    }
+
     /// Asks the kernel to kill the whole group when one process of it must go, as Kubernetes does
     /// where the kernel can (version 2).
     pub(crate) fn kill_group_on_oom(&self, path: &str) {
@@ -167,6 +190,9 @@ const KNOWN: [&str; 12] = [
     "net_cls",
     "freezer",
 ];
+
+/// Those among them in which a container gets limits or is counted.
+const USED: [&str; 5] = ["cpu", "cpuacct", "devices", "memory", "pids"];
 
 /// Finds `name number` on a line of its own.
 fn field(text: &str, name: &str) -> Option<u64> {

@@ -67,11 +67,23 @@ const DEFAULT: [&str; 14] = [
     "CAP_AUDIT_WRITE",
 ];
 
+/// The one that makes a disk of the machine readable, where no control group holds devices back.
+const MAKE_DEVICES: &str = "CAP_MKNOD";
+
 /// Returns the capabilities of a container. Those this process lacks are left out: nobody can give
-/// what he does not have, and the kernel would refuse the rest with it.
-pub(super) fn names(changes: &Capabilities, privileged: bool) -> Vec<&'static str> {
+/// what he does not have, and the kernel would refuse the rest with it. Device nodes can be made
+/// by default only where `devices_are_limited`.
+pub(super) fn names(
+    changes: &Capabilities,
+    privileged: bool,
+    devices_are_limited: bool,
+) -> Vec<&'static str> {
     let held = held();
-    let wanted = NAMES.iter().enumerate().filter(|(_, name)| privileged || is_wanted(name, changes));
+    let mut changes = changes.clone();
+    if !devices_are_limited {
+        changes.drop.push(MAKE_DEVICES.to_owned());
+    }
+    let wanted = NAMES.iter().enumerate().filter(|(_, name)| privileged || is_wanted(name, &changes));
     wanted.filter(|(number, _)| held & (1 << number) != 0).map(|(_, name)| *name).collect()
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::time::SystemTime;
 
 use nix::fcntl::OFlag;
@@ -17,11 +16,10 @@ use super::launch::{Launch, Launched};
 use super::log::{Log, Stream};
 use super::output::Output;
 use super::pause;
-use super::server::own_pid;
+use super::server::{Sandbox, own_pid};
 use crate::cgroup::Layout;
 use crate::paths::ContainerPaths;
 use crate::process;
-use crate::record::Setup;
 use crate::wire::Fault;
 use crate::{ContainerSpec, ContainerState, ContainerStatus, Started, Usage};
 
@@ -61,13 +59,7 @@ pub(super) struct Ending {
 
 impl Container {
     /// Begins to start a container.
-    pub(super) fn launch(
-        spec: ContainerSpec,
-        folder: &Path,
-        setup: &Setup,
-        pause: Option<Pid>,
-        caller: Caller,
-    ) -> Result<Self, Fault> {
+    pub(super) fn launch(spec: ContainerSpec, sandbox: &Sandbox, caller: Caller) -> Result<Self, Fault> {
         let failed = |error: io::Error| Fault::container("cannot prepare the container's streams", &error);
         let log = match &spec.log_path {
             Some(path) => Some(Log::open(path, &spec.log_limits).map_err(|error| {
@@ -75,15 +67,14 @@ impl Container {
             })?),
             None => None,
         };
-        let paths = ContainerPaths::new(folder, &setup.scratch, &spec.id);
-        let cgroup = format!("{}/{}", setup.cgroup, spec.id);
-        let pause = pause.map(Pid::as_raw);
+        let paths = ContainerPaths::new(&sandbox.folder, &sandbox.setup.scratch, &spec.id);
+        let cgroup = format!("{}/{}", sandbox.setup.cgroup, spec.id);
         let pipes = if spec.tty { None } else { Some(Pipes::new(spec.stdin).map_err(failed)?) };
         let (streams, outputs, stdin) = match pipes {
             Some(Pipes { streams, outputs, stdin }) => (Some(streams), outputs, stdin),
             None => (None, Vec::new(), None),
         };
-        let job = StartJob { setup, spec: &spec, paths: &paths, cgroup: &cgroup, pause, streams };
+        let job = StartJob { sandbox, spec: &spec, paths: &paths, cgroup: &cgroup, streams };
         let launch =
             Launch::new(|| job.run()).map_err(|error| Fault::container("cannot fork the shim", &error))?;
         Ok(Self {
@@ -96,7 +87,7 @@ impl Container {
             stdin,
             terminal: None,
             mark: None,
-            shares_processes: pause.is_some(),
+            shares_processes: sandbox.pause.is_some(),
             killed_for_memory: false,
             removers: Vec::new(),
         })

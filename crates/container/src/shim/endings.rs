@@ -51,7 +51,7 @@ impl Server {
 
     fn container_ended(&mut self, number: u64, ending: Ending) {
         let Some(container) = self.containers.get_mut(&number) else { return };
-        container.end(ending, self.layout.as_ref());
+        container.end(ending, self.sandbox.layout.as_ref());
         let exit = container.status().and_then(|status| status.exit());
         let removers = std::mem::take(&mut container.removers);
         if !removers.is_empty() {
@@ -94,7 +94,7 @@ impl Server {
                 }
             }
             Err(fault) => {
-                container.discard(self.layout.as_ref());
+                container.discard(self.sandbox.layout.as_ref());
                 let removers = std::mem::take(&mut container.removers);
                 self.containers.remove(&number);
                 self.strays = true;
@@ -144,7 +144,7 @@ impl Server {
             .values()
             .filter_map(Container::pid)
             .chain(self.executions.values().filter_map(Execution::pid))
-            .chain(self.pause.map(Pid::as_raw))
+            .chain(self.sandbox.pause.map(Pid::as_raw))
             .collect();
         for child in process::children(own_pid()).into_iter().filter(|child| !known.contains(child)) {
             let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
@@ -160,13 +160,13 @@ impl Server {
 
     /// Removes what only a shim can remove and answers those who wait for it.
     pub(super) fn say_farewell(&mut self) {
-        if let Some(pause) = self.pause.take() {
+        if let Some(pause) = self.sandbox.pause.take() {
             pause::stop(pause);
         }
-        if let Some(layout) = &self.layout {
-            layout.kill(&self.setup.cgroup);
+        if let Some(layout) = &self.sandbox.layout {
+            layout.kill(&self.sandbox.setup.cgroup);
             // What is left over is seen to by the main process.
-            let _ = layout.remove(&self.setup.cgroup);
+            let _ = layout.remove(&self.sandbox.setup.cgroup);
         }
         let destroyers = std::mem::take(&mut self.destroyers);
         for caller in destroyers {

@@ -3,10 +3,9 @@
 use std::os::fd::OwnedFd;
 
 use super::client::Caller;
-use super::container::{Container, no_input};
+use super::container::no_input;
 use super::helper::{ExecJob, Streams};
 use super::launch::Launch;
-use crate::ExecSpec;
 use crate::wire::{Fault, FaultKind};
 
 /// A command from the request to run it until its end.
@@ -23,19 +22,12 @@ pub(super) enum ExecutionPhase {
 }
 
 impl Execution {
-    /// Begins to run a command. `descriptors` are its standard streams, as [`crate::wire::Request::Exec`] says.
-    pub(super) fn begin(
-        container: &Container,
-        spec: &ExecSpec,
-        descriptors: Vec<OwnedFd>,
-        number: u64,
-        caller: Caller,
-    ) -> Result<Self, Fault> {
-        let streams = if spec.tty { None } else { Some(streams(spec.stdin, descriptors)?) };
-        let job = ExecJob { container: &container.spec, spec, paths: &container.paths, number, streams };
+    /// Begins to run a command.
+    pub(super) fn begin(job: ExecJob<'_>, caller: Caller) -> Result<Self, Fault> {
+        let container = job.container.id.clone();
         let launch =
             Launch::new(|| job.run()).map_err(|error| Fault::container("cannot fork the shim", &error))?;
-        Ok(Self { container: container.spec.id.clone(), phase: ExecutionPhase::Starting { launch, caller } })
+        Ok(Self { container, phase: ExecutionPhase::Starting { launch, caller } })
     }
 
     pub(super) fn launch(&self) -> Option<&Launch> {
@@ -53,7 +45,8 @@ impl Execution {
     }
 }
 
-fn streams(with_input: bool, descriptors: Vec<OwnedFd>) -> Result<Streams, Fault> {
+/// Returns the standard streams of a command, which come as [`crate::wire::Request::Exec`] says.
+pub(super) fn streams(with_input: bool, descriptors: Vec<OwnedFd>) -> Result<Streams, Fault> {
     let mut descriptors = descriptors.into_iter();
     let mut next = || {
         let missing = || Fault::new(FaultKind::Container, "a standard stream of the command is missing");

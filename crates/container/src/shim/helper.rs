@@ -15,15 +15,16 @@ use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
 use libcontainer::syscall::syscall::SyscallType;
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::executor::CommandExecutor;
 use super::oci::{self, Ids, Surroundings};
 use super::rootfs;
+use super::server::Sandbox;
 use super::trouble::{self, Trouble};
 use crate::cgroup::Layout;
 use crate::paths::ContainerPaths;
-use crate::record::Setup;
 use crate::wire::{Fault, FaultKind, chain};
 use crate::{ContainerSpec, ExecSpec, sys};
 
@@ -39,12 +40,10 @@ pub(super) struct Streams {
 
 /// The making of a container's first process.
 pub(super) struct StartJob<'a> {
-    pub(super) setup: &'a Setup,
+    pub(super) sandbox: &'a Sandbox,
     pub(super) spec: &'a ContainerSpec,
     pub(super) paths: &'a ContainerPaths,
     pub(super) cgroup: &'a str,
-    /// The first process of the process namespace to join, if it is shared.
-    pub(super) pause: Option<i32>,
     /// `None` with a terminal.
     pub(super) streams: Option<Streams>,
 }
@@ -54,6 +53,7 @@ pub(super) struct ExecJob<'a> {
     pub(super) container: &'a ContainerSpec,
     pub(super) spec: &'a ExecSpec,
     pub(super) paths: &'a ContainerPaths,
+    pub(super) layout: Option<&'a Layout>,
     /// Tells commands apart that start at the same time.
     pub(super) number: u64,
     /// `None` with a terminal.
@@ -86,13 +86,19 @@ pub(super) fn report(outcome: Result<Made, Fault>) -> (Report, Option<OwnedFd>) 
 impl StartJob<'_> {
     pub(super) fn run(self) -> Result<Made, Fault> {
         become_ordinary(self.spec.resources.oom_score_adj.unwrap_or(0));
-        rootfs::prepare(self.spec, self.paths, self.setup.rootless)?;
+        let Sandbox { setup, layout, pause, .. } = self.sandbox;
+        let layout = layout.as_ref();
+        rootfs::prepare(self.spec, self.paths, setup.rootless)?;
+        if let Some(layout) = layout {
+            layout.hide_unused();
+        }
         let ids = Ids::read();
         let around = Surroundings {
             paths: self.paths,
             cgroup: self.cgroup,
-            limits: self.setup.limits,
-            pause: self.pause,
+            limits: setup.limits,
+            pause: pause.map(Pid::as_raw),
+            devices_are_limited: devices_are_limited(layout),
             ids: &ids,
         };
         let configuration = oci::configuration(self.spec, &around);
@@ -109,9 +115,7 @@ impl StartJob<'_> {
             Ok(container) => container,
             Err(error) => return Err(explain(trouble, &error)),
         };
-        if self.setup.limits
-            && let Some(layout) = Layout::detect()
-        {
+        if let Some(layout) = layout.filter(|_| setup.limits) {
             layout.kill_group_on_oom(self.cgroup);
         }
         let pid = container.pid().map_or(0, nix_old_pid);
@@ -143,7 +147,8 @@ impl ExecJob<'_> {
         };
         copy().map_err(|error| Fault::container("cannot prepare the command", &error))?;
         let process = folder.join("process.json");
-        write(&process, &oci::exec_process(self.container, self.spec, &ids))?;
+        let limited = devices_are_limited(self.layout);
+        write(&process, &oci::exec_process(self.container, self.spec, &ids, limited))?;
 
         let trouble = collect()?;
         let console = Console::listen_if(self.spec.tty, folder)?;
@@ -155,6 +160,10 @@ impl ExecJob<'_> {
             Err(error) => Err(explain(trouble, &error)),
         }
     }
+}
+
+fn devices_are_limited(layout: Option<&Layout>) -> bool {
+    layout.is_some_and(Layout::limits_devices)
 }
 
 /// Gives up what a shim has and a container's processes should not inherit.

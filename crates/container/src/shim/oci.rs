@@ -44,6 +44,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) limits: bool,
     /// The first process of the process namespace to join; `None`: the container gets its own.
     pub(super) pause: Option<i32>,
+    /// Whether a control group keeps containers from devices.
+    pub(super) devices_are_limited: bool,
     /// The ids that exist in this user namespace.
     pub(super) ids: &'a Ids,
 }
@@ -68,9 +70,13 @@ pub(super) fn configuration(spec: &ContainerSpec, around: &Surroundings<'_>) -> 
     if around.limits {
         linux["resources"] = limits(&spec.resources);
     }
+    if around.limits && around.devices_are_limited && !spec.privileged {
+        // The runtime allows the harmless ones after this.
+        linux["resources"]["devices"] = json!([{"allow": false, "access": "rwm"}]);
+    }
     json!({
         "ociVersion": "1.2.0",
-        "process": process(spec, around.ids),
+        "process": process(spec, around.ids, around.devices_are_limited),
         "root": {"path": around.paths.root, "readonly": spec.read_only_root},
         "mounts": mounts(spec, around),
         "linux": linux,
@@ -78,12 +84,12 @@ pub(super) fn configuration(spec: &ContainerSpec, around: &Surroundings<'_>) -> 
 }
 
 /// Returns the process of a container.
-fn process(spec: &ContainerSpec, ids: &Ids) -> Value {
+fn process(spec: &ContainerSpec, ids: &Ids, devices_are_limited: bool) -> Value {
     let home = user::home(&spec.layers, spec.user.uid);
     let user = ids.restrict(&spec.user);
     // The shim's host name is the container's.
     let hostname = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
-    let capabilities = capability::names(&spec.capabilities, spec.privileged);
+    let capabilities = capability::names(&spec.capabilities, spec.privileged, devices_are_limited);
     json!({
         "terminal": spec.tty,
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": user.groups},
@@ -98,7 +104,12 @@ fn process(spec: &ContainerSpec, ids: &Ids) -> Value {
 }
 
 /// Returns the process of a command run in a container.
-pub(super) fn exec_process(container: &ContainerSpec, exec: &ExecSpec, ids: &Ids) -> Value {
+pub(super) fn exec_process(
+    container: &ContainerSpec,
+    exec: &ExecSpec,
+    ids: &Ids,
+    devices_are_limited: bool,
+) -> Value {
     let mut merged = container.clone();
     merged.args.clone_from(&exec.args);
     merged.env.extend(exec.env.iter().cloned());
@@ -109,7 +120,7 @@ pub(super) fn exec_process(container: &ContainerSpec, exec: &ExecSpec, ids: &Ids
     if let Some(user) = &exec.user {
         merged.user.clone_from(user);
     }
-    process(&merged, ids)
+    process(&merged, ids, devices_are_limited)
 }
 
 fn working_directory(cwd: &Path) -> &Path {
@@ -341,8 +352,14 @@ mod tests {
     fn the_configuration_is_what_the_runtime_reads() {
         let paths = ContainerPaths::new(Path::new("/run/pods/p"), Path::new("/scratch/p"), "c");
         let ids = Ids::parse("0 0 4294967295\n", "0 0 4294967295\n", "allow\n");
-        let around =
-            Surroundings { paths: &paths, cgroup: "/pinnace/p/c", limits: true, pause: None, ids: &ids };
+        let around = Surroundings {
+            paths: &paths,
+            cgroup: "/pinnace/p/c",
+            limits: true,
+            pause: None,
+            devices_are_limited: true,
+            ids: &ids,
+        };
         let spec = ContainerSpec {
             args: vec!["a".into()],
             mounts: vec![
@@ -359,6 +376,11 @@ mod tests {
         let parsed: libcontainer::oci_spec::runtime::Spec = serde_json::from_value(value).unwrap();
         let targets: Vec<_> =
             parsed.mounts().iter().flatten().map(|mount| mount.destination().clone()).collect();
+        let linux = parsed.linux().as_ref().unwrap();
+        assert_eq!(
+            linux.resources().as_ref().unwrap().devices().as_ref().unwrap()[0].to_string(),
+            "a *:* rwm"
+        );
         let expected =
             ["/proc", "/dev", "/dev/pts", "/dev/mqueue", "/sys", "/sys/fs/cgroup", "/dev/shm", "/tmp"];
         assert_eq!(targets, expected.map(std::path::PathBuf::from));

@@ -10,7 +10,8 @@ use nix::unistd::Pid;
 
 use super::client::Caller;
 use super::container::{Container, Phase};
-use super::execution::{Execution, ExecutionPhase};
+use super::execution::{Execution, ExecutionPhase, streams};
+use super::helper::ExecJob;
 use super::log::Stream;
 use super::server::{Server, own_pid};
 use crate::cgroup::Layout;
@@ -73,7 +74,7 @@ impl Server {
 
     /// The control groups, if they count what containers use.
     fn counting_layout(&self) -> Option<&Layout> {
-        self.layout.as_ref().filter(|_| self.setup.limits)
+        self.sandbox.layout.as_ref().filter(|_| self.sandbox.setup.limits)
     }
 
     /// Returns the processes of the commands that run in a container.
@@ -104,7 +105,7 @@ impl Server {
         if !self.destroyers.is_empty() {
             return Err(Fault::new(FaultKind::Container, "the sandbox is being destroyed"));
         }
-        let container = Container::launch(spec, &self.folder, &self.setup, self.pause, caller)?;
+        let container = Container::launch(spec, &self.sandbox, caller)?;
         let number = self.number();
         self.containers.insert(number, container);
         Ok(())
@@ -147,8 +148,19 @@ impl Server {
         caller: Caller,
     ) -> Result<(), Fault> {
         let number = self.number();
-        let container = self.find_running(id)?;
-        let execution = Execution::begin(container, spec, descriptors, number, caller)?;
+        let (_, container) = self.find(id)?;
+        if container.pid().is_none() {
+            return Err(Fault::new(FaultKind::NotRunning, id));
+        }
+        let job = ExecJob {
+            container: &container.spec,
+            spec,
+            paths: &container.paths,
+            layout: self.sandbox.layout.as_ref(),
+            number,
+            streams: if spec.tty { None } else { Some(streams(spec.stdin, descriptors)?) },
+        };
+        let execution = Execution::begin(job, caller)?;
         self.executions.insert(number, execution);
         Ok(())
     }

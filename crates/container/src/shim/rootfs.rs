@@ -27,7 +27,9 @@ pub(super) fn prepare(spec: &ContainerSpec, paths: &ContainerPaths, rootless: bo
         })
         .map_err(|error| failed("cannot make a mount namespace", error.into()))?;
     make_folders(paths).map_err(|error| failed("cannot make the container's folders", error))?;
-    mount_layers(&spec.layers, paths, rootless)
+    // A device node in an image opens nothing.
+    let flags = if spec.privileged { MsFlags::empty() } else { MsFlags::MS_NODEV };
+    mount_layers(&spec.layers, paths, flags, rootless)
         .map_err(|error| failed("cannot mount the root file system", error))?;
     make_working_directory(&paths.root, &spec.cwd).map_err(|error| {
         failed(&format!("cannot make the working directory `{}`", spec.cwd.display()), error)
@@ -47,10 +49,15 @@ fn make_folders(paths: &ContainerPaths) -> io::Result<()> {
 
 /// Mounts the layers, the topmost first, below a writable one on the disk; where that disk is an
 /// overlay itself (this machine is a container), which the kernel refuses, below one in memory.
-fn mount_layers(layers: &[PathBuf], paths: &ContainerPaths, rootless: bool) -> io::Result<()> {
-    match mount_overlay(layers, paths, &paths.scratch, rootless) {
+fn mount_layers(
+    layers: &[PathBuf],
+    paths: &ContainerPaths,
+    flags: MsFlags,
+    rootless: bool,
+) -> io::Result<()> {
+    match mount_overlay(layers, paths, &paths.scratch, flags, rootless) {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            mount_overlay(layers, paths, &paths.folder.join("scratch"), rootless)
+            mount_overlay(layers, paths, &paths.folder.join("scratch"), flags, rootless)
         }
         result => result,
     }
@@ -64,6 +71,7 @@ fn mount_overlay(
     layers: &[PathBuf],
     paths: &ContainerPaths,
     scratch: &Path,
+    flags: MsFlags,
     rootless: bool,
 ) -> io::Result<()> {
     fs::create_dir_all(scratch.join("upper"))?;
@@ -90,8 +98,7 @@ fn mount_overlay(
         options.push_str(",userxattr");
     }
     // `volatile` spares a sync of the whole disk when the container ends: the layer dies with it.
-    let attempt =
-        |options: &str| mount(Some("overlay"), &paths.root, Some("overlay"), MsFlags::empty(), Some(options));
+    let attempt = |options: &str| mount(Some("overlay"), &paths.root, Some("overlay"), flags, Some(options));
     match attempt(&format!("{options},volatile")) {
         Err(Errno::EINVAL) => attempt(&options)?,
         result => result?,

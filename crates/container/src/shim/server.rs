@@ -25,14 +25,19 @@ use crate::wire::{Event, Reply};
 /// Most clients at once: the main process, the one that replaces it, and room for mistakes.
 const MAX_CLIENTS: usize = 16;
 
-/// Everything a shim knows.
-pub(super) struct Server {
+/// What a shim lives in.
+pub(super) struct Sandbox {
     pub(super) folder: PathBuf,
     pub(super) setup: Setup,
     /// The control groups; whether they hold the limits is [`Setup::limits`].
     pub(super) layout: Option<Layout>,
     /// The first process of the process namespace, if the containers share one.
     pub(super) pause: Option<Pid>,
+}
+
+/// Everything a shim knows.
+pub(super) struct Server {
+    pub(super) sandbox: Sandbox,
     pub(super) listener: UnixListener,
     pub(super) children: SignalFd,
     pub(super) clients: BTreeMap<u64, Client>,
@@ -220,7 +225,7 @@ impl Server {
             namespaces: Namespaces::of(pid),
             containers: self.containers.values().filter_map(Container::status).collect(),
         };
-        let _ = state.save(&self.folder);
+        let _ = state.save(&self.sandbox.folder);
     }
 }
 

@@ -15,7 +15,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 
 use super::pause;
-use super::server::Server;
+use super::server::{Sandbox, Server};
 use crate::cgroup::Layout;
 use crate::record::Setup;
 use crate::wire::{Fault, Reply, Request};
@@ -28,10 +28,7 @@ pub(super) fn serve(folder: &Path) -> io::Result<()> {
         Ok(Made { setup, children, pause }) => {
             listener.set_nonblocking(true)?;
             let mut server = Server {
-                folder: folder.to_owned(),
-                setup,
-                layout: Layout::detect(),
-                pause,
+                sandbox: Sandbox { folder: folder.to_owned(), setup, layout: Layout::detect(), pause },
                 listener,
                 children,
                 clients: BTreeMap::new(),

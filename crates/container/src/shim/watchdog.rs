@@ -16,7 +16,7 @@ const CLOSE: Duration = Duration::from_millis(20);
 
 /// Looks at the containers if it is time to, and sets the next time.
 pub(super) fn watch(server: &mut Server, now: Instant) {
-    if server.setup.limits {
+    if server.sandbox.setup.limits {
         return;
     }
     if !server.containers.values().any(is_watched) {

@@ -44,6 +44,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = scenarios![
     inside::the_working_directory_is_made,
     inside::another_user_is_used_or_noted,
     inside::capabilities_are_the_default_set_with_changes,
+    inside::devices_of_the_machine_are_out_of_reach,
     inside::no_new_privileges_is_set,
     inside::the_termination_message_can_be_written,
     inside::processes_outside_are_not_seen,

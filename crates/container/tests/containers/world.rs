@@ -167,3 +167,10 @@ impl World {
         assert!(status.is_ok_and(|status| status.success()), "`ip link set lo up` works");
     }
 }
+
+impl World {
+    /// Whether the control groups of this mount namespace are of version 1.
+    pub(crate) fn cgroups_are_legacy(&self) -> bool {
+        !Path::new("/sys/fs/cgroup/cgroup.procs").exists()
+    }
+}
