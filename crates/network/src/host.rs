@@ -9,7 +9,7 @@ mod files;
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::fd::OwnedFd,
     sync::{Arc, Mutex, mpsc},
 };
@@ -86,6 +86,20 @@ impl HostNetwork {
     pub async fn resolvers(&self) -> Vec<SocketAddr> {
         let files = self.files.clone();
         self.run(move || crate::lock(&files).resolvers()).await.unwrap_or_default()
+    }
+
+    /// Finds a name's addresses as the host would: its `hosts` file, then its name servers. IPv4 comes
+    /// first.
+    ///
+    /// # Errors
+    /// When no name server answers, or the name has no address.
+    pub async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        if let Ok(address) = name.parse() {
+            return Ok(vec![address]);
+        }
+        let asked = name.to_owned();
+        let listed = self.run(move || files::hosts_entry(&asked)).await?;
+        if listed.is_empty() { crate::dns::forward::lookup(self, name).await } else { Ok(listed) }
     }
 
     async fn tcp_socket(&self, address: SocketAddr) -> io::Result<TcpSocket> {

@@ -155,15 +155,16 @@ impl IngressProxy {
     /// Makes a proxy without routes: it answers 404.
     pub fn new(config: Config) -> Self {
         let connections = Arc::new(Semaphore::new(config.max_connections));
-        Self {
-            shared: Arc::new(Shared {
-                config,
-                table: RwLock::default(),
-                registry: Mutex::default(),
-                connections,
-                draining: watch::Sender::new(false),
-            }),
-        }
+        let shared = Shared {
+            config,
+            table: RwLock::default(),
+            registry: Mutex::default(),
+            connections,
+            draining: watch::Sender::new(false),
+        };
+        let proxy = Self { shared: Arc::new(shared) };
+        proxy.set(Routes::default());
+        proxy
     }
 
     /// Serves plain HTTP on `listener` until [`IngressProxy::drain`]. Must be called within the

@@ -10,6 +10,8 @@
 mod link;
 mod records;
 
+pub(crate) use link::GATEWAY;
+
 use std::{
     io,
     net::Ipv4Addr,

@@ -10,7 +10,7 @@ use nix::sys::socket::SockProtocol;
 
 use super::{
     Message, Socket,
-    message::{self, ACK, CREATE, EXCLUSIVE, REPLACE},
+    message::{ACK, CREATE, EXCLUSIVE, REPLACE},
 };
 use crate::pods::Range;
 
@@ -150,6 +150,14 @@ pub(crate) fn default_route(link: u32, gateway: Ipv4Addr) -> Message {
         .bytes(RTA_OIF, &link.to_ne_bytes())
 }
 
+/// `default dev LINK scope link src SOURCE`.
+pub(crate) fn link_default_route(link: u32, source: Ipv4Addr) -> Message {
+    Message::new(NEW_ROUTE, ACK | CREATE | REPLACE)
+        .fixed(&route_header(0, TABLE_MAIN, SCOPE_LINK, RTN_UNICAST))
+        .bytes(RTA_OIF, &link.to_ne_bytes())
+        .bytes(RTA_PREFSRC, &source.octets())
+}
+
 /// `local RANGE dev lo [src SOURCE] table TABLE`: packets for the range are ours.
 pub(crate) fn local_route(range: Range, source: Option<Ipv4Addr>, table: u32) -> Message {
     let message = Message::new(NEW_ROUTE, ACK | CREATE | REPLACE)
@@ -198,15 +206,4 @@ fn link_header(index: u32, flags: u32) -> Vec<u8> {
 /// `struct rtmsg`.
 fn route_header(prefix: u8, table: u8, scope: u8, kind: u8) -> [u8; 12] {
     [INET, prefix, 0, 0, table, RTPROT_STATIC, scope, kind, 0, 0, 0, 0]
-}
-
-/// Finds the names of all links.
-pub(crate) fn link_names(socket: &mut Socket) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    let message = Message::new(GET_LINK, message::DUMP).fixed(&link_header(0, 0));
-    socket.dump(&message, |body| {
-        let name = message::attributes(body.get(16..).unwrap_or_default()).find(|a| a.0 == IFLA_IFNAME);
-        names.extend(name.map(|(_, text)| String::from_utf8_lossy(text).trim_end_matches('\0').to_owned()));
-    })?;
-    Ok(names)
 }

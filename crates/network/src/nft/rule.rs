@@ -23,7 +23,6 @@ const NAT_DESTINATION: u32 = 1;
 const HASH_JENKINS: u32 = 0;
 const RANDOM: u32 = 1;
 const ACCEPT: i32 = 1;
-const DROP: i32 = 0;
 
 /// One of sixteen registers of four bytes; longer values use the following ones too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,10 +213,6 @@ impl Rule {
 
     pub(crate) fn accept(self) -> Self {
         self.verdict(ACCEPT)
-    }
-
-    pub(crate) fn drop(self) -> Self {
-        self.verdict(DROP)
     }
 
     /// Changes the destination to the address and port in two registers.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The one neighbour of every pod: an address that is nowhere else, as Calico does.
-pub(super) const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
+pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 
 /// The gateway's hardware address, the same on every link.
 const GATEWAY_HARDWARE: HardwareAddress = [0xee; 6];

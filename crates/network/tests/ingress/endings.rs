@@ -221,13 +221,7 @@ async fn a_rolling_update_under_load_fails_no_request() {
         let place = round % 3;
         let old = std::mem::replace(&mut current[place], named("n").await);
         proxy.proxy.set(all_to(&addresses(&current)));
-        // All run on one address here, so it is the endpoint that must be idle, not the address.
-        while old.requests.load(Ordering::SeqCst) == 0 && round < 3 {
-            tokio::task::yield_now().await;
-        }
-        if round % 2 == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        assert!(proxy.proxy.quiesced(old.address.ip(), PATIENCE).await);
         drop(old);
     }
     stop.store(true, Ordering::Relaxed);

@@ -4,6 +4,7 @@
 //! process: this program runs itself once for each, as the user it was started by and, when that is
 //! root, once more as an ordinary user (`nobody`'s id unless `NETWORK_TEST_UID` says another).
 
+mod egress;
 mod machine;
 mod pods;
 mod services;
@@ -19,7 +20,7 @@ use std::{
 type Case = (&'static str, fn());
 
 fn cases() -> Vec<Case> {
-    [machine::CASES, pods::CASES, services::CASES].concat()
+    [machine::CASES, pods::CASES, services::CASES, egress::CASES].concat()
 }
 
 fn main() -> ExitCode {

@@ -49,6 +49,15 @@ pub fn in_cluster<F: Future<Output = ()>>(body: impl FnOnce(std::rc::Rc<Entered>
     runtime.block_on(body(entered));
 }
 
+/// As [`in_cluster`], after something was done outside.
+pub fn in_cluster_with<F: Future<Output = ()>>(
+    before: impl FnOnce(),
+    body: impl FnOnce(std::rc::Rc<Entered>) -> F,
+) {
+    before();
+    in_cluster(body);
+}
+
 pub async fn pod_network() -> PodNetwork {
     let config = Config { node_addresses: vec![NODE], run_directory: network::machine::RUN_DIRECTORY.into() };
     PodNetwork::start(config).await.unwrap()
