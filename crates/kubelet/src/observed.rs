@@ -257,3 +257,12 @@ impl PodObserved {
         }
     }
 }
+
+#[cfg(test)]
+impl PodObserved {
+    /// Puts a container into a state.
+    pub(crate) fn with(mut self, name: &str, state: State) -> Self {
+        self.containers.entry(name.to_owned()).or_default().state = state;
+        self
+    }
+}

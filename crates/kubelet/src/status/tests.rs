@@ -50,13 +50,6 @@ fn exited(code: i32, reason: &str) -> State {
     })
 }
 
-impl PodObserved {
-    fn with(mut self, name: &str, state: State) -> Self {
-        self.containers.entry(name.to_owned()).or_default().state = state;
-        self
-    }
-}
-
 fn status(observed: &PodObserved) -> PodStatus {
     pod_status(observed, NodeFacts { address: [10, 243, 0, 1].into() })
 }
