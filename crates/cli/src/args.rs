@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Status(Name),
     /// Stop a cluster
     Down(Down),
+    /// Switch a node off or on, to see what happens to its pods
+    Node(Node),
     /// Send requests and count the answers
     Load(Load),
 }
@@ -125,6 +127,28 @@ pub(crate) enum ImageCommand {
     /// List images
     #[command(visible_alias = "list")]
     Ls,
+    /// Fetch an image from its registry
+    Pull {
+        /// Reference, such as `registry.example/team/jokemeter:lr`
+        reference: String,
+    },
+    /// Bring an image to the registry that its name says
+    Push {
+        /// Reference, such as `registry.example/team/jokemeter:lr`
+        reference: String,
+    },
+    /// Give an image another name
+    Tag {
+        /// The name it has
+        existing: String,
+        /// The name it gets
+        new: String,
+    },
+    /// Show an image's configuration and layers as JSON
+    Inspect {
+        /// Reference, such as `jokemeter:lr`
+        reference: String,
+    },
     /// Remove images
     #[command(visible_alias = "remove")]
     Rm {
@@ -189,6 +213,32 @@ pub(crate) struct Up {
     /// Says to the program that its parent waits for the cluster to be ready.
     #[arg(long, hide = true)]
     pub(crate) report_ready: bool,
+}
+
+/// `pinnace node`.
+#[derive(Debug, Args)]
+pub(crate) struct Node {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: NodeCommand,
+    /// Name of the cluster
+    #[arg(long, default_value = "pinnace", global = true)]
+    pub(crate) name: String,
+}
+
+/// The commands of `pinnace node`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Switch a node off, as if its power went
+    Stop {
+        /// The node, as `kubectl get nodes` shows it
+        node: String,
+    },
+    /// Switch it on again
+    Start {
+        /// The node, as `kubectl get nodes` shows it
+        node: String,
+    },
 }
 
 /// `pinnace load`.

@@ -1,5 +1,7 @@
 //! `image`: packs this very binary and a model into an OCI image, and keeps the images at hand.
 
+mod transfer;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -7,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use cluster::Home;
 use image::{Build, Image, ImageStore, LayerSpec, Reference};
+use serde_json::json;
 
 use crate::args::{ImageBuild, ImageCommand};
 use crate::output::{self, Advice};
@@ -33,6 +36,12 @@ pub(crate) fn run(command: ImageCommand) -> Result<()> {
             output::data(&image.config_digest);
         }
         ImageCommand::Ls => list(&store)?,
+        ImageCommand::Pull { reference } => transfer::pull(&store, &reference)?,
+        ImageCommand::Push { reference } => transfer::push(&store, &reference)?,
+        ImageCommand::Tag { existing, new } => {
+            store.tag(&Reference::parse(&existing)?, &Reference::parse(&new)?)?;
+        }
+        ImageCommand::Inspect { reference } => inspect(&store, &reference)?,
         ImageCommand::Rm { references } => {
             for text in references {
                 let reference = Reference::parse(&text)?;
@@ -148,6 +157,41 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
         entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
     files.sort();
     Ok(files)
+}
+
+fn inspect(store: &ImageStore, text: &str) -> Result<()> {
+    let Some(image) = store.resolve(text)? else {
+        return Err(Advice::error(
+            format!("no image `{text}`"),
+            "`pinnace image ls` shows the images at hand",
+        ));
+    };
+    let config = &image.config;
+    let layers: Vec<_> = image
+        .layers
+        .iter()
+        .map(|layer| json!({"digest": layer.blob.digest.to_string(), "size": layer.blob.size, "diffID": layer.diff_id.to_string()}))
+        .collect();
+    let shown = json!({
+        "reference": image.reference.as_ref().map(ToString::to_string),
+        "digest": image.digest.to_string(),
+        "id": image.config_digest.to_string(),
+        "size": image.size,
+        "created": config.created,
+        "platform": format!("{}/{}", config.os, config.architecture),
+        "entrypoint": config.entrypoint,
+        "cmd": config.cmd,
+        "env": config.env.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>(),
+        "user": config.user,
+        "workingDir": config.working_dir,
+        "exposedPorts": config.exposed_ports,
+        "volumes": config.volumes,
+        "stopSignal": config.stop_signal,
+        "labels": config.labels,
+        "layers": layers,
+    });
+    output::data(serde_json::to_string_pretty(&shown)?);
+    Ok(())
 }
 
 fn list(store: &ImageStore) -> Result<()> {

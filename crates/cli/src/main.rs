@@ -1,7 +1,7 @@
 //! The `pinnace` program: one binary for the model server, the image builder and the cluster.
 //!
 //! In reading order: [`args`] is the command line; [`output`] is the one place that prints; `model` trains,
-//! predicts and serves; `image` packs; `up`, `status` and `down` run clusters; `load` sends requests; `demo` tells the whole story.
+//! predicts and serves; `image` packs; `up`, `status` and `down` run clusters; `node` switches nodes; `load` sends requests; `demo` tells the whole story.
 
 mod args;
 mod demo;
@@ -9,6 +9,7 @@ mod down;
 mod image;
 mod load;
 mod model;
+mod node;
 mod output;
 mod status;
 mod up;
@@ -60,6 +61,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Image(args) => image::run(args.command),
         Command::Up(args) => up::run(&args),
         Command::Status(args) => status::run(&args.name),
+        Command::Node(args) => node::run(&args),
         Command::Load(args) => load::run(&args),
         Command::Down(args) => down::run(&args.name, args.purge),
     }

@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
+use kube::api::{Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::{Value, json};
 
 use crate::Home;
+use crate::advice::Advice;
 use crate::kubeconfig;
 use crate::lifecycle::{Standing, standing};
+use crate::nodes::STOPPED;
 use crate::pki::Pki;
 use crate::record::ClusterFolder;
 use crate::run::tokio_runtime;
@@ -57,6 +61,26 @@ pub async fn connect(home: &Home, name: &str) -> Result<kube::Client> {
         .await
         .context("our own kubeconfig can't be used")?;
     kube::Client::try_from(config).context("failed to prepare a connection to the API")
+}
+
+/// Switches a node off or on, as if its power went.
+///
+/// # Errors
+/// When the cluster is not up, or has no such node.
+pub fn switch_node(home: &Home, name: &str, node: &str, on: bool) -> Result<()> {
+    let since = if on { Value::Null } else { json!(jiff::Timestamp::now().to_string()) };
+    let patch = json!({"metadata": {"annotations": {STOPPED: since}}});
+    tokio_runtime()?.block_on(async {
+        let nodes = Api::<Node>::all(connect(home, name).await?);
+        match nodes.patch(node, &PatchParams::default(), &Patch::Merge(patch)).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Err(Advice::error(
+                format!("cluster `{name}` has no node `{node}`"),
+                "`kubectl get nodes` shows those it has",
+            )),
+            Err(error) => Err(error).with_context(|| format!("failed to change node `{node}`")),
+        }
+    })
 }
 
 /// Looks at what runs on a cluster.

@@ -20,7 +20,9 @@ pub(crate) async fn run(client: &kube::Client, nodes: &[String]) -> Result<()> {
     for node in api.list(&ListParams::default()).await.context("failed to list nodes")? {
         let name = node.name_any();
         if !nodes.contains(&name) {
-            api.delete(&name, &DeleteParams::default()).await.with_context(|| format!("failed to remove node `{name}`"))?;
+            api.delete(&name, &DeleteParams::default())
+                .await
+                .with_context(|| format!("failed to remove node `{name}`"))?;
         }
     }
     Ok(())

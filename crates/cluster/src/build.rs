@@ -1,7 +1,6 @@
 //! Builds the servers, wires them, serves until told to stop, drains.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use apiserver::{ApiServer, Identity};
 use client::Caches;
-use container::Runtime;
-use image::ImageStore;
 use k8s_openapi::api::core::v1::Node;
-use kubelet::config::{Capacity as NodeCapacity, ClusterDns, Directories, LimitSupport, UserIds};
-use kubelet::{Dependencies, Drain, Kubelet};
-use network::machine::Machine;
+use kubelet::Drain;
 use network::dns::DnsServer;
 use network::ingress::IngressProxy;
+use network::machine::Machine;
 use network::pods::Range;
 use network::{Egress, PodNetwork, Services};
 use proxy::Proxy;
@@ -30,9 +26,9 @@ use crate::addresses;
 use crate::bootstrap;
 use crate::capacity::Capacity;
 use crate::kubeconfig;
+use crate::nodes::{self, Nodes};
 use crate::pki::Pki;
 use crate::record::ClusterFolder;
-use crate::run::runtime_config;
 use crate::settings::{Listeners, Ready, Settings};
 use crate::streams::Streams;
 use crate::tls;
@@ -41,10 +37,7 @@ use crate::tls;
 const API_PORT: u16 = 6443;
 
 /// The cluster's domain.
-const DOMAIN: &str = "cluster.local";
-
-/// Pods a node takes at most: Kubernetes' own default.
-const PODS_PER_NODE: u32 = 110;
+pub(crate) const DOMAIN: &str = "cluster.local";
 
 /// How long pods may take to end at `down`: they are told that everything ends, not that one of them does.
 const DOWN_GRACE: Duration = Duration::from_secs(5);
@@ -73,7 +66,8 @@ pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Res
     let network = Network::start(&machine, settings).await?;
     let streams = Arc::new(Streams::default());
     let api = start_api(folder, pki, settings, streams.clone()).await?;
-    let inside = TcpListener::bind((addresses::node(0), API_PORT)).await.context("failed to listen for the API")?;
+    let inside =
+        TcpListener::bind((addresses::node(0), API_PORT)).await.context("failed to listen for the API")?;
     let outside = TcpListener::from_std(listeners.api).context("failed to use the API's listener")?;
     for listener in [outside, inside] {
         let (api, tls, stop) = (api.clone(), tls::api(pki)?, stop.clone());
@@ -91,17 +85,17 @@ pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Res
     let adopted_pods = network.pods.list().await.context("failed to list the pods' links")?.len();
     let proxy = network.proxy(&caches, settings, pki, listeners.http, listeners.https)?;
     let drain: Arc<dyn Drain> = Arc::new(Routes(proxy.clone()));
-    let nodes = Nodes { home, folder, machine: &machine, capacity, caches: &caches, network: &network.pods };
-    let (kubelets, warnings) = nodes.build(&names, &drain)?;
+    let plan = Nodes { home, folder, machine: &machine, capacity, caches: &caches, network: &network.pods };
+    let (kubelets, warnings) = plan.build(&names, &drain)?;
     streams.connect(&kubelets);
 
     let stop_proxy = stop.clone();
     tasks.spawn(async move { proxy.run(stop_proxy.cancelled()).await });
-    let manager = manager::run(manager::Config::default(), client, caches.clone(), stop.clone().cancelled_owned());
+    let manager =
+        manager::run(manager::Config::default(), client, caches.clone(), stop.clone().cancelled_owned());
     tasks.spawn(manager);
     for kubelet in &kubelets {
-        let (kubelet, stop) = (kubelet.clone(), stop.clone());
-        tasks.spawn(async move { kubelet.run(stop.cancelled()).await });
+        tasks.spawn(nodes::keep(kubelet.clone(), caches.clone(), stop.clone()));
     }
 
     nodes_ready(&caches, &names).await?;
@@ -119,7 +113,8 @@ pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Res
 
 /// The first node has the cluster's name, the others a number behind it.
 fn node_names(settings: &Settings) -> Vec<String> {
-    let name = |number| if number == 1 { settings.name.clone() } else { format!("{}-{number}", settings.name) };
+    let name =
+        |number| if number == 1 { settings.name.clone() } else { format!("{}-{number}", settings.name) };
     (1..=settings.nodes).map(name).collect()
 }
 
@@ -141,7 +136,8 @@ async fn start_api(
     settings: &Settings,
     streams: Arc<Streams>,
 ) -> Result<ApiServer> {
-    let store = Store::open(&folder.store(), store::Options::default()).context("failed to open the cluster's store")?;
+    let store = Store::open(&folder.store(), store::Options::default())
+        .context("failed to open the cluster's store")?;
     let config = apiserver::Config {
         certificate_authority: pki.ca_certificate.clone(),
         endpoint: Some((addresses::node(0), API_PORT)),
@@ -182,11 +178,17 @@ impl Network {
         .await
         .context("failed to start the services' network")?;
         let dns_config = network::dns::Config { bind: dns.into(), domain: DOMAIN.to_owned() };
-        let dns = DnsServer::start(dns_config, machine.host.clone()).await.context("failed to start the cluster's DNS")?;
-        let egress_config =
-            network::egress::Config { node_address, pod_range, cluster_ranges: vec![pod_range, service_range] };
-        let egress =
-            Egress::start(egress_config, machine.host.clone()).await.context("failed to open the pods' way out")?;
+        let dns = DnsServer::start(dns_config, machine.host.clone())
+            .await
+            .context("failed to start the cluster's DNS")?;
+        let egress_config = network::egress::Config {
+            node_address,
+            pod_range,
+            cluster_ranges: vec![pod_range, service_range],
+        };
+        let egress = Egress::start(egress_config, machine.host.clone())
+            .await
+            .context("failed to open the pods' way out")?;
         Ok(Self { pods, services, dns, _egress: egress })
     }
 
@@ -228,82 +230,6 @@ impl Drain for Routes {
     }
 }
 
-/// What the kubelets of all nodes are made from.
-struct Nodes<'a> {
-    home: &'a Home,
-    folder: &'a ClusterFolder,
-    machine: &'a Machine,
-    capacity: Capacity,
-    caches: &'a Caches,
-    network: &'a PodNetwork,
-}
-
-impl Nodes<'_> {
-    fn build(&self, names: &[String], drain: &Arc<dyn Drain>) -> Result<(Vec<Kubelet>, Vec<String>)> {
-        let images = ImageStore::open(&self.home.images()).context("failed to open the image store")?;
-        let mut kubelets = Vec::new();
-        let mut warnings = Vec::new();
-        for (number, name) in (0..).zip(names) {
-            let runtime = Runtime::new(runtime_config(self.folder, self.machine, name))
-                .context("failed to start the container runtime")?;
-            let limits = match runtime.limits().reason {
-                None => LimitSupport::Enforced,
-                Some(reason) => LimitSupport::NotEnforced { reason },
-            };
-            if let LimitSupport::NotEnforced { reason } = &limits
-                && number == 0
-            {
-                warnings.push(reason.clone());
-            }
-            let dependencies = Dependencies {
-                caches: self.caches.clone(),
-                runtime,
-                images: images.clone(),
-                network: self.network.clone(),
-                drain: drain.clone(),
-            };
-            kubelets.push(Kubelet::build(self.config(number, name, limits)?, dependencies));
-        }
-        Ok((kubelets, warnings))
-    }
-
-    fn config(&self, number: u8, name: &str, limits: LimitSupport) -> Result<kubelet::Config> {
-        let (address, prefix) = addresses::pod_range(number);
-        Ok(kubelet::Config {
-            node_name: name.to_owned(),
-            pod_range: format!("{address}/{prefix}").parse().context("the pod range is invalid")?,
-            address: addresses::node(number),
-            capacity: NodeCapacity {
-                cpu_milli: self.capacity.cpu_milli,
-                memory_bytes: self.capacity.memory_bytes,
-                ephemeral_storage_bytes: disk_bytes(self.folder.path())?,
-                pods: PODS_PER_NODE,
-            },
-            directories: Directories {
-                pods: self.folder.node(name).join("pods"),
-                volatile: format!("/run/pinnace/nodes/{name}/volumes").into(),
-                logs: self.folder.node(name).join("logs"),
-                snapshots: self.folder.snapshots(),
-            },
-            dns: ClusterDns {
-                server: addresses::DNS_SERVICE,
-                domain: DOMAIN.to_owned(),
-                host_resolv_conf: "/etc/resolv.conf".into(),
-            },
-            labels: std::collections::BTreeMap::new(),
-            limits,
-            user_ids: if self.machine.many_ids { UserIds::Many } else { UserIds::One },
-        })
-    }
-}
-
-/// The size of the disk that holds the cluster's folder.
-fn disk_bytes(folder: &Path) -> Result<u64> {
-    let disk = nix::sys::statvfs::statvfs(folder)
-        .with_context(|| format!("failed to look at the disk of `{}`", folder.display()))?;
-    Ok(disk.blocks() * disk.fragment_size())
-}
-
 /// Waits until the API shows every node as ready.
 async fn nodes_ready(caches: &Caches, names: &[String]) -> Result<()> {
     let nodes = caches.of::<Node>();
@@ -321,5 +247,7 @@ async fn nodes_ready(caches: &Caches, names: &[String]) -> Result<()> {
 
 fn is_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.is_some_and(|all| all.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"))
+    conditions.is_some_and(|all| {
+        all.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    })
 }

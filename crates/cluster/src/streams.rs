@@ -26,7 +26,8 @@ pub(crate) struct Streams {
 impl Streams {
     /// Tells where pods are. Later calls change nothing.
     pub(crate) fn connect(&self, kubelets: &[Kubelet]) {
-        let by_name = kubelets.iter().map(|kubelet| (kubelet.node_name().to_owned(), kubelet.clone())).collect();
+        let by_name =
+            kubelets.iter().map(|kubelet| (kubelet.node_name().to_owned(), kubelet.clone())).collect();
         let _ = self.kubelets.set(by_name);
     }
 
@@ -56,8 +57,12 @@ impl NodeStreams for Streams {
 
     fn exec(&self, pod: PodRef, options: ExecOptions) -> BoxFuture<'_, Result<Process, StreamError>> {
         Box::pin(async move {
-            let spec =
-                ExecSpec { args: options.command, stdin: options.stdin, tty: options.tty, ..ExecSpec::default() };
+            let spec = ExecSpec {
+                args: options.command,
+                stdin: options.stdin,
+                tty: options.tty,
+                ..ExecSpec::default()
+            };
             let exec = self.kubelet(&pod.node)?.exec(&pod.uid, &options.container, spec).await;
             let mut exec = exec.map_err(refused)?;
             let (resize, mut sizes) = mpsc::channel::<TerminalSize>(RESIZE_QUEUE);
@@ -102,7 +107,11 @@ impl NodeStreams for Streams {
         })
     }
 
-    fn port_forward(&self, pod: PodRef, port: u16) -> BoxFuture<'_, Result<Pin<Box<dyn Duplex>>, StreamError>> {
+    fn port_forward(
+        &self,
+        pod: PodRef,
+        port: u16,
+    ) -> BoxFuture<'_, Result<Pin<Box<dyn Duplex>>, StreamError>> {
         Box::pin(async move {
             let stream = self.kubelet(&pod.node)?.port_forward(&pod.uid, port).await.map_err(refused)?;
             Ok(Box::pin(stream) as Pin<Box<dyn Duplex>>)
@@ -128,7 +137,9 @@ fn refused(error: kubelet::StreamError) -> StreamError {
         Kubelet::Waiting { .. } | Kubelet::NotRunning(_) => StreamError::Refused(error.to_string()),
         Kubelet::Runtime(container::Error::Command { .. }) => StreamError::NotStarted(error.to_string()),
         Kubelet::Runtime(source) => failed(source),
-        Kubelet::Log { source, .. } => StreamError::Failed { message: "failed to read the log".to_owned(), source },
+        Kubelet::Log { source, .. } => {
+            StreamError::Failed { message: "failed to read the log".to_owned(), source }
+        }
     }
 }
 

@@ -13,14 +13,16 @@ use crate::pki::Pki;
 
 /// The API's TLS: client certificates of our authority are accepted, and none is asked of those who bring a token.
 pub(crate) fn api(pki: &Pki) -> Result<Arc<ServerConfig>> {
-    let authority = CertificateDer::from_pem_slice(pki.ca_certificate.as_bytes()).context("a certificate is damaged")?;
+    let authority =
+        CertificateDer::from_pem_slice(pki.ca_certificate.as_bytes()).context("a certificate is damaged")?;
     let certificates = certificates(&pki.server_certificate)?;
     Ok(apiserver::tls::server_config(certificates, key(&pki.server_key)?, authority)?)
 }
 
 /// The certificate that the Ingress shows when no TLS secret matches.
 pub(crate) fn ingress(pki: &Pki) -> Result<Arc<CertifiedKey>> {
-    let signing = ring::sign::any_supported_type(&key(&pki.ingress_key)?).context("the Ingress key is unusable")?;
+    let signing =
+        ring::sign::any_supported_type(&key(&pki.ingress_key)?).context("the Ingress key is unusable")?;
     Ok(Arc::new(CertifiedKey::new(certificates(&pki.ingress_certificate)?, signing)))
 }
 
@@ -30,7 +32,9 @@ pub(crate) fn service_account_key(pki: &Pki) -> Result<Vec<u8>> {
 }
 
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>> {
-    CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().context("a certificate is damaged")
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .context("a certificate is damaged")
 }
 
 fn key(pem: &str) -> Result<PrivateKeyDer<'static>> {

@@ -57,7 +57,8 @@ fn a_table_of_numbers_becomes_a_model() {
 fn a_pipeline_of_scikit_learn_predicts_the_same_in_a_pod() {
     let folder = example("sklearn/train.sh");
     let user = User::new(everyone()[0]);
-    let reference: Value = serde_json::from_slice(&std::fs::read(folder.join("reference.json")).unwrap()).unwrap();
+    let reference: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("reference.json")).unwrap()).unwrap();
     user.write("models/note.txt", "not a model\n");
     for (tag, file) in [("joblib", "pipeline.joblib"), ("pickle", "pipeline.pkl")] {
         std::fs::copy(folder.join(file), user.home().join("models").join(file)).unwrap();
@@ -83,13 +84,17 @@ fn serve_and_compare(user: &User, tag: &str, reference: &Value) {
     assert!(rows.len() >= 20);
     for row in rows {
         let body = user.write("body.json", &serde_json::json!({"text": row["text"]}).to_string());
-        let (status, answer) = user.curl(&["-H", &format!("Host: {host}"), "--data-binary", &format!("@{body}"), &url]);
+        let (status, answer) =
+            user.curl(&["-H", &format!("Host: {host}"), "--data-binary", &format!("@{body}"), &url]);
         assert_eq!(status, 200, "{answer}");
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(answer["label"], row["label"], "{row}");
         for (class, probability) in row["probabilities"].as_object().unwrap() {
             let ours = answer["probabilities"][class].as_f64().unwrap();
-            assert!((ours - probability.as_f64().unwrap()).abs() <= 1e-9, "{class}: {ours} against {probability}");
+            assert!(
+                (ours - probability.as_f64().unwrap()).abs() <= 1e-9,
+                "{class}: {ours} against {probability}"
+            );
         }
     }
 }
