@@ -9,6 +9,11 @@
 //! This crate does no I/O, reads no clock, draws no randomness and knows no tokio: times, ids and
 //! seeds are arguments. It writes no files. Nothing in it panics on hostile input.
 
+#![cfg_attr(
+    test,
+    expect(clippy::needless_pass_by_value, reason = "tables of tests read better with plain values")
+)]
+
 pub mod apply;
 pub mod cron;
 pub mod decode;
