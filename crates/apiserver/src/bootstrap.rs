@@ -71,7 +71,7 @@ fn target(core: &Core, namespace: Option<&str>, object: &Value) -> Option<Target
         namespace: namespace.map(str::to_owned),
         name: api::meta::name(object).map(str::to_owned),
         subresource: None,
-        rest: Vec::new(),
+        tail: String::new(),
     })
 }
 

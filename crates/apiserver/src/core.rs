@@ -155,7 +155,7 @@ impl Core {
             namespace,
             name: Some(name.to_owned()),
             subresource: None,
-            rest: Vec::new(),
+            tail: String::new(),
         })
     }
 

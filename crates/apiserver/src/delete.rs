@@ -124,7 +124,7 @@ pub(crate) async fn delete_collection(core: &Core, call: &Call, body: Bytes) -> 
             namespace: meta::namespace(&object).map(str::to_owned),
             name: Some(name.to_owned()),
             subresource: None,
-            rest: Vec::new(),
+            tail: String::new(),
         };
         match delete_one(core, call, &target, &options).await {
             Ok((object, _)) => deleted.push(object),

@@ -18,7 +18,7 @@ use crate::{
     respond, reviews,
     route::{self, Route, Target},
     streaming,
-    subresource::{self, binding, eviction, log, scale, token},
+    subresource::{self, binding, eviction, log, proxy, scale, token},
     watch,
 };
 
@@ -39,7 +39,7 @@ pub(crate) async fn handle<B>(
     request: Request<B>,
 ) -> Response<Body>
 where
-    B: http_body::Body<Data = Bytes> + Send,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (parts, body) = request.into_parts();
@@ -68,7 +68,7 @@ async fn perform<B>(
     body: B,
 ) -> Result<Response<Body>, ApiError>
 where
-    B: http_body::Body<Data = Bytes> + Send,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     // 1. who
@@ -98,7 +98,7 @@ where
             let upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
             let headers = parts.headers;
             let call = Call { identity, target, query, headers, now: Timestamp::now(), draining };
-            let request = Wanted { verb, method: parts.method, upgrade };
+            let request = Wanted { verb, method: parts.method, uri: parts.uri, upgrade };
             dispatch(core, &call, request, body).await
         }
     }
@@ -108,6 +108,7 @@ where
 struct Wanted {
     verb: &'static str,
     method: Method,
+    uri: http::Uri,
     upgrade: Option<hyper::upgrade::OnUpgrade>,
 }
 
@@ -118,12 +119,15 @@ async fn dispatch<B>(
     body: B,
 ) -> Result<Response<Body>, ApiError>
 where
-    B: http_body::Body<Data = Bytes> + Send,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let part = subresource::parse(&call.target)?;
     if let Some(part @ (Subresource::Exec | Subresource::Attach | Subresource::PortForward)) = part {
         return streaming::serve(core, call, part, wanted.upgrade);
+    }
+    if part == Some(Subresource::Proxy) {
+        return proxy::serve(core, call, wanted.method, &wanted.uri, body).await;
     }
     match (wanted.verb, part) {
         ("get", None | Some(Subresource::Status)) => return answer::get(core, call),

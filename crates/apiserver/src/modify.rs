@@ -77,6 +77,7 @@ where
     for _ in 0..ATTEMPTS {
         let found = core.find(&call.target)?;
         let Decoded { object: mut new, mut warnings } = change(&found.object)?;
+        keep_namespace(&mut new, &found.object);
         check_preconditions(call, &new, &found.object)?;
         prepare(call, edit.part, &mut new, &found.object);
         warnings.extend(admission::admit_change(core, call, &mut new, &found.object)?);
@@ -138,6 +139,15 @@ fn check_valid(call: &Call, part: Part, new: &Value, old: &Value) -> Result<(), 
         return Ok(());
     }
     Err(ApiError::invalid(row.group, row.kind, call.target.name()?, &errors))
+}
+
+/// Who replaces an object may leave its namespace to the path.
+fn keep_namespace(new: &mut Value, old: &Value) {
+    if let Some(namespace) = meta::namespace(old)
+        && meta::namespace(new).is_none_or(str::is_empty)
+    {
+        new["metadata"]["namespace"] = Value::from(namespace);
+    }
 }
 
 /// An object that names a resource version or a uid only changes the object that has them.

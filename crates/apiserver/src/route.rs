@@ -21,8 +21,8 @@ pub(crate) struct Target {
     pub(crate) namespace: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) subresource: Option<String>,
-    /// What follows the subresource (`proxy` only).
-    pub(crate) rest: Vec<String>,
+    /// The path after `proxy`, as it came.
+    pub(crate) tail: String,
 }
 
 impl Target {
@@ -39,7 +39,7 @@ impl Target {
     /// Returns the same target for another kind of the same namespace.
     pub(crate) fn sibling(&self, row: &'static Resource, name: &str) -> Self {
         let namespace = if row.namespaced { self.namespace.clone() } else { None };
-        Self { row, namespace, name: Some(name.to_owned()), subresource: None, rest: Vec::new() }
+        Self { row, namespace, name: Some(name.to_owned()), subresource: None, tail: String::new() }
     }
 
     pub(crate) fn not_found(&self) -> ApiError {
@@ -61,7 +61,7 @@ pub(crate) fn parse(registry: &Registry, path: &str) -> Result<Route, ApiError> 
         _ => return Ok(Route::Other(segments)),
     };
     let row = |plural: &str| registry.by_path(group, version, plural).ok_or_else(ApiError::path_not_found);
-    let target = match rest {
+    let mut target = match rest {
         ["namespaces", namespace, part @ ("status" | "finalize")] => {
             target(row("namespaces")?, None, &[namespace, part])?
         }
@@ -75,7 +75,24 @@ pub(crate) fn parse(registry: &Registry, path: &str) -> Result<Route, ApiError> 
         [plural, rest @ ..] => target(row(plural)?, None, rest)?,
         [] => return Ok(Route::Other(segments)),
     };
+    if target.subresource.as_deref() == Some("proxy") {
+        target.tail = after_proxy(path);
+    }
     Ok(Route::Target(target))
+}
+
+/// Names of pods and services are no `proxy`, so the first such segment after a name is the subresource.
+fn after_proxy(path: &str) -> String {
+    let is_name = |before: &str| !before.ends_with("/pods") && !before.ends_with("/services");
+    let mut from = 0;
+    while let Some(at) = path[from..].find("/proxy").map(|at| from + at) {
+        let tail = &path[at + "/proxy".len()..];
+        if (tail.is_empty() || tail.starts_with('/')) && is_name(&path[..at]) {
+            return tail.to_owned();
+        }
+        from = at + 1;
+    }
+    String::new()
 }
 
 fn target(row: &'static Resource, namespace: Option<&str>, rest: &[&str]) -> Result<Target, ApiError> {
@@ -89,10 +106,15 @@ fn target(row: &'static Resource, namespace: Option<&str>, rest: &[&str]) -> Res
         return Err(ApiError::path_not_found());
     }
     let owned = |at: usize| rest.get(at).map(|text| (*text).to_owned());
-    let further: Vec<String> = rest.iter().skip(2).map(|text| (*text).to_owned()).collect();
     let subresource = owned(1);
-    if !further.is_empty() && subresource.as_deref() != Some("proxy") {
+    if rest.len() > 2 && subresource.as_deref() != Some("proxy") {
         return Err(ApiError::path_not_found());
     }
-    Ok(Target { row, namespace: namespace.map(str::to_owned), name: owned(0), subresource, rest: further })
+    Ok(Target {
+        row,
+        namespace: namespace.map(str::to_owned),
+        name: owned(0),
+        subresource,
+        tail: String::new(),
+    })
 }

@@ -1,12 +1,13 @@
 //! Parts of objects that have paths of their own.
 //!
-//! Reading order: [`scale`], [`binding`], [`eviction`], [`token`], [`log`]; `status` and `finalize` are
+//! Reading order: [`scale`], [`binding`], [`eviction`], [`token`], [`log`], [`proxy`]; `status` and `finalize` are
 //! ordinary changes and stand here.
 
 pub(crate) mod binding;
 pub(crate) mod container;
 pub(crate) mod eviction;
 pub(crate) mod log;
+pub(crate) mod proxy;
 pub(crate) mod scale;
 pub(crate) mod token;
 

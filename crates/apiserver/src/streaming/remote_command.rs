@@ -17,7 +17,6 @@ use super::{
 use crate::{
     Body,
     streams::{ExecOptions, Process, Reader, StreamError, TerminalSize, Writer},
-    subresource::container,
 };
 
 pub(super) const PROTOCOLS: Protocols = Protocols {
@@ -190,8 +189,7 @@ fn exit_code(code: i32) -> Value {
 }
 
 fn failure(error: &StreamError) -> Value {
-    let refused: ApiError = container::refused(error);
-    let message = format!("error executing command in container: {}", refused.message);
+    let message = format!("Internal error occurred: error executing command in container: {error}");
     ApiError { code: 500, reason: "InternalError", message, details: None }.to_json()
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) authority: String,
+    /// The administrator's certificate and key.
+    pub(crate) client: (String, String),
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -81,7 +83,8 @@ pub(crate) async fn start(folder: &Path, port: u16) -> Running {
     let kubeconfig = folder.join("kubeconfig");
     let text = kubeconfig_text(address, &authority.pem(), &client.pem(), &client_key.serialize_pem());
     std::fs::write(&kubeconfig, text).expect("writes the kubeconfig");
-    Running { api, store, address, kubeconfig, authority: authority.pem(), stop: Some(stop), task }
+    let client = (client.pem(), client_key.serialize_pem());
+    Running { api, store, address, kubeconfig, authority: authority.pem(), client, stop: Some(stop), task }
 }
 
 type Authority = CertifiedIssuer<'static, KeyPair>;

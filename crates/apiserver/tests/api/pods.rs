@@ -1,0 +1,144 @@
+//! What is special about pods.
+
+use serde_json::{Value, json};
+
+use crate::inside::Inside;
+
+const PODS: &str = "/api/v1/namespaces/default/pods";
+
+fn pod(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]}})
+}
+
+fn binding(name: &str, node: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": {"kind": "Node", "name": node}})
+}
+
+#[tokio::test]
+async fn a_pod_gets_its_account_token_priority_and_tolerations() {
+    let server = Inside::start().await;
+    let (code, created) = server.post(PODS, pod("a")).await;
+    assert_eq!(code, 201, "{created}");
+    let spec = &created["spec"];
+    assert_eq!(spec["serviceAccountName"], "default");
+    assert_eq!((&spec["priority"], &spec["preemptionPolicy"]), (&json!(0), &json!("PreemptLowerPriority")));
+    assert_eq!(spec["tolerations"].as_array().unwrap().len(), 2);
+    let volume = &spec["volumes"][0];
+    assert_eq!(volume["projected"]["sources"][0]["serviceAccountToken"]["path"], "token");
+    assert_eq!(spec["containers"][0]["volumeMounts"][0]["name"], volume["name"]);
+    assert!(spec.get("initContainers").is_none());
+    assert_eq!(created["status"]["phase"], "Pending");
+}
+
+#[tokio::test]
+async fn the_token_is_not_mounted_where_it_is_declined() {
+    let server = Inside::start().await;
+    let mut quiet = pod("a");
+    quiet["spec"]["automountServiceAccountToken"] = json!(false);
+    assert!(server.post(PODS, quiet).await.1["spec"].get("volumes").is_none());
+    let account = "/api/v1/namespaces/default/serviceaccounts/default";
+    server.patch(account, "merge", json!({"automountServiceAccountToken": false})).await;
+    assert!(server.post(PODS, pod("b")).await.1["spec"].get("volumes").is_none());
+}
+
+#[tokio::test]
+async fn an_unknown_account_or_priority_class_is_refused() {
+    let server = Inside::start().await;
+    let mut stranger = pod("a");
+    stranger["spec"]["serviceAccountName"] = json!("nobody");
+    let (code, status) = server.post(PODS, stranger).await;
+    assert_eq!(code, 403);
+    let words = "pods \"a\" is forbidden: error looking up service account default/nobody: serviceaccount \"nobody\" not found";
+    assert_eq!(status["message"], words);
+    let mut urgent = pod("a");
+    urgent["spec"]["priorityClassName"] = json!("nothing");
+    assert_eq!(server.post(PODS, urgent.clone()).await.0, 403);
+    urgent["spec"]["priorityClassName"] = json!("system-node-critical");
+    assert_eq!(server.post(PODS, urgent).await.1["spec"]["priority"], 2_000_001_000_u32);
+}
+
+#[tokio::test]
+async fn a_pod_is_bound_once() {
+    let server = Inside::start().await;
+    server.post(PODS, pod("a")).await;
+    let path = format!("{PODS}/a/binding");
+    let (code, status) = server.post(&path, binding("a", "node-1")).await;
+    assert_eq!((code, status["status"].as_str()), (201, Some("Success")), "{status}");
+    let (_, bound) = server.get(&format!("{PODS}/a")).await;
+    assert_eq!(bound["spec"]["nodeName"], "node-1");
+    let scheduled = &bound["status"]["conditions"].as_array().unwrap().last().unwrap();
+    assert_eq!((&scheduled["type"], &scheduled["status"]), (&json!("PodScheduled"), &json!("True")));
+    assert_eq!(server.post(&path, binding("a", "node-2")).await.0, 409);
+    assert_eq!(server.post(&path, binding("b", "node-2")).await.0, 400);
+    server.post(PODS, pod("b")).await;
+    let (code, _) = server.post("/api/v1/namespaces/default/bindings", binding("b", "node-1")).await;
+    assert_eq!(code, 201);
+    assert_eq!(server.get(&format!("{PODS}/b")).await.1["spec"]["nodeName"], "node-1");
+}
+
+#[tokio::test]
+async fn a_bound_pod_ends_gracefully_and_a_pending_one_at_once() {
+    let server = Inside::start().await;
+    server.post(PODS, pod("pending")).await;
+    server.delete(&format!("{PODS}/pending"), Value::Null).await;
+    assert_eq!(server.get(&format!("{PODS}/pending")).await.0, 404);
+    server.post(PODS, pod("bound")).await;
+    let path = format!("{PODS}/bound");
+    server.post(&format!("{path}/binding"), binding("bound", "n")).await;
+    let (_, ending) = server.delete(&path, Value::Null).await;
+    assert_eq!(ending["metadata"]["deletionGracePeriodSeconds"], 30);
+    let (_, sooner) = server.delete(&path, json!({"gracePeriodSeconds": 5})).await;
+    assert_eq!(sooner["metadata"]["deletionGracePeriodSeconds"], 5);
+    let uid = json!({"gracePeriodSeconds": 0, "preconditions": {"uid": ending["metadata"]["uid"]}});
+    assert_eq!(server.delete(&path, uid).await.0, 200);
+    assert_eq!(server.get(&path).await.0, 404);
+}
+
+#[tokio::test]
+async fn an_eviction_asks_the_budget() {
+    let server = Inside::start().await;
+    server.post(PODS, pod("a")).await;
+    let path = format!("{PODS}/a");
+    server.post(&format!("{path}/binding"), binding("a", "n")).await;
+    server.patch(&format!("{path}/status"), "merge", json!({"status": {"phase": "Running"}})).await;
+    let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    let budget = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}});
+    assert_eq!(server.post(budgets, budget).await.0, 201);
+    let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "a"}});
+    let (code, status) = server.post(&format!("{path}/eviction"), eviction.clone()).await;
+    assert_eq!((code, status["reason"].as_str()), (429, Some("TooManyRequests")));
+    let allowed = json!({"status": {"disruptionsAllowed": 1}});
+    server.patch(&format!("{budgets}/b/status"), "merge", allowed).await;
+    assert_eq!(server.post(&format!("{path}/eviction"), eviction).await.0, 201);
+    assert!(server.get(&path).await.1["metadata"]["deletionTimestamp"].is_string());
+    assert_eq!(server.get(&format!("{budgets}/b")).await.1["status"]["disruptionsAllowed"], 0);
+}
+
+#[tokio::test]
+async fn logs_are_those_of_the_container_meant() {
+    let server = Inside::start().await;
+    let mut two = pod("a");
+    two["spec"]["containers"] = json!([{"name": "one", "image": "i"}, {"name": "two", "image": "i"}]);
+    server.post(PODS, two).await;
+    let log = |query: &str| format!("{PODS}/a/log{query}");
+    let (code, status) = server.get(&log("")).await;
+    assert_eq!((code, &status["message"]), (400, &json!("pod a does not have a host assigned")));
+    server.post(&format!("{PODS}/a/binding"), binding("a", "n")).await;
+    let (code, status) = server.get(&log("")).await;
+    let words = "a container name must be specified for pod a, choose one of: [one two]";
+    assert_eq!((code, &status["message"]), (400, &json!(words)));
+    let (code, status) = server.get(&log("?container=three")).await;
+    assert_eq!((code, &status["message"]), (400, &json!("container three is not valid for pod a")));
+    let (code, text) = server.get(&log("?container=two")).await;
+    assert_eq!((code, &text), (200, &json!("log of a/two\nsecond line\n")));
+    let waiting = json!({"status": {"containerStatuses": [{"name": "two", "image": "i", "imageID": "",
+        "ready": false, "restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}});
+    server.patch(&format!("{PODS}/a/status"), "merge", waiting).await;
+    let (code, status) = server.get(&log("?container=two")).await;
+    let words = "container \"two\" in pod \"a\" is waiting to start: trying and failing to pull image";
+    assert_eq!((code, &status["message"]), (400, &json!(words)));
+    assert_eq!(server.get(&log("?container=two&previous=true")).await.0, 400);
+    assert_eq!(server.get(&log("?container=one&tailLines=-1")).await.0, 400);
+}
