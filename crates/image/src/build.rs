@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::document::{
-    CONFIG, ConfigFile, Descriptor, Empty, History, MANIFEST, Manifest, Platform, RootFs, RunConfig,
+    CONFIG, ConfigFile, Descriptor, Empty, History, MANIFEST, Manifest, Platform, RootFs, RunConfig, to_json,
 };
 use crate::layout::{Hold, Layout, StoreError};
 use crate::reference::Reference;
@@ -201,10 +201,6 @@ fn config_file(build: &Build, layers: &[layer::Built], created: &str) -> ConfigF
         },
         history: history.collect(),
     }
-}
-
-fn to_json(document: &impl serde::Serialize) -> Vec<u8> {
-    serde_json::to_vec(document).expect("a document has string keys only and nothing that can fail")
 }
 
 fn timestamp(seconds: i64) -> String {

@@ -19,8 +19,6 @@ pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 /// The media type of a gzip-compressed OCI layer.
 pub const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-/// The media type of a zstd-compressed OCI layer.
-pub const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 /// The media type of Docker's list of manifests, which reads as an index.
 pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// The media type of Docker's manifest, which reads as an OCI one.
@@ -196,6 +194,18 @@ impl Descriptor {
         matches!(self.media_type.as_str(), INDEX | DOCKER_INDEX)
     }
 
+    /// Tells whether the blob is a layer of a kind we know, compressed in whatever way.
+    pub fn is_layer(&self) -> bool {
+        let kind = self.media_type.trim_end_matches(".gzip").trim_end_matches(".zstd");
+        matches!(
+            kind.trim_end_matches("+gzip").trim_end_matches("+zstd"),
+            LAYER
+                | "application/vnd.oci.image.layer.nondistributable.v1.tar"
+                | "application/vnd.docker.image.rootfs.diff.tar"
+                | "application/vnd.docker.image.rootfs.foreign.diff.tar"
+        )
+    }
+
     /// Tells whether the blob is an image of one platform.
     pub fn is_manifest(&self) -> bool {
         matches!(self.media_type.as_str(), MANIFEST | DOCKER_MANIFEST)
@@ -226,6 +236,11 @@ impl Default for Index {
     }
 }
 
+/// Writes one of these documents as it is to be stored.
+pub(crate) fn to_json(document: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(document).expect("a document has string keys only and nothing that can fail")
+}
+
 /// Go writes an empty list or map as `null` as often as it leaves it out.
 fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -248,6 +263,22 @@ mod tests {
         assert_eq!(config.config.cmd, ["/bin/sh"]);
         assert_eq!(config.config.exposed_ports.keys().collect::<Vec<_>>(), ["80/tcp"]);
         assert!(config.config.env.is_empty() && config.rootfs.diff_ids.is_empty());
+    }
+
+    #[test]
+    fn layers_are_known_by_either_name_and_any_compression() {
+        let is_layer = |kind: &str| Descriptor::new(kind, Digest::of(b""), 0).is_layer();
+        for kind in [
+            LAYER,
+            LAYER_GZIP,
+            "application/vnd.oci.image.layer.v1.tar+zstd",
+            "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            "application/vnd.docker.image.rootfs.diff.tar.zstd",
+        ] {
+            assert!(is_layer(kind), "{kind}");
+        }
+        assert!(!is_layer("application/vnd.oci.image.layer.v1.tar+encrypted"));
+        assert!(!is_layer("application/octet-stream"));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) use self::blob::BlobWriter;
 pub(crate) use self::lock::{Hold, Lock};
 pub(crate) use self::partial::{Completed, Partial};
 use crate::digest::Digest;
-use crate::document::{Descriptor, FULL_NAME, Index, REFERENCE_NAME};
+use crate::document::{Descriptor, FULL_NAME, Index, REFERENCE_NAME, to_json};
 use crate::reference::Reference;
 
 /// The largest document we read into memory; registries refuse manifests above 4 MiB.
@@ -216,9 +216,7 @@ impl Layout {
     }
 
     fn write_index(&self, index: &Index) -> Result<(), StoreError> {
-        let text =
-            serde_json::to_vec(index).expect("an index has string keys only and nothing that can fail");
-        self.replace_file(&self.index(), &text)
+        self.replace_file(&self.index(), &to_json(index))
     }
 
     /// Writes a file completely and durably, or not at all.

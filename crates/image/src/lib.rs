@@ -11,6 +11,7 @@
 //! - [`store`]: [`ImageStore`]: list, tag, remove, resolve, and the collection of garbage.
 //! - [`build`]: makes an image from files, in milliseconds and reproducibly.
 //! - [`unpack`]: turns layers into folders that overlayfs can stack.
+//! - [`archive`]: images in one file, as `docker save` writes it.
 //! - [`registry`]: [`Registry`]: fetches images from registries and brings them there.
 //!
 //! Everything but [`registry`] blocks on the disk: call it from a blocking thread. The crate never
@@ -21,7 +22,9 @@
 //! Files it writes: `<root>/oci-layout`, `index.json`, `blobs/sha256/*`, `lock`, `users`, `tmp/`,
 //! `collect`, `partial/`, `cache/` in the store; one folder per layer in the snapshots folder the caller names.
 
+pub mod archive;
 pub mod build;
+mod decompress;
 pub mod digest;
 pub mod document;
 mod layout;
@@ -30,6 +33,7 @@ pub mod registry;
 pub mod store;
 pub mod unpack;
 
+pub use archive::{LoadError, LoadOptions, SaveError};
 pub use build::{Build, BuildError, Content, Entry, LayerSpec};
 pub use digest::{Digest, DigestError};
 pub use layout::StoreError;

@@ -165,6 +165,7 @@ impl ImageStore {
         name: &Reference,
     ) -> Result<Image, ResolveError> {
         let image = lookup::load(&self.layout, &hold, &entry, lookup::Choice::ThisMachine)?;
+        lookup::ensure_complete(&self.layout, &image)?;
         let replaced = self.name(&hold, entry, name)?;
         drop(hold);
         if replaced {

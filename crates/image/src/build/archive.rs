@@ -1,7 +1,7 @@
 //! Writes a layer's tar archive: ustar, everything owned by root, times 1970.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Component, Path, PathBuf};
 
 use tar::{EntryType, Header};
@@ -10,6 +10,10 @@ use super::BuildError;
 use crate::layout::StoreError;
 
 const BLOCK: usize = 512;
+/// The room for a path in the oldest kind of header.
+const SHORT_PATH_MAX: usize = 100;
+/// `PATH_MAX` of Linux.
+const PATH_MAX: usize = 4096;
 /// Large enough that reading is no longer what takes the time.
 const BUFFER: usize = 128 << 10;
 
@@ -70,10 +74,12 @@ impl<Output: Write> Archive<Output> {
 
     fn header(&mut self, path: &str, mode: u32, kind: EntryType, size: u64) -> Result<(), BuildError> {
         let mut header = Header::new_ustar();
-        header.set_path(path).map_err(|_: io::Error| BuildError::Path {
-            path: path.to_owned(),
-            why: "it is longer than a portable archive can hold (100 characters, or 155 and 100)",
-        })?;
+        if header.set_path(path).is_err() {
+            self.long_path(path)?;
+            // For programs that don't read the extension.
+            let end = path.len().min(SHORT_PATH_MAX);
+            header.as_old_mut().name[..end].copy_from_slice(&path.as_bytes()[..end]);
+        }
         header.set_entry_type(kind);
         header.set_mode(mode & 0o7777);
         header.set_uid(0);
@@ -82,6 +88,20 @@ impl<Output: Write> Archive<Output> {
         header.set_size(size);
         header.set_cksum();
         self.write(header.as_bytes())
+    }
+
+    /// Writes a path that has no room in a header (POSIX `pax`, "path").
+    fn long_path(&mut self, path: &str) -> Result<(), BuildError> {
+        let rest = format!(" path={path}\n");
+        // The record begins with its own length.
+        let mut length = rest.len();
+        while length != rest.len() + length.to_string().len() {
+            length = rest.len() + length.to_string().len();
+        }
+        let record = format!("{length}{rest}");
+        self.header("PaxHeaders/path", 0o644, EntryType::XHeader, record.len() as u64)?;
+        self.write(record.as_bytes())?;
+        self.pad(record.len() as u64)
     }
 
     fn pad(&mut self, size: u64) -> Result<(), BuildError> {
@@ -107,6 +127,9 @@ pub(super) fn path_in_image(path: &str) -> Result<String, BuildError> {
             Component::Prefix(_) | Component::ParentDir => return Err(refuse("it contains `..`")),
             Component::Normal(name) => names.push(name.to_string_lossy()),
         }
+    }
+    if path.len() >= PATH_MAX {
+        return Err(refuse("it is longer than 4095 bytes"));
     }
     if names.is_empty() {
         return Err(refuse("it names the root folder itself"));

@@ -20,7 +20,7 @@ use crate::document::{Descriptor, LAYER_GZIP};
 use crate::layout::{BlobWriter, Hold, Layout, StoreError};
 
 /// Part of every cache key: to be changed with anything that changes the bytes of a layer.
-const FORMAT: &str = "layer 1: ustar, gzip 1";
+const FORMAT: &str = "layer 2: ustar with pax paths, gzip 1";
 
 /// A file changed more recently than this may change again without its times showing it:
 /// the kernel's clock for file times ticks every 4 to 10 ms.

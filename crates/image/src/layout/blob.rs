@@ -30,6 +30,11 @@ impl BlobWriter {
         }
     }
 
+    /// Opens what was written for reading.
+    pub(crate) fn reopen(&self) -> Result<File, StoreError> {
+        File::open(&self.path).map_err(StoreError::io("open", &self.path))
+    }
+
     /// Makes the file a blob; its bytes must be those of `digest`.
     pub(crate) fn persist_as(self, layout: &Layout, digest: &Digest) -> Result<(), StoreError> {
         self.persist(&layout.blob_path(digest))

@@ -3,7 +3,7 @@
 use super::image::{Image, Layer, ResolveError};
 use crate::digest::Digest;
 use crate::document::{ConfigFile, Descriptor, Index, Manifest, Platform};
-use crate::layout::{Hold, Layout, entry_name};
+use crate::layout::{Hold, Layout, StoreError, entry_name};
 use crate::reference::Reference;
 
 /// Which image of an index that lists several is wanted.
@@ -128,4 +128,12 @@ fn layers(digest: &Digest, blobs: Vec<Descriptor>, diff_ids: &[Digest]) -> Resul
         layers.push(Layer { blob, diff_id: diff_id.clone(), chain_id });
     }
     Ok(layers)
+}
+
+/// Finds out whether every layer is at hand.
+pub(crate) fn ensure_complete(layout: &Layout, image: &Image) -> Result<(), StoreError> {
+    match image.layers.iter().find(|layer| !layout.has_blob(&layer.blob)) {
+        Some(layer) => Err(StoreError::Missing { digest: layer.blob.digest.clone() }),
+        None => Ok(()),
+    }
 }

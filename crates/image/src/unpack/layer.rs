@@ -174,7 +174,7 @@ impl Unpacking<'_> {
     }
 
     /// Says why the archive could not be read on.
-    fn damaged(&self, error: &io::Error) -> UnpackError {
+    pub(super) fn damaged(&self, error: &io::Error) -> UnpackError {
         match self.meter.exceeded() {
             Some(limit) => self.too_large(limit, "bytes"),
             None => UnpackError::Damaged { blob: self.blob(), why: error.to_string() },

@@ -2,39 +2,15 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-
-use flate2::bufread::MultiGzDecoder;
+use std::io::{self, BufReader, Read};
 
 use super::{Limits, Progress};
-use crate::document::{Descriptor, LAYER, LAYER_GZIP};
+use crate::decompress::decompress;
+use crate::document::Descriptor;
 
 /// How often progress is reported: every so many compressed bytes.
 const REPORT_BYTES: u64 = 1 << 20;
 const BUFFER: usize = 128 << 10;
-
-/// How a layer is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Compression {
-    None,
-    Gzip,
-}
-
-impl Compression {
-    /// Returns `None` for a media type we don't know.
-    pub(super) fn of(media_type: &str) -> Option<Compression> {
-        match media_type {
-            LAYER
-            | "application/vnd.oci.image.layer.nondistributable.v1.tar"
-            | "application/vnd.docker.image.rootfs.diff.tar" => Some(Compression::None),
-            LAYER_GZIP
-            | "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
-            | "application/vnd.docker.image.rootfs.diff.tar.gzip"
-            | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => Some(Compression::Gzip),
-            _ => None,
-        }
-    }
-}
 
 /// What has been read of a layer, shared between the stages of its reader.
 pub(super) struct Meter<'a> {
@@ -112,16 +88,9 @@ pub(super) struct Unpacked<'a> {
 }
 
 impl<'a> Unpacked<'a> {
-    pub(super) fn new(file: File, compression: Compression, meter: &'a Meter<'a>) -> Unpacked<'a> {
+    pub(super) fn new(file: File, meter: &'a Meter<'a>) -> io::Result<Unpacked<'a>> {
         let compressed = BufReader::with_capacity(BUFFER, Compressed { file, meter });
-        Unpacked { stream: decompress(compressed, compression), meter }
-    }
-}
-
-fn decompress<'a>(compressed: impl BufRead + 'a, compression: Compression) -> Box<dyn Read + 'a> {
-    match compression {
-        Compression::None => Box::new(compressed),
-        Compression::Gzip => Box::new(MultiGzDecoder::new(compressed)),
+        Ok(Unpacked { stream: decompress(compressed)?, meter })
     }
 }
 

@@ -9,7 +9,7 @@ use std::thread;
 
 use super::layer::Unpacking;
 use super::ownership::Flavour;
-use super::reader::{Compression, Meter, Unpacked, at_start};
+use super::reader::{Meter, Unpacked, at_start};
 use super::remove::remove_folder;
 use super::tree::Tree;
 use super::{UnpackError, UnpackOptions};
@@ -84,17 +84,20 @@ impl<'a> Snapshots<'a> {
         target: &Path,
     ) -> Result<(), UnpackError> {
         let layer = &image.layers[number];
-        let Some(compression) = Compression::of(&layer.blob.media_type) else {
+        if !layer.blob.is_layer() {
             let (blob, media_type) = (layer.blob.digest.clone(), layer.blob.media_type.clone());
             return Err(UnpackError::MediaType { blob, media_type });
-        };
+        }
         let blob = layout.open_blob(&layer.blob)?;
         let limits = self.options.limits;
         let progress = at_start(&layer.blob, number, image.layers.len());
         let meter = Meter::new(progress, self.options.progress, limits);
         let tree = Tree::open(target, lowers, self.flavour).map_err(StoreError::io("open", target))?;
-        let reader = Unpacked::new(blob, compression, &meter);
-        Unpacking { layer, limits, meter: &meter, target }.run(reader, tree)
+        let unpacking = Unpacking { layer, limits, meter: &meter, target };
+        match Unpacked::new(blob, &meter) {
+            Ok(reader) => unpacking.run(reader, tree),
+            Err(error) => Err(unpacking.damaged(&error)),
+        }
     }
 
     /// Brings the new folders to the disk, in the background: a container needn't wait for it,

@@ -1,6 +1,8 @@
 //! The image store as its users see it.
 
 #[cfg(test)]
+mod archive;
+#[cfg(test)]
 mod build;
 #[cfg(test)]
 mod registry;
