@@ -15,7 +15,7 @@ use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn, bind, recvmsg, setsockopt,
     socket, sockopt,
 };
-use tokio::{io::unix::AsyncFd, net::UdpSocket, sync::mpsc, time};
+use tokio::{io::Interest, net::UdpSocket, sync::mpsc, time};
 
 use super::Gate;
 use crate::host::HostNetwork;
@@ -47,7 +47,7 @@ pub(super) fn transparent(address: SocketAddrV4) -> io::Result<StdSocket> {
 /// The socket that the rules hand datagrams to.
 #[derive(Debug)]
 pub(super) struct Intercepted {
-    socket: AsyncFd<StdSocket>,
+    socket: UdpSocket,
 }
 
 #[derive(Debug)]
@@ -59,21 +59,15 @@ struct Datagram {
 
 impl Intercepted {
     pub(super) fn new(socket: StdSocket) -> io::Result<Self> {
-        Ok(Self { socket: AsyncFd::new(socket)? })
+        Ok(Self { socket: UdpSocket::from_std(socket)? })
     }
 
     async fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Datagram>> {
-        loop {
-            let mut ready = self.socket.readable().await?;
-            match ready.try_io(|socket| receive_now(socket.get_ref(), buffer)) {
-                Ok(result) => return result,
-                Err(_would_block) => {}
-            }
-        }
+        self.socket.async_io(Interest::READABLE, || receive_now(&self.socket, buffer)).await
     }
 }
 
-fn receive_now(socket: &StdSocket, buffer: &mut [u8]) -> io::Result<Option<Datagram>> {
+fn receive_now(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Option<Datagram>> {
     let mut control = nix::cmsg_space!(libc::sockaddr_in);
     let mut parts = [IoSliceMut::new(buffer)];
     let message =
@@ -105,7 +99,7 @@ pub(super) async fn serve(socket: Intercepted, gate: Gate, host: HostNetwork) {
                 continue;
             }
         };
-        let own = socket.socket.get_ref().local_addr().ok();
+        let own = socket.socket.local_addr().ok();
         if !gate.lets_through(datagram.to) || own == Some(datagram.to.into()) {
             continue;
         }

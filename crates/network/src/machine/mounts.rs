@@ -35,8 +35,11 @@ pub(super) fn enter(own_cgroup_view: bool) -> Result<(), EnterError> {
         .create(RUN_DIRECTORY)
         .map_err(|e| EnterError::system("create `/run/pinnace`", e))?;
     if own_cgroup_view {
-        mount(Some("cgroup2"), "/sys/fs/cgroup", Some("cgroup2"), MsFlags::empty(), none)
-            .map_err(|e| EnterError::system("mount cgroup2 on `/sys/fs/cgroup`", e))?;
+        match mount(Some("cgroup2"), "/sys/fs/cgroup", Some("cgroup2"), MsFlags::empty(), none) {
+            // Inside another such namespace this very view is there already.
+            Ok(()) | Err(Errno::EBUSY) => {}
+            Err(e) => return Err(EnterError::system("mount cgroup2 on `/sys/fs/cgroup`", e)),
+        }
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use nix::sys::socket::SockProtocol;
 
 use super::{
     Message, Socket,
-    message::{ACK, CREATE, EXCLUSIVE, REPLACE},
+    message::{self, ACK, CREATE, EXCLUSIVE, REPLACE},
 };
 use crate::pods::Range;
 
@@ -25,6 +25,7 @@ const NEW_NEIGHBOUR: u16 = 28;
 const NEW_RULE: u16 = 32;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_QDISC: u16 = 6;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
@@ -76,21 +77,27 @@ pub(crate) fn raise(link: u32) -> Message {
 #[derive(Debug)]
 pub(crate) struct End<'a> {
     pub(crate) name: &'a str,
+    /// The link's number in its namespace.
+    pub(crate) index: u32,
     pub(crate) hardware: HardwareAddress,
 }
 
-/// Creates a pair: `near` here, raised, and `far` in `namespace` as its link number `far_index`, to be
-/// raised there: the kernel refuses to raise it before it has its other end.
-pub(crate) fn new_pair(near: &End<'_>, far: &End<'_>, namespace: BorrowedFd<'_>, far_index: u32) -> Message {
+/// Creates a pair: `near` here, raised, and `far` in `namespace`, to be raised there: the kernel
+/// refuses to raise it before it has its other end.
+///
+/// The two numbers must differ. The kernel takes a link that has its own number at the other end for
+/// one without another end, and may let a second pass before packets get through
+/// (`linkwatch_urgent_event`).
+pub(crate) fn new_pair(near: &End<'_>, far: &End<'_>, namespace: BorrowedFd<'_>) -> Message {
     Message::new(NEW_LINK, ACK | CREATE | EXCLUSIVE)
-        .fixed(&link_header(0, IFF_UP))
+        .fixed(&link_header(near.index, IFF_UP))
         .text(IFLA_IFNAME, near.name)
         .bytes(IFLA_ADDRESS, &near.hardware)
         .nest(IFLA_LINKINFO, |info| {
             info.put_text(IFLA_INFO_KIND, "veth");
             info.put_nest(IFLA_INFO_DATA, |data| {
                 data.put_nest(VETH_INFO_PEER, |peer| {
-                    peer.put_raw(&link_header(far_index, 0));
+                    peer.put_raw(&link_header(far.index, 0));
                     peer.put_text(IFLA_IFNAME, far.name);
                     peer.put(IFLA_ADDRESS, &far.hardware);
                     peer.put(IFLA_NET_NS_FD, &namespace.as_raw_fd().to_ne_bytes());
@@ -103,14 +110,24 @@ pub(crate) fn delete_link(name: &str) -> Message {
     Message::new(DELETE_LINK, ACK).fixed(&link_header(0, 0)).text(IFLA_IFNAME, name)
 }
 
-/// Finds a link's number.
-pub(crate) fn link_index(socket: &mut Socket, name: &str) -> io::Result<u32> {
-    let mut index = None;
+/// What is known of a link.
+#[derive(Debug)]
+pub(crate) struct LinkState {
+    /// Packets can leave by it. A raised link gets there a moment after its other end is raised too, by
+    /// work that the kernel does later; what is sent before is lost.
+    pub(crate) is_ready: bool,
+}
+
+/// Looks a link up by name. Since Linux 6.8 looking also makes the kernel do that later work at once.
+pub(crate) fn link_state(socket: &mut Socket, name: &str) -> io::Result<LinkState> {
+    let mut state = None;
     let message = Message::new(GET_LINK, 0).fixed(&link_header(0, 0)).text(IFLA_IFNAME, name);
     socket.dump(&message, |body| {
-        index = body.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);
+        let mut attributes = message::attributes(body.get(16..).unwrap_or_default());
+        let queue = attributes.find(|attribute| attribute.0 == IFLA_QDISC);
+        state = Some(LinkState { is_ready: queue.is_some_and(|(_, queue)| !queue.starts_with(b"noop\0")) });
     })?;
-    index.ok_or_else(|| io::ErrorKind::NotFound.into())
+    state.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// Gives a link an address that no other machine shares a subnet with.

@@ -5,6 +5,7 @@ use std::{
     io,
     net::Ipv4Addr,
     os::fd::{AsFd, BorrowedFd},
+    time::{Duration, Instant},
 };
 
 use nix::sched::{CloneFlags, unshare};
@@ -25,6 +26,10 @@ const GATEWAY_HARDWARE: HardwareAddress = [0xee; 6];
 
 /// In a fresh namespace the loopback link is number 1; we choose the next.
 const POD_LINK: u32 = 2;
+
+/// The kernel may let a second pass until a link works, and is slow when many links change.
+const READY_PATIENCE: Duration = Duration::from_secs(10);
+const READY_INTERVAL: Duration = Duration::from_micros(200);
 
 /// A fresh network namespace with its loopback raised, and a socket to configure it from outside.
 #[derive(Debug)]
@@ -77,30 +82,41 @@ impl Link {
     }
 
     pub(super) fn exists(&self) -> bool {
-        route::open().and_then(|mut socket| route::link_index(&mut socket, &self.name)).is_ok()
+        route::open().and_then(|mut socket| route::link_state(&mut socket, &self.name)).is_ok()
     }
 
     /// Joins the namespace to the cluster's network, the caller's; connections from here to the pod
     /// come from `node`.
     pub(super) fn create(&self, namespace: &Namespace, node: Ipv4Addr) -> io::Result<()> {
         let mut here = route::open()?;
-        let near = End { name: &self.name, hardware: GATEWAY_HARDWARE };
-        let far = End { name: "eth0", hardware: self.hardware() };
-        let pair = || route::new_pair(&near, &far, namespace.as_fd(), POD_LINK);
+        let near = End { name: &self.name, index: self.index(), hardware: GATEWAY_HARDWARE };
+        let far = End { name: "eth0", index: POD_LINK, hardware: self.hardware() };
+        let pair = || route::new_pair(&near, &far, namespace.as_fd());
         if let Err(refused) = here.transact(&[pair()]) {
-            if refused.error.raw_os_error() != Some(libc::EEXIST) {
+            if !matches!(refused.error.raw_os_error(), Some(libc::EEXIST | libc::EBUSY)) {
                 return Err(refused.error);
             }
             // Left by a pod whose namespace has not quite gone.
             self.delete()?;
             here.transact(&[pair()])?;
         }
-        let index = route::link_index(&mut here, &self.name)?;
         here.transact(&[
-            route::permanent_neighbour(index, self.address, self.hardware()),
-            route::on_link_route(index, self.address, Some(node)),
+            route::permanent_neighbour(self.index(), self.address, self.hardware()),
+            route::on_link_route(self.index(), self.address, Some(node)),
         ])?;
-        namespace.configure(self.address)
+        namespace.configure(self.address)?;
+        self.wait_until_ready(&mut here)
+    }
+
+    fn wait_until_ready(&self, here: &mut Socket) -> io::Result<()> {
+        let deadline = Instant::now() + READY_PATIENCE;
+        while !route::link_state(here, &self.name)?.is_ready {
+            if Instant::now() > deadline {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            std::thread::sleep(READY_INTERVAL);
+        }
+        Ok(())
     }
 
     /// Cuts the pod off at once. The links themselves go with the namespace: the kernel clears dead
@@ -112,6 +128,11 @@ impl Link {
     /// Deletes both ends; one that is not there is no error.
     pub(super) fn delete(&self) -> io::Result<()> {
         ignore(libc::ENODEV, route::open()?.transact(&[route::delete_link(&self.name)]))
+    }
+
+    /// The near end's number: far from those that the kernel gives out, and from [`POD_LINK`].
+    fn index(&self) -> u32 {
+        1 << 24 | self.address.to_bits() & 0x00ff_ffff
     }
 
     /// A locally administered address, the pod's IP address in it.
