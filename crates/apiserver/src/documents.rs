@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::{Body, core::Core, negotiate, query::Query, respond, tokens::ISSUER};
 
-const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/// With a dot, where clients ask with `@`: strict parsers of media types refuse that in an answer.
+const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 /// Serves `get` of a path that names no objects.
 pub(crate) fn get(
