@@ -12,19 +12,18 @@ const ROOT: &str = "/sys/fs/cgroup";
 /// The controllers that the limits need.
 const NEEDED: [&str; 3] = ["memory", "cpu", "pids"];
 
-/// Returns which limits hold, and by what means. `rootless` callers hold them through a delegated
-/// control group, which this prepares.
+/// Returns which limits hold, and by what means. On the unified hierarchy the control group of this
+/// process is prepared for it, as far as it is ours.
 pub(crate) fn detect(rootless: bool) -> Enforcement {
     match (Layout::detect(), rootless) {
-        (Some(Layout::Unified), false) => kernel_or_watchdog(&missing(Path::new(ROOT), "cgroup.controllers")),
-        (Some(Layout::Unified), true) => match delegate(Path::new(ROOT)) {
-            Ok(()) => kernel_or_watchdog(&missing(Path::new(ROOT), "cgroup.subtree_control")),
+        (Some(Layout::Unified), _) => match prepare(Path::new(ROOT), rootless) {
+            Ok(()) => kernel(),
             Err(reason) => watchdog(reason),
         },
         (Some(Layout::Legacy(points)), false) => {
-            let missing = NEEDED.iter().filter(|name| !points.contains_key(**name));
-            let missing: Vec<String> = missing.map(|name| (*name).to_owned()).collect();
-            kernel_or_watchdog(&missing)
+            let missing: Vec<&str> =
+                NEEDED.iter().filter(|name| !points.contains_key(**name)).copied().collect();
+            if missing.is_empty() { kernel() } else { watchdog(not_available(&missing)) }
         }
         (Some(Layout::Legacy(_)), true) => {
             watchdog("version 1 control groups cannot be delegated to an ordinary user".to_owned())
@@ -33,48 +32,42 @@ pub(crate) fn detect(rootless: bool) -> Enforcement {
     }
 }
 
-fn kernel_or_watchdog(missing: &[String]) -> Enforcement {
-    if missing.is_empty() {
-        let method = Method::Kernel;
-        return Enforcement { memory: method, cpu: method, pids: method, reason: None };
-    }
-    watchdog(format!("the control group controllers {} are not available", missing.join(", ")))
+fn kernel() -> Enforcement {
+    let method = Method::Kernel;
+    Enforcement { memory: method, cpu: method, pids: method, reason: None }
 }
 
 fn watchdog(reason: String) -> Enforcement {
     Enforcement { memory: Method::Watchdog, cpu: Method::None, pids: Method::Watchdog, reason: Some(reason) }
 }
 
-fn missing(root: &Path, file: &str) -> Vec<String> {
-    let present = fs::read_to_string(root.join(file)).unwrap_or_default();
-    let present: Vec<&str> = present.split_whitespace().collect();
-    NEEDED.iter().filter(|name| !present.contains(name)).map(|name| (*name).to_owned()).collect()
+fn not_available(missing: &[&str]) -> String {
+    format!("the control group controllers {} are not available", missing.join(", "))
 }
 
-/// Makes the control group of this process one that can have limited groups below it, if it was
-/// delegated to us: version 2 wants processes in leaves only, so this process and its children move
-/// to one.
-fn delegate(root: &Path) -> Result<(), String> {
-    const NOT_DELEGATED: &str = "no control group was delegated to this user";
-    if missing(root, "cgroup.subtree_control").is_empty() {
-        return Ok(());
-    }
-    let leaf = root.join("pinnace-main");
-    let controllers = fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
-    if !NEEDED.iter().all(|name| controllers.split_whitespace().any(|present| present == *name)) {
-        return Err(NOT_DELEGATED.to_owned());
-    }
-    if !leaf.is_dir() {
-        fs::create_dir(&leaf).map_err(|_| NOT_DELEGATED.to_owned())?;
-    }
-    let own = std::process::id();
-    let children = crate::process::children(i32::try_from(own).unwrap_or_default());
-    for pid in children.iter().map(ToString::to_string).chain([own.to_string()]) {
-        fs::write(leaf.join("cgroup.procs"), &pid)
-            .map_err(|error| format!("the delegated control group refuses process {pid}: {error}"))?;
+/// Returns which of the controllers a file does not name.
+fn missing(file: &Path) -> Vec<&'static str> {
+    let present = fs::read_to_string(file).unwrap_or_default();
+    let present: Vec<&str> = present.split_whitespace().map(|name| name.trim_start_matches('+')).collect();
+    NEEDED.iter().filter(|name| !present.contains(name)).copied().collect()
+}
+
+/// Makes the control group at the root of our view one that can have limited groups below it. Only
+/// the machine's own root may have those and processes too; elsewhere (a group delegated to an
+/// ordinary user, a container) this process and its children move to a leaf.
+fn prepare(root: &Path, rootless: bool) -> Result<(), String> {
+    let subtree = root.join("cgroup.subtree_control");
+    let unavailable = missing(&root.join("cgroup.controllers"));
+    if !unavailable.is_empty() {
+        return Err(if rootless { NOT_DELEGATED.to_owned() } else { not_available(&unavailable) });
     }
     let wanted: Vec<String> = NEEDED.iter().map(|name| format!("+{name}")).collect();
-    fs::write(root.join("cgroup.subtree_control"), wanted.join(" ")).map_err(|error| {
+    let enable = || fs::write(&subtree, wanted.join(" "));
+    if missing(&subtree).is_empty() || enable().is_ok() {
+        return Ok(());
+    }
+    move_to(&root.join("pinnace-main"))?;
+    enable().map_err(|error| {
         format!(
             "the control group of this process has other processes too ({error}); \
              `systemd-run --user --scope -p Delegate=yes pinnace up` gives it one of its own"
@@ -82,19 +75,63 @@ fn delegate(root: &Path) -> Result<(), String> {
     })
 }
 
+const NOT_DELEGATED: &str = "no control group was delegated to this user; \
+    `systemd-run --user --scope -p Delegate=yes pinnace up` gets one where systemd runs";
+
+/// Moves this process and its children to a control group.
+fn move_to(leaf: &Path) -> Result<(), String> {
+    if !leaf.is_dir() {
+        fs::create_dir(leaf).map_err(|_| NOT_DELEGATED.to_owned())?;
+    }
+    let own = std::process::id();
+    let children = crate::process::children(i32::try_from(own).unwrap_or_default());
+    for pid in children.iter().map(ToString::to_string).chain([own.to_string()]) {
+        fs::write(leaf.join("cgroup.procs"), &pid)
+            .map_err(|error| format!("the control group refuses process {pid}: {error}"))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_missing_controller_is_named() {
-        let found = kernel_or_watchdog(&["memory".to_owned()]);
-        assert_eq!((found.memory, found.cpu), (Method::Watchdog, Method::None));
-        assert!(found.reason.is_some_and(|reason| reason.contains("memory")));
+    #[track_caller]
+    fn check(controllers: &str, rootless: bool, expected: Result<&str, &str>) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("cgroup.controllers"), controllers).unwrap();
+        fs::write(folder.path().join("cgroup.subtree_control"), "").unwrap();
+        let found = prepare(folder.path(), rootless);
+        match expected {
+            Ok(enabled) => {
+                assert_eq!(found, Ok(()));
+                let written = fs::read_to_string(folder.path().join("cgroup.subtree_control")).unwrap();
+                assert_eq!(written, enabled);
+            }
+            Err(words) => assert!(found.is_err_and(|reason| reason.contains(words))),
+        }
     }
 
     #[test]
-    fn a_folder_that_is_no_control_group_is_not_delegated() {
-        assert!(delegate(Path::new("/nonexistent")).is_err());
+    fn what_is_available_is_enabled() {
+        check("cpuset cpu io memory hugetlb pids\n", false, Ok("+memory +cpu +pids"));
+        check("cpu memory pids", true, Ok("+memory +cpu +pids"));
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        check("hugetlb\n", false, Err("controllers memory, cpu, pids are not available"));
+        check("cpu pids\n", false, Err("controllers memory are not available"));
+        check("", true, Err("no control group was delegated to this user"));
+    }
+
+    #[test]
+    fn nothing_is_written_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("cgroup.controllers"), "cpu memory pids").unwrap();
+        fs::write(folder.path().join("cgroup.subtree_control"), "cpu memory pids").unwrap();
+        assert_eq!(prepare(folder.path(), true), Ok(()));
+        let text = fs::read_to_string(folder.path().join("cgroup.subtree_control")).unwrap();
+        assert_eq!(text, "cpu memory pids");
     }
 }

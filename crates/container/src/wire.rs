@@ -260,3 +260,109 @@ impl Inbox {
         Ok(Some((envelope, descriptors)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    fn frame(json: &str) -> Vec<u8> {
+        let mut frame = u32::try_from(json.len()).unwrap().to_le_bytes().to_vec();
+        frame.extend_from_slice(json.as_bytes());
+        frame
+    }
+
+    fn receive(bytes: &[u8]) -> io::Result<Option<Envelope<Request>>> {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        ours.write_all(bytes).unwrap();
+        let mut inbox = Inbox::default();
+        inbox.fill(theirs.as_fd()).unwrap();
+        Ok(inbox.next()?.map(|(envelope, _)| envelope))
+    }
+
+    #[test]
+    fn version_1_is_understood_for_ever() {
+        for (json, expected) in [
+            (r#"{"id":1,"body":{"op":"hello"}}"#, "Hello"),
+            (r#"{"id":1,"body":{"op":"start","spec":{"id":"c","args":["a"]}}}"#, "Start"),
+            (r#"{"id":1,"body":{"op":"signal","container":"c","signal":15}}"#, "Signal"),
+            (r#"{"id":1,"body":{"op":"remove","container":"c"}}"#, "Remove"),
+            (r#"{"id":1,"body":{"op":"exec","container":"c","spec":{"args":["a"]}}}"#, "Exec"),
+            (r#"{"id":1,"body":{"op":"attach","container":"c"}}"#, "Attach"),
+            (r#"{"id":1,"body":{"op":"dial","port":80}}"#, "Dial"),
+            (r#"{"id":1,"body":{"op":"usage"}}"#, "Usage"),
+            (r#"{"id":1,"body":{"op":"destroy"}}"#, "Destroy"),
+            (r#"{"id":1,"later":[],"body":{"op":"list","later":{}}}"#, "List"),
+            (r#"{"id":1,"body":{"op":"of a later version","with":1}}"#, "Unknown"),
+        ] {
+            let envelope = receive(&frame(json)).unwrap().unwrap();
+            assert!(format!("{:?}", envelope.body).starts_with(expected), "{envelope:?}");
+        }
+        for (json, expected) in [
+            (r#"{"re":"hello","protocol":9,"pid":7,"containers":[],"later":1}"#, "Reply(Hello"),
+            (r#"{"re":"fault","kind":"command","message":"m","code":127}"#, "Reply(Fault"),
+            (r#"{"re":"fault","kind":"of a later version"}"#, "Reply(Fault { fault: Fault { kind: Unknown"),
+            (r#"{"event":"exec_exit","exec":3,"code":{"code":0}}"#, "Event(ExecExit"),
+            (r#"{"event":"of a later version"}"#, "Event(Unknown"),
+        ] {
+            let found: FromShim = serde_json::from_str(json).unwrap();
+            assert!(format!("{found:?}").starts_with(expected), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_frame_in_pieces_is_put_together() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let mut inbox = Inbox::default();
+        let bytes = encode(7, 0, &Request::Usage).unwrap();
+        for byte in &bytes[..bytes.len() - 1] {
+            ours.write_all(&[*byte]).unwrap();
+            assert!(inbox.fill(theirs.as_fd()).unwrap());
+            assert!(inbox.next::<Request>().unwrap().is_none());
+        }
+        ours.write_all(&bytes[bytes.len() - 1..]).unwrap();
+        assert!(inbox.fill(theirs.as_fd()).unwrap());
+        assert_eq!(inbox.next::<Request>().unwrap().unwrap().0.id, 7);
+        drop(ours);
+        assert!(!inbox.fill(theirs.as_fd()).unwrap());
+    }
+
+    #[test]
+    fn descriptors_stay_with_their_frame() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut inbox = Inbox::default();
+        for (id, count) in [(1, 0), (2, 2), (3, 1)] {
+            let descriptors: Vec<OwnedFd> =
+                (0..count).map(|_| std::fs::File::open("/dev/null").unwrap().into()).collect();
+            let bytes = encode(id, count, &Request::List).unwrap();
+            sys::send(ours.as_fd(), &bytes, &descriptors).unwrap();
+        }
+        let mut counts = Vec::new();
+        while counts.len() < 3 {
+            inbox.fill(theirs.as_fd()).unwrap();
+            while let Some((envelope, descriptors)) = inbox.next::<Request>().unwrap() {
+                counts.push((envelope.id, descriptors.len()));
+            }
+        }
+        assert_eq!(counts, [(1, 0), (2, 2), (3, 1)]);
+    }
+
+    #[test]
+    fn what_is_no_frame_is_refused() {
+        for bytes in [
+            u32::MAX.to_le_bytes().to_vec(),
+            frame("{"),
+            frame("{}"),
+            frame("null"),
+            frame(r#"{"id":-1,"body":{"op":"list"}}"#),
+            frame(r#"{"id":1,"body":{"op":"signal","container":3,"signal":15}}"#),
+            frame(r#"{"id":1,"descriptors":1,"body":{"op":"list"}}"#),
+            frame("\u{0}\u{1}\u{2}"),
+        ] {
+            assert!(receive(&bytes).is_err(), "{bytes:?}");
+        }
+        assert!(receive(&frame(r#"{"body":{"op":"list"}}"#)[..20]).unwrap().is_none());
+    }
+}

@@ -329,7 +329,12 @@ mod tests {
         let env = [("A", "1"), ("HOME", "/app"), ("A", "2")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         assert_eq!(
             environment(&env, "/root", "here", false),
-            ["HOME=/app".to_owned(), "A=2".to_owned(), format!("PATH={DEFAULT_PATH}")]
+            [
+                "HOME=/app".to_owned(),
+                "A=2".to_owned(),
+                format!("PATH={DEFAULT_PATH}"),
+                "HOSTNAME=here".to_owned()
+            ]
         );
     }
 
