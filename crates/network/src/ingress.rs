@@ -248,8 +248,8 @@ impl Registry {
     }
 
     fn busy(&self, address: IpAddr) -> Option<Arc<Endpoint>> {
-        let all = self.endpoints.values().chain(&self.leaving);
-        all.filter(|endpoint| endpoint.address().ip() == address && endpoint.in_flight() > 0).cloned().next()
+        let mut all = self.endpoints.values().chain(&self.leaving);
+        all.find(|endpoint| endpoint.address().ip() == address && endpoint.in_flight() > 0).cloned()
     }
 
     fn metrics(&self, connections: usize) -> Metrics {

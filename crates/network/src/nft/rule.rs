@@ -171,7 +171,7 @@ impl Rule {
     }
 
     /// Goes on when the key is in the set.
-    pub(crate) fn is_in(self, set: &str, key: Register) -> Self {
+    pub(crate) fn when_in(self, set: &str, key: Register) -> Self {
         self.expression("lookup", |m| {
             m.put_text(1, set);
             m.put_be32(2, key.number());

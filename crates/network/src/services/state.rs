@@ -122,12 +122,12 @@ impl State {
         // A pod that reaches itself through a service would answer itself directly, and never see
         // its own answer: it has to come from somewhere else.
         batch.add_base_chain("after-routing", AFTER_ROUTING);
-        let itself = Rule::new().load_addresses(Register(0)).is_in(ITSELF, Register(0));
+        let itself = Rule::new().load_addresses(Register(0)).when_in(ITSELF, Register(0));
         batch.add_rule("after-routing", &itself.source_nat_to(self.config.node_address));
 
         // What still is for a service's address found no backend.
         batch.add_base_chain("to-here", TO_HERE);
-        let served = Rule::new().load_destination(Register(0)).is_in(SERVED, Register(0));
+        let served = Rule::new().load_destination(Register(0)).when_in(SERVED, Register(0));
         batch.add_rule("to-here", &served.accept());
         let to_service = |protocol: Protocol| {
             Rule::new().destination_in(self.config.service_range).protocol_is(protocol.number())

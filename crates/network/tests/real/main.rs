@@ -4,6 +4,13 @@
 //! process: this program runs itself once for each, as the user it was started by and, when that is
 //! root, once more as an ordinary user (`nobody`'s id unless `NETWORK_TEST_UID` says another).
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and this is its own harness"
+)]
+
 mod egress;
 mod machine;
 mod pods;
