@@ -49,8 +49,14 @@ pub fn v2_json(registry: &Registry) -> Vec<u8> {
     v2_document(registry).to_string().into_bytes()
 }
 
-/// Returns the version 2 document in the protobuf encoding that older `kubectl` asks for
-/// (`application/com.github.proto-openapi.spec.v2@v1.0+protobuf`).
+/// What clients accept who want the version 2 document as protobuf.
+pub const V2_PROTOBUF_ACCEPTED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+
+/// The content type of the version 2 document as protobuf: as accepted, but for the `@`, which no parser of
+/// media types allows in an answer (`kubectl` 1.20 to 1.27 refuse it).
+pub const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+/// Returns the version 2 document in the protobuf encoding that `kubectl` asks for ([`V2_PROTOBUF`]).
 pub fn v2_protobuf(registry: &Registry) -> Vec<u8> {
     protobuf::document(&v2_document(registry))
 }
