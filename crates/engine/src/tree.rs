@@ -17,7 +17,7 @@ pub(crate) struct Node {
     pub(crate) feature: u32,
     /// The left child, greater than the node's own index; [`Node::leaf`] has none.
     pub(crate) left: u32,
-    /// The right child.
+    /// The right child; at a leaf of a [`Tree`] the number of the leaf.
     pub(crate) right: u32,
     /// Whether a missing value goes left.
     pub(crate) missing_left: bool,
@@ -34,11 +34,11 @@ impl Node {
     }
 }
 
-/// One tree: nodes, and for each node the share of each class.
+/// One tree: nodes, and for each leaf the share of each class.
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
     nodes: Vec<Node>,
-    /// Node after node, `classes` values each; only those of leaves are read.
+    /// Leaf after leaf, `classes` values each.
     shares: Vec<f64>,
     classes: usize,
 }
@@ -48,8 +48,8 @@ pub(crate) struct Tree {
 pub(crate) enum TreeError {
     #[error("a tree has no nodes")]
     Empty,
-    #[error("a tree has {shares} class values for {nodes} nodes and {classes} classes")]
-    Shares { nodes: usize, classes: usize, shares: usize },
+    #[error("a tree has {shares} class values for {leaves} leaves and {classes} classes")]
+    Shares { leaves: usize, classes: usize, shares: usize },
     #[error("node {node} has a child that is not below it")]
     Child { node: usize },
     #[error("node {node} asks for feature {feature} of {width}")]
@@ -57,12 +57,13 @@ pub(crate) enum TreeError {
 }
 
 impl Tree {
-    /// Validates nodes for rows of `width` features.
+    /// Validates nodes for rows of `width` features; `shares` has a value per class for each leaf
+    /// in the order of the nodes.
     ///
     /// Children must come after their parent, which makes every walk end; scikit-learn numbers
     /// nodes as it grows them, so theirs do.
     pub(crate) fn new(
-        nodes: Vec<Node>,
+        mut nodes: Vec<Node>,
         shares: Vec<f64>,
         classes: usize,
         width: usize,
@@ -70,8 +71,13 @@ impl Tree {
         if nodes.is_empty() {
             return Err(TreeError::Empty);
         }
-        if nodes.len().checked_mul(classes) != Some(shares.len()) || classes == 0 {
-            return Err(TreeError::Shares { nodes: nodes.len(), classes, shares: shares.len() });
+        let mut leaves = 0;
+        for (node, number) in nodes.iter_mut().filter(|node| node.is_leaf()).zip(0u32..) {
+            node.right = number;
+            leaves += 1;
+        }
+        if usize::checked_mul(leaves, classes) != Some(shares.len()) || classes == 0 {
+            return Err(TreeError::Shares { leaves, classes, shares: shares.len() });
         }
         for (index, node) in nodes.iter().enumerate().filter(|(_, node)| !node.is_leaf()) {
             let is_below = |child: u32| child as usize > index && (child as usize) < nodes.len();
@@ -95,7 +101,8 @@ impl Tree {
         loop {
             let node = &self.nodes[index];
             if node.is_leaf() {
-                return &self.shares[index * self.classes..(index + 1) * self.classes];
+                let first = node.right as usize * self.classes;
+                return &self.shares[first..first + self.classes];
             }
             let value = value_of(node.feature);
             let goes_left = if value.is_nan() { node.missing_left } else { value <= node.threshold };
@@ -180,7 +187,7 @@ mod tests {
     #[test]
     fn a_row_falls_to_its_leaf() {
         let nodes = vec![split(1, 0.5, 1, 2), Node::leaf(), Node::leaf()];
-        let tree = Tree::new(nodes, vec![0.0, 0.0, 1.0, 0.0, 0.25, 0.75], 2, 3).unwrap();
+        let tree = Tree::new(nodes, vec![1.0, 0.0, 0.25, 0.75], 2, 3).unwrap();
         let forest = Forest::new(vec![tree], 3, true).unwrap();
         let mut probabilities = Vec::new();
         let mut check = |columns: &[u32], values: &[f64], class, expected: &[f64]| {
@@ -195,7 +202,8 @@ mod tests {
     #[test]
     fn nodes_that_lead_nowhere_are_refused() {
         let check = |nodes: Vec<Node>, expected| {
-            let shares = vec![0.0; nodes.len() * 2];
+            let leaves = nodes.iter().filter(|node| node.is_leaf()).count();
+            let shares = vec![0.0; leaves * 2];
             assert_eq!(Tree::new(nodes, shares, 2, 3).unwrap_err(), expected);
         };
         check(vec![split(0, 0.0, 0, 0)], TreeError::Child { node: 0 });

@@ -134,12 +134,14 @@ impl<'a> Reader<'a> {
 
     pub(super) fn f64s(&mut self) -> Result<Vec<f64>, Malformed> {
         let count = self.count(8)?;
-        (0..count).map(|_| self.f64()).collect()
+        let bytes = self.take(count * 8)?;
+        Ok(bytes.as_chunks::<8>().0.iter().map(|item| f64::from_le_bytes(*item)).collect())
     }
 
     pub(super) fn f32s(&mut self) -> Result<Vec<f32>, Malformed> {
         let count = self.count(4)?;
-        (0..count).map(|_| Ok(f32::from_le_bytes(self.array()?))).collect()
+        let bytes = self.take(count * 4)?;
+        Ok(bytes.as_chunks::<4>().0.iter().map(|item| f32::from_le_bytes(*item)).collect())
     }
 
     pub(super) fn option<T>(

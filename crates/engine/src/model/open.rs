@@ -1,7 +1,7 @@
 //! Tells a file's format by its content and opens it.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::{Model, OpenError, Parts, kind};
@@ -13,47 +13,43 @@ const LIMIT: u64 = 2 << 30;
 
 pub(super) fn open(path: &Path) -> Result<Model, OpenError> {
     let bytes = read(path)?;
-    let parts = parts(path, bytes)?;
+    let parts = parts(path, &bytes)?;
     let name = path.file_stem().map_or_else(|| "model".into(), |stem| stem.to_string_lossy());
     Ok(Model::new(&name, parts))
 }
 
-pub(super) fn parts(path: &Path, bytes: Vec<u8>) -> Result<Parts, OpenError> {
+/// Makes a model of a file's bytes, any compression undone.
+fn parts(path: &Path, bytes: &[u8]) -> Result<Parts, OpenError> {
     let owned = || path.to_owned();
     if bytes.starts_with(file::MAGIC) {
-        return file::decode(&bytes).map_err(|source| OpenError::Decode { path: owned(), source });
+        return file::decode(bytes).map_err(|source| OpenError::Decode { path: owned(), source });
     }
-    let bytes = match packing::sniff(&bytes) {
-        None => bytes,
-        Some(Packing::Other(compression)) => {
-            return Err(OpenError::Compression { path: owned(), compression });
-        }
-        Some(packing) => {
-            let unpacked = packing::unpack(&bytes, packing, LIMIT);
-            let unpacked = unpacked.map_err(|source| OpenError::Decompress { path: owned(), source })?;
-            if unpacked.len() as u64 > LIMIT {
-                return Err(OpenError::TooLarge { path: owned(), limit_mib: LIMIT >> 20 });
-            }
-            unpacked
-        }
-    };
-    if let Some(what) = kind::foreign(&bytes) {
+    if let Some(what) = kind::foreign(bytes) {
         return Err(OpenError::NotAModel { path: owned(), what });
     }
-    let graph = pickle::load(&bytes).map_err(|source| OpenError::Pickle { path: owned(), source })?;
+    let graph = pickle::load(bytes).map_err(|source| OpenError::Pickle { path: owned(), source })?;
     sklearn::extract(graph.root()).map_err(|source| OpenError::Extract { path: owned(), source })
 }
 
+/// Reads a file, unpacking it on the way, so that it is never in memory twice.
 fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
     let read_error = |source| OpenError::Read { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(read_error)?;
+    let file = File::open(path).map_err(read_error)?;
     let metadata = file.metadata().map_err(read_error)?;
     if metadata.is_dir() {
         return Err(OpenError::Directory { path: path.to_owned() });
     }
-    let mut bytes = Vec::new();
-    // not trusted to metadata: a device or a growing file has no honest length
-    file.by_ref().take(LIMIT + 1).read_to_end(&mut bytes).map_err(read_error)?;
+    let mut file = BufReader::new(file);
+    let packing = packing::sniff(file.fill_buf().map_err(read_error)?);
+    let bytes = match packing {
+        // not trusted to metadata alone: a device or a growing file has no honest length
+        None => take(file, metadata.len()).map_err(read_error)?,
+        Some(Packing::Other(compression)) => {
+            return Err(OpenError::Compression { path: path.to_owned(), compression });
+        }
+        Some(Packing::Known(packing)) => take(packing::unpacker(file, packing), metadata.len())
+            .map_err(|source| OpenError::Decompress { path: path.to_owned(), source })?,
+    };
     match bytes.len() as u64 {
         0 => Err(OpenError::Empty { path: path.to_owned() }),
         length if length > LIMIT => {
@@ -61,6 +57,14 @@ fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
         }
         _ => Ok(bytes),
     }
+}
+
+/// Reads to the end, or one byte beyond the limit.
+fn take(source: impl Read, expected: u64) -> std::io::Result<Vec<u8>> {
+    // one more than expected, so that finding the end does not grow the vector
+    let mut bytes = Vec::with_capacity(usize::try_from(expected.min(LIMIT)).unwrap_or(0) + 1);
+    source.take(LIMIT + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -288,6 +288,48 @@ impl<'g> Array<'g> {
         Ok(if self.is_fortran && self.shape.len() > 1 { transposed(&stored, &self.shape)? } else { stored })
     }
 
+    /// All items of two dimensions as numbers, the first dimension running fastest, made
+    /// straight from the bytes: a model's largest array is never in memory a third time.
+    pub(crate) fn floats_by_column(&self) -> Result<Vec<f64>, ArrayError> {
+        /// Columns at a time, so that what is written stays in the cache.
+        const BLOCK: usize = 64;
+        let ([rows, columns], Content::Bytes(bytes)) = (&self.shape[..], &self.content) else {
+            return Err(ArrayError::Shape);
+        };
+        let size = self.dtype.size.max(1);
+        let is_plain = self.dtype.kind == Kind::Float && size == 8 && !self.dtype.is_big_endian;
+        if self.is_fortran || !is_plain || *rows == 1 {
+            let stored = Array { is_fortran: false, ..self.shallow() };
+            let floats = stored.floats()?;
+            return if self.is_fortran || *rows == 1 {
+                Ok(floats)
+            } else {
+                transposed(&floats, &[*columns, *rows])
+            };
+        }
+        let items = bytes.as_chunks::<8>().0;
+        let mut floats = vec![0.0; items.len()];
+        for start in (0..*columns).step_by(BLOCK) {
+            let end = (start + BLOCK).min(*columns);
+            for row in 0..*rows {
+                for (column, item) in (start..end).zip(&items[row * columns + start..row * columns + end]) {
+                    floats[column * rows + row] = f64::from_le_bytes(*item);
+                }
+            }
+        }
+        Ok(floats)
+    }
+
+    /// The same array, its bytes borrowed.
+    fn shallow(&self) -> Array<'_> {
+        let content = match &self.content {
+            Content::Bytes(bytes) => Content::Bytes(Cow::Borrowed(bytes)),
+            Content::Objects(objects) => Content::Objects(objects.clone()),
+        };
+        let (dtype, shape) = (self.dtype.clone(), self.shape.clone());
+        Array { dtype, shape, is_fortran: self.is_fortran, content }
+    }
+
     /// All items of one dimension as numbers, texts or truth values.
     pub(crate) fn scalars(&self) -> Result<Vec<Scalar>, ArrayError> {
         if self.shape.len() != 1 {

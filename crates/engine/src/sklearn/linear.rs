@@ -56,19 +56,16 @@ pub(super) fn logistic_regression(estimator: &Estimator<'_>) -> Result<Step, Ext
         let problem = format!("has {outputs} rows for {} classes", classes.len());
         return Err(estimator.problem("coef_", problem));
     }
-    let coefficients = Coefficients::F64(by_feature(&estimator.floats("coef_", &array)?, outputs, width));
+    // a row per class becomes a row per feature
+    let weights = array.floats_by_column().map_err(|error| estimator.problem("coef_", error.to_string()))?;
+    if weights.iter().any(|weight| !weight.is_finite()) {
+        return Err(estimator.problem("coef_", "has a value that is not finite".to_owned()));
+    }
+    let coefficients = Coefficients::F64(weights);
     let intercepts = intercepts(estimator, outputs)?;
     let linear = Linear::new(coefficients, intercepts, width, link(estimator, classes.len())?);
     let linear = linear.ok_or_else(|| estimator.problem("intercept_", "does not fit `coef_`".to_owned()))?;
     Ok(Step::Classifier(Classifier::Linear(linear), classes))
-}
-
-/// From class after class to feature after feature.
-fn by_feature(by_class: &[f64], outputs: usize, width: usize) -> Vec<f64> {
-    if outputs == 1 {
-        return by_class.to_vec();
-    }
-    (0..width).flat_map(|feature| (0..outputs).map(move |class| by_class[class * width + feature])).collect()
 }
 
 fn intercepts(estimator: &Estimator<'_>, outputs: usize) -> Result<Vec<f64>, ExtractError> {

@@ -142,7 +142,9 @@ fn tree(estimator: &Estimator<'_>, classes: usize) -> Result<(Tree, bool), Extra
     if values.shape != [nodes.len(), 1, classes] {
         return Err(problem(&format!("has no value for each of {classes} classes at each node")));
     }
-    let mut shares = estimator.floats("tree_", &values)?;
+    let values = estimator.floats("tree_", &values)?;
+    let leaves = nodes.iter().zip(values.chunks(classes)).filter(|(node, _)| node.is_leaf());
+    let mut shares: Vec<f64> = leaves.flat_map(|(_, values)| values.iter().copied()).collect();
     if !has_missing {
         // before 1.3 the values are counts, and predict_proba divides by their sum
         shares.chunks_mut(classes).for_each(divide_by_sum);

@@ -74,11 +74,11 @@ impl<'a> Grower<'a> {
             }
             let counts = self.counts(&task);
             let rows = task.last - task.first;
-            self.shares.extend(counts.iter().map(|&count| share(count as usize, rows)));
             let may_split = task.depth < options.max_depth && rows >= 2 * options.min_leaf.max(1);
             let split =
                 if may_split { self.best_split(&task, &counts, options.min_leaf.max(1)) } else { None };
             let Some(split) = split else {
+                self.shares.extend(counts.iter().map(|&count| share(count as usize, rows)));
                 self.nodes.push(Node::leaf());
                 settled += rows;
                 progress(share(settled, self.order.len()));
