@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use tokio::sync::RwLock;
 
 use crate::cgroup::Layout;
-use crate::process::{Identity, Namespaces};
+use crate::process::{self, Namespaces};
 use crate::record::{Setup, State};
 use crate::{ContainerState, ContainerStatus, Error};
 
@@ -45,10 +45,10 @@ pub(crate) fn bury(folder: &Path, setup: &Setup) -> Vec<ContainerStatus> {
 /// Kills the processes in the namespaces of the sandbox in `folder`; returns whether there were none.
 fn kill_all_in(namespaces: Namespaces, folder: &Path) -> bool {
     let _nobody_is_born = BIRTHS.blocking_write();
-    if is_reused(folder, namespaces) {
+    let left = namespaces.processes();
+    if has_other_shim(&left, folder) {
         return true;
     }
-    let left = namespaces.processes();
     for pid in &left {
         let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
     }
@@ -74,14 +74,12 @@ fn exited(mut status: ContainerStatus) -> ContainerStatus {
     status
 }
 
-/// Whether the kernel gave the numbers of these namespaces, after their end, to those of another
-/// sandbox beside this one.
-fn is_reused(folder: &Path, namespaces: Namespaces) -> bool {
-    let beside = folder.parent().map(fs::read_dir).into_iter().flatten().flatten().flatten();
-    beside.map(|entry| entry.path()).filter(|other| other != folder).any(|other| {
-        let Ok(state) = State::load(&other) else { return false };
-        state.namespaces == Some(namespaces) && state.shim.is_some_and(Identity::is_alive)
-    })
+/// Whether one of the processes is the shim of another sandbox: the kernel has given the numbers of
+/// these namespaces, after their end, to that one's. Only shims live in the process namespace of the
+/// main process; no container can pretend to.
+fn has_other_shim(processes: &[i32], folder: &Path) -> bool {
+    let beside = processes.iter().filter(|pid| process::is_in_own_namespace(**pid));
+    beside.filter_map(|pid| process::last_argument(*pid)).any(|argument| argument != folder.as_os_str())
 }
 
 fn wait_until(mut condition: impl FnMut() -> bool) {

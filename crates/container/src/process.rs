@@ -1,7 +1,9 @@
 //! Processes as `/proc` shows them.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 
 use nix::sys::signal::Signal;
@@ -84,6 +86,21 @@ impl Namespaces {
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         pids.filter(|pid| Self::of(*pid) == Some(self)).collect()
     }
+}
+
+/// Returns whether a process is in the process namespace of this one.
+pub(crate) fn is_in_own_namespace(pid: i32) -> bool {
+    let inode =
+        |whose: &str| fs::metadata(format!("/proc/{whose}/ns/pid")).ok().map(|metadata| metadata.ino());
+    let own = inode("self");
+    own.is_some() && inode(&pid.to_string()) == own
+}
+
+/// Returns the last word of the command line of a process.
+pub(crate) fn last_argument(pid: i32) -> Option<OsString> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words = line.strip_suffix(b"\0")?;
+    Some(OsString::from_vec(words.rsplit(|byte| *byte == 0).next()?.to_vec()))
 }
 
 /// Returns the descendants of a process, itself not included.
