@@ -65,3 +65,43 @@ fn pair(large: i64, large_unit: char, small: i64, small_unit: char) -> String {
     }
     format!("{large}{large_unit}{small}{small_unit}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_are_written_as_kubernetes_writes_them() {
+        let at: Timestamp = "2026-11-20T08:00:00.123456789Z".parse().unwrap();
+        assert_eq!(seconds(at), "2026-11-20T08:00:00Z");
+        assert_eq!(micros(at), "2026-11-20T08:00:00.123456Z");
+        assert_eq!(parse("2026-11-20T10:00:00+02:00").map(seconds).as_deref(), Some("2026-11-20T08:00:00Z"));
+        assert_eq!(parse("yesterday"), None);
+    }
+
+    #[test]
+    fn ages_in_the_words_of_tables() {
+        let check = |seconds: i64, words: &str| {
+            assert_eq!(human_duration(SignedDuration::from_secs(seconds)), words);
+        };
+        for (seconds, words) in [
+            (-2, "<invalid>"),
+            (-1, "0s"),
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (150, "2m30s"),
+            (600, "10m"),
+            (3 * 3600, "3h"),
+            (3 * 3600 + 60, "3h1m"),
+            (8 * 3600 + 60, "8h"),
+            (49 * 3600, "2d1h"),
+            (8 * 86_400, "8d"),
+            (3 * 365 * 86_400, "3y"),
+            (3 * 365 * 86_400 + 86_400, "3y1d"),
+            (9 * 365 * 86_400, "9y"),
+        ] {
+            check(seconds, words);
+        }
+    }
+}

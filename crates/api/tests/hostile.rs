@@ -2,6 +2,8 @@
 //!
 //! Objects are drawn along the schema, with wrong turns, from seeds: a failure names its seed.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use api::apply::{self, Manager};
 use api::decode::{self, FieldValidation};
 use api::patch;
