@@ -1,10 +1,12 @@
 //! What the server adds to objects and refuses by policy, in process.
 //!
 //! Reading order: `namespace` (where objects may be created), `service_account` and `pod` (what every pod
-//! gets), and the small rules here.
+//! gets), `secret` (tokens), `escalation` (of rights), and the small rules here.
 
+mod escalation;
 mod namespace;
 mod pod;
+mod secret;
 mod service_account;
 
 use api::status::ApiError;
@@ -27,6 +29,8 @@ pub(crate) async fn admit_new(core: &Core, call: &Call, object: &mut Value) -> R
             service_account::inject(core, call, object).await?;
             pod::complete(core, object)?;
         }
+        ("", "secrets") => secret::fill_token(core, call, object)?,
+        ("rbac.authorization.k8s.io", _) => escalation::check(core, call, object)?,
         ("networking.k8s.io", "ingresses") => default_ingress_class(core, object)?,
         _ => {}
     }
@@ -35,14 +39,16 @@ pub(crate) async fn admit_new(core: &Core, call: &Call, object: &mut Value) -> R
 
 /// Completes and judges a change; returns warnings.
 pub(crate) fn admit_change(
-    _core: &Core,
+    core: &Core,
     call: &Call,
     new: &mut Value,
     _old: &Value,
 ) -> Result<Vec<String>, ApiError> {
     let row = call.target.row;
-    if (row.group, row.plural) == ("", "namespaces") {
-        namespace::label(new);
+    match (row.group, row.plural) {
+        ("", "namespaces") => namespace::label(new),
+        ("rbac.authorization.k8s.io", _) => escalation::check(core, call, new)?,
+        _ => {}
     }
     Ok(Vec::new())
 }

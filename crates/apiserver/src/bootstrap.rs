@@ -3,6 +3,7 @@
 mod roles;
 
 use api::status::ApiError;
+use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,14 +18,9 @@ const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-no
 
 /// Creates what is absent: namespaces, roles, priority classes, the Service `kubernetes`.
 pub(crate) async fn run(core: &Core) -> Result<(), ApiError> {
-    for name in NAMESPACES {
-        ensure(core, None, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
-            .await?;
-    }
-    for object in roles::all() {
-        ensure(core, None, object).await?;
-    }
-    for (name, value, description) in [
+    let namespaces =
+        NAMESPACES.map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
+    let classes = [
         (
             "system-cluster-critical",
             2_000_000_000_u32,
@@ -35,11 +31,14 @@ pub(crate) async fn run(core: &Core) -> Result<(), ApiError> {
             2_000_001_000,
             "Used for system critical pods that must not be moved from their current node.",
         ),
-    ] {
-        let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
-            "metadata": {"name": name}, "value": value, "description": description});
-        ensure(core, None, class).await?;
-    }
+    ]
+    .map(|(name, value, description)| {
+        json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+            "metadata": {"name": name}, "value": value, "description": description})
+    });
+    // together, so that they share a few syncs
+    let objects = namespaces.into_iter().chain(classes).chain(roles::all());
+    try_join_all(objects.map(|object| ensure(core, None, object))).await?;
     kubernetes_service(core).await
 }
 

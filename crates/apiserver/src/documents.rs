@@ -36,7 +36,7 @@ pub(crate) fn get(
         ["version"] => Ok(respond::json(StatusCode::OK, &version())),
         ["healthz" | "livez" | "readyz", rest @ ..] => Ok(health(words[0], rest, query)),
         [root @ ("api" | "apis")] => match negotiate::aggregated_discovery(headers) {
-            Some(version) => Ok(aggregated(core, *root == "api", version)),
+            Some(version) => Ok(aggregated(core, *root == "api", version, headers)),
             None => {
                 negotiate::accepts_json(headers)?;
                 let document = if *root == "api" {
@@ -55,7 +55,7 @@ pub(crate) fn get(
         ["openapi", "v3", path @ ..] => {
             let bytes =
                 openapi::v3_document(registry, &path.join("/")).ok_or_else(ApiError::path_not_found)?;
-            Ok(respond::json_bytes(StatusCode::OK, bytes))
+            Ok(openapi_v3(bytes, query))
         }
         [".well-known", "openid-configuration"] => Ok(respond::json(StatusCode::OK, &openid())),
         ["openid", "v1", "jwks"] => Ok(respond::json(StatusCode::OK, &core.tokens.key_set())),
@@ -93,25 +93,49 @@ fn health(probe: &str, rest: &[&str], query: &Query) -> Response<Body> {
     respond::text(StatusCode::OK, format!("{lines}{probe} check passed\n"))
 }
 
-fn aggregated(core: &Core, is_core: bool, version: &'static str) -> Response<Body> {
-    let mut response = respond::json(StatusCode::OK, &discovery::aggregated(core.registry, is_core, version));
+fn aggregated(core: &Core, is_core: bool, version: &'static str, headers: &HeaderMap) -> Response<Body> {
+    let document = discovery::aggregated(core.registry, is_core, version);
     let media = match version {
         "v2" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
         _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
     };
+    tagged(headers, document.to_string().into_bytes(), media)
+}
+
+/// A document asked for by its hash never changes.
+fn openapi_v3(bytes: Vec<u8>, query: &Query) -> Response<Body> {
+    let mut response = respond::json_bytes(StatusCode::OK, bytes);
+    if query.get("hash").is_some() {
+        let forever = HeaderValue::from_static("public, immutable, max-age=31536000");
+        response.headers_mut().insert(header::CACHE_CONTROL, forever);
+    }
+    response
+}
+
+/// Clients keep a document with its tag and ask whether it is still the same.
+fn tagged(headers: &HeaderMap, bytes: Vec<u8>, media: &'static str) -> Response<Body> {
+    let hash = ring::digest::digest(&ring::digest::SHA256, &bytes);
+    let tag: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02X}")).collect();
+    let tag = format!("\"{tag}\"");
+    let is_known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let mut response = match is_known {
+        true => respond::json_bytes(StatusCode::NOT_MODIFIED, Vec::new()),
+        false => respond::json_bytes(StatusCode::OK, bytes),
+    };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
     response
 }
 
 fn openapi_v2(core: &Core, headers: &HeaderMap) -> Response<Body> {
     if negotiate::wants_protobuf(headers) {
-        let mut response = respond::json_bytes(StatusCode::OK, openapi::v2_protobuf(core.registry));
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
-        return response;
+        return tagged(headers, openapi::v2_protobuf(core.registry), PROTOBUF);
     }
-    respond::json_bytes(StatusCode::OK, openapi::v2_json(core.registry))
+    tagged(headers, openapi::v2_json(core.registry), "application/json")
 }
 
 fn openid() -> serde_json::Value {

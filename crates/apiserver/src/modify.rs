@@ -14,6 +14,7 @@ use crate::{
     body,
     core::{Call, Core, Found, Refused},
     create,
+    subresource::pod_parts,
 };
 
 /// A change that names no resource version is tried again when somebody else was first.
@@ -26,6 +27,10 @@ pub(crate) enum Part {
     Object,
     /// The status.
     Status,
+    /// The ephemeral containers of a pod.
+    Ephemeral,
+    /// The resources of a pod's containers.
+    Resources,
     /// Whatever the server's own code changes.
     Internal,
 }
@@ -42,8 +47,12 @@ pub(crate) struct Edit {
 impl Edit {
     /// Returns the edit of a request's own object or subresource.
     pub(crate) fn of(call: &Call) -> Result<Self, ApiError> {
-        let part =
-            if call.target.subresource.as_deref() == Some("status") { Part::Status } else { Part::Object };
+        let part = match call.target.subresource.as_deref() {
+            Some("status") => Part::Status,
+            Some("ephemeralcontainers") => Part::Ephemeral,
+            Some("resize") => Part::Resources,
+            _ => Part::Object,
+        };
         Ok(Self { part, manager: Some(call.manager()?), dry_run: call.query.dry_run()? })
     }
 }
@@ -124,6 +133,14 @@ fn prepare(call: &Call, part: Part, new: &mut Value, old: &Value) {
     match part {
         Part::Object => call.target.row.prepare_update(new, old),
         Part::Status => call.target.row.prepare_status(new, old),
+        Part::Ephemeral => {
+            pod_parts::keep_all_but_ephemeral(new, old);
+            (call.target.row.rules.default)(new);
+        }
+        Part::Resources => {
+            pod_parts::keep_all_but_resources(new, old);
+            (call.target.row.rules.default)(new);
+        }
         Part::Internal => {}
     }
 }
@@ -133,6 +150,8 @@ fn check_valid(call: &Call, part: Part, new: &Value, old: &Value) -> Result<(), 
     let errors = match part {
         Part::Object => row.validate_update(new, old),
         Part::Status => row.validate_status(new, old),
+        Part::Ephemeral => [row.validate(new), pod_parts::check_ephemeral(new, old)].concat(),
+        Part::Resources => row.validate(new),
         Part::Internal => Vec::new(),
     };
     if errors.is_empty() {

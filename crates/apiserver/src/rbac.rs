@@ -41,24 +41,50 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
+    /// Tells whether others together allow all that this rule does. A rule that covers a wildcard must have it.
+    pub(crate) fn is_covered_by(&self, others: &[Self]) -> bool {
+        let every = |verb: &String| {
+            let has_verb = |rule: &&Self| includes(&rule.verbs, verb);
+            let resource = |group: &String, resource: &String| {
+                others.iter().filter(has_verb).any(|rule| {
+                    let names = rule.resource_names.is_empty()
+                        || (!self.resource_names.is_empty()
+                            && self.resource_names.iter().all(|name| rule.resource_names.contains(name)));
+                    includes(&rule.api_groups, group) && includes(&rule.resources, resource) && names
+                })
+            };
+            let path = |path: &String| others.iter().filter(has_verb).any(|rule| rule.has_path(path));
+            self.api_groups.iter().all(|group| self.resources.iter().all(|name| resource(group, name)))
+                && self.non_resource_urls.iter().all(path)
+        };
+        self.verbs.iter().all(every)
+    }
+
+    fn has_path(&self, path: &str) -> bool {
+        self.non_resource_urls.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(prefix) => path.starts_with(prefix),
+            None => pattern == path,
+        })
+    }
+
     fn allows(&self, wanted: &Attributes) -> bool {
-        let any = |all: &[String], one: &str| all.iter().any(|word| word == "*" || word == one);
-        if !any(&self.verbs, &wanted.verb) {
+        if !includes(&self.verbs, &wanted.verb) {
             return false;
         }
         if let Some(path) = &wanted.path {
-            return self.non_resource_urls.iter().any(|pattern| match pattern.strip_suffix('*') {
-                Some(prefix) => path.starts_with(prefix),
-                None => pattern == path,
-            });
+            return self.has_path(path);
         }
         let by_subresource = wanted.resource.split_once('/').map(|(_, part)| format!("*/{part}"));
-        let has_resource = any(&self.resources, &wanted.resource)
+        let has_resource = includes(&self.resources, &wanted.resource)
             || by_subresource.is_some_and(|pattern| self.resources.contains(&pattern));
-        any(&self.api_groups, &wanted.group)
+        includes(&self.api_groups, &wanted.group)
             && has_resource
             && (self.resource_names.is_empty() || self.resource_names.contains(&wanted.name))
     }
+}
+
+fn includes(all: &[String], one: &str) -> bool {
+    all.iter().any(|word| word == "*" || word == one)
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -127,6 +153,21 @@ impl Rbac {
             ];
         }
         self.policy(core).rules_for(identity, Some(namespace)).cloned().collect()
+    }
+
+    /// Returns the rules that a role object grants.
+    pub(crate) fn rules_of(&self, role: &Value) -> Vec<Rule> {
+        own_rules(role)
+    }
+
+    /// Returns the rules of a stored role, of a cluster role without namespace; none when it is not there.
+    pub(crate) fn rules_of_role(&self, core: &Core, namespace: Option<&str>, name: &str) -> Vec<Rule> {
+        let policy = self.policy(core);
+        let rules = match namespace {
+            None => policy.cluster_roles.get(name),
+            Some(namespace) => policy.roles.get(&(namespace.to_owned(), name.to_owned())),
+        };
+        rules.cloned().unwrap_or_default()
     }
 
     fn policy(&self, core: &Core) -> Arc<Policy> {
@@ -262,6 +303,16 @@ mod tests {
         assert!(named.allows(&wants("get", "", "secrets", "one")));
         assert!(!named.allows(&wants("get", "", "secrets", "two")));
         assert!(!named.allows(&wants("list", "", "secrets", "")));
+    }
+
+    #[test]
+    fn coverage_needs_every_verb_and_resource() {
+        let own = [rule(&["get", "list"], &[""], &["pods", "services"]), rule(&["*"], &["apps"], &["*"])];
+        assert!(rule(&["get"], &[""], &["pods"]).is_covered_by(&own));
+        assert!(rule(&["delete"], &["apps"], &["deployments"]).is_covered_by(&own));
+        assert!(!rule(&["get", "delete"], &[""], &["pods"]).is_covered_by(&own));
+        assert!(!rule(&["get"], &["", "batch"], &["pods"]).is_covered_by(&own));
+        assert!(!rule(&["*"], &["*"], &["*"]).is_covered_by(&own));
     }
 
     #[test]

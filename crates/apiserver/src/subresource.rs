@@ -7,6 +7,7 @@ pub(crate) mod binding;
 pub(crate) mod container;
 pub(crate) mod eviction;
 pub(crate) mod log;
+pub(crate) mod pod_parts;
 pub(crate) mod proxy;
 pub(crate) mod scale;
 pub(crate) mod token;

@@ -137,3 +137,50 @@ async fn impersonation_needs_the_right_to_it() {
     let john = server.by(Identity::new("john", &[]));
     assert_eq!(as_jane(&john).await, 403);
 }
+
+#[tokio::test]
+async fn a_secret_can_hold_the_token_of_an_account() {
+    let server = Inside::start().await;
+    let secrets = "/api/v1/namespaces/default/secrets";
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+        "metadata": {"name": "kept", "annotations": {"kubernetes.io/service-account.name": "default"}}});
+    let (code, created) = server.post(secrets, secret).await;
+    assert_eq!(code, 201, "{created}");
+    use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
+    let token = BASE64.decode(created["data"]["token"].as_str().unwrap()).unwrap();
+    let review = json!({"spec": {"token": String::from_utf8(token).unwrap()}});
+    let reviews = "/apis/authentication.k8s.io/v1/tokenreviews";
+    let (_, good) = server.post(reviews, review.clone()).await;
+    assert_eq!(good["status"]["user"]["username"], "system:serviceaccount:default:default", "{good}");
+    server.delete(&format!("{secrets}/kept"), Value::Null).await;
+    assert_eq!(server.post(reviews, review).await.1["status"]["authenticated"], false);
+}
+
+#[tokio::test]
+async fn nobody_grants_more_than_they_have() {
+    let server = Inside::start().await;
+    grant(&server, "admin", json!({"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "jane"}))
+        .await;
+    let jane = server.by(Identity::new("jane", &[]));
+    let base = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    let role = |resource: &str| {
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"generateName": "r-"},
+            "rules": [{"verbs": ["get"], "apiGroups": [""], "resources": [resource]}]})
+    };
+    let json = "application/json";
+    assert_eq!(jane.call("POST", &format!("{base}/roles"), json, role("pods")).await.0, 201);
+    let (code, status) = jane.call("POST", &format!("{base}/roles"), json, role("nodes")).await;
+    assert_eq!(code, 403);
+    let words = status["message"].as_str().unwrap();
+    assert!(words.contains("is attempting to grant RBAC permissions not currently held"), "{words}");
+    let binding = |role: &str| {
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"generateName": "b-"},
+            "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "john"}],
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}})
+    };
+    assert_eq!(jane.call("POST", &format!("{base}/rolebindings"), json, binding("view")).await.0, 201);
+    assert_eq!(
+        jane.call("POST", &format!("{base}/rolebindings"), json, binding("cluster-admin")).await.0,
+        403
+    );
+}

@@ -234,3 +234,99 @@ async fn hostile_requests_get_clear_refusals() {
     assert_eq!(server.post("/api/v1/configmaps", config_map("a", json!({}))).await.0, 405);
     assert_eq!(caller.call("OPTIONS", MAPS, "", Value::Null).await.0, 405);
 }
+
+#[tokio::test]
+async fn an_apply_owns_its_fields_and_takes_others_only_by_force() {
+    let server = Inside::start().await;
+    let object = |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": value}});
+    let as_one = format!("{}?fieldManager=one", path("a"));
+    let as_two = format!("{}?fieldManager=two", path("a"));
+    assert_eq!(server.patch(&path("a"), "apply", object("1")).await.0, 400, "a manager is required");
+    let (code, created) = server.patch(&as_one, "apply", object("1")).await;
+    assert_eq!(code, 201, "{created}");
+    assert_eq!(created["metadata"]["managedFields"][0]["operation"], "Apply");
+    let (code, same) = server.patch(&as_one, "apply", object("1")).await;
+    assert_eq!((code, &same["metadata"]["resourceVersion"]), (200, &created["metadata"]["resourceVersion"]));
+    let (code, conflict) = server.patch(&as_two, "apply", object("2")).await;
+    assert_eq!((code, conflict["reason"].as_str()), (409, Some("Conflict")), "{conflict}");
+    let (code, forced) = server.patch(&format!("{as_two}&force=true"), "apply", object("2")).await;
+    assert_eq!((code, forced["data"]["k"].as_str()), (200, Some("2")));
+    let (code, _) = server.patch(&format!("{as_two}&dryRun=All"), "apply", object("3")).await;
+    assert_eq!(code, 200);
+    assert_eq!(server.get(&path("a")).await.1["data"]["k"], "2");
+    let named_otherwise = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}});
+    assert_eq!(server.patch(&as_one, "apply", named_otherwise).await.0, 400);
+}
+
+#[tokio::test]
+async fn updates_are_recorded_by_their_manager() {
+    let server = Inside::start().await;
+    server.post(MAPS, config_map("a", json!({}))).await;
+    let (_, patched) = server
+        .patch(&format!("{}?fieldManager=editor", path("a")), "merge", json!({"data": {"b": "2"}}))
+        .await;
+    let managers = patched["metadata"]["managedFields"].as_array().unwrap();
+    let of = |name: &str| managers.iter().find(|manager| manager["manager"] == name).unwrap();
+    assert!(of("tester")["fieldsV1"]["f:data"]["f:a"].is_object());
+    assert!(of("editor")["fieldsV1"]["f:data"]["f:b"].is_object());
+}
+
+#[tokio::test]
+async fn an_event_is_the_same_in_both_its_groups() {
+    let server = Inside::start().await;
+    let new = json!({"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "e"},
+        "eventTime": "2026-01-01T00:00:00.000000Z", "reportingController": "tester", "reportingInstance": "t-1",
+        "action": "Testing", "reason": "Because", "type": "Normal", "note": "words",
+        "regarding": {"kind": "Pod", "namespace": "default", "name": "a"}});
+    let (code, created) = server.post("/apis/events.k8s.io/v1/namespaces/default/events", new).await;
+    assert_eq!(code, 201, "{created}");
+    let (_, core) = server.get("/api/v1/namespaces/default/events/e").await;
+    assert_eq!((&core["message"], &core["involvedObject"]["name"]), (&json!("words"), &json!("a")), "{core}");
+    assert_eq!((&core["apiVersion"], &core["kind"]), (&json!("v1"), &json!("Event")));
+    let (_, list) = server.get("/apis/events.k8s.io/v1/namespaces/default/events").await;
+    assert_eq!((&list["items"][0]["note"], &list["kind"]), (&json!("words"), &json!("EventList")));
+    assert_eq!(
+        server.get("/api/v1/events?fieldSelector=involvedObject.name%3Da").await.1["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn every_kind_of_the_table_lists_watches_and_prints() {
+    let server = Inside::start().await;
+    for row in api::resource::Registry::builtin().iter().filter(|row| row.verbs.contains(&"list")) {
+        let base = if row.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", row.group) };
+        let path = format!("{base}/{}/{}", row.version, row.plural);
+        let (code, list) = server.get(&path).await;
+        assert_eq!(
+            (code, list["kind"].as_str()),
+            (200, Some(format!("{}List", row.kind).as_str())),
+            "{path}"
+        );
+        let request = http::Request::get(&path)
+            .header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+            .body(Default::default())
+            .unwrap();
+        assert_eq!(server.caller().send(request).await.status(), 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn documents_that_did_not_change_are_not_sent_again() {
+    let server = Inside::start().await;
+    let ask = |tag: Option<http::HeaderValue>| {
+        let mut request = http::Request::get("/openapi/v2").body(Default::default()).unwrap();
+        if let Some(tag) = tag {
+            request.headers_mut().insert("if-none-match", tag);
+        }
+        let caller = server.caller();
+        async move { caller.send(request).await }
+    };
+    let first = ask(None).await;
+    assert_eq!(first.status(), 200);
+    let tag = first.headers()["etag"].clone();
+    assert_eq!(ask(Some(tag)).await.status(), 304);
+}

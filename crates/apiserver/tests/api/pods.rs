@@ -142,3 +142,18 @@ async fn logs_are_those_of_the_container_meant() {
     assert_eq!(server.get(&log("?container=two&previous=true")).await.0, 400);
     assert_eq!(server.get(&log("?container=one&tailLines=-1")).await.0, 400);
 }
+
+#[tokio::test]
+async fn a_pod_can_be_debugged_by_a_container_more() {
+    let server = Inside::start().await;
+    let (_, created) = server.post(PODS, pod("a")).await;
+    let path = format!("{PODS}/a/ephemeralcontainers");
+    let debugger = json!({"spec": {"ephemeralContainers": [{"name": "debug", "image": "tools"}],
+        "containers": [{"name": "c", "image": "changed"}]}});
+    let (code, changed) = server.patch(&path, "strategic-merge", debugger).await;
+    assert_eq!(code, 200, "{changed}");
+    assert_eq!(changed["spec"]["ephemeralContainers"][0]["name"], "debug");
+    assert_eq!(changed["spec"]["containers"], created["spec"]["containers"]);
+    let other = json!({"spec": {"ephemeralContainers": [{"name": "debug", "image": "other"}]}});
+    assert_eq!(server.patch(&path, "strategic-merge", other).await.0, 422);
+}
