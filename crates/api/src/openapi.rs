@@ -37,16 +37,44 @@ fn token_scheme() -> Value {
         "name": "authorization", "type": "apiKey"}})
 }
 
-fn v2_document(registry: &Registry) -> Value {
-    let rows: Vec<&'static Resource> = registry.iter().collect();
-    json!({"swagger": "2.0", "info": info(), "paths": paths::of(&rows, Form::V2),
-        "definitions": schemas::of(&rows, Form::V2), "securityDefinitions": token_scheme(),
+/// Everything of a version 2 document but its paths and definitions.
+fn v2_head() -> Value {
+    json!({"swagger": "2.0", "info": info(), "securityDefinitions": token_scheme(),
         "security": [{"BearerToken": []}]})
 }
 
 /// Returns the version 2 document as JSON.
 pub fn v2_json(registry: &Registry) -> Vec<u8> {
-    v2_document(registry).to_string().into_bytes()
+    let rows: Vec<&'static Resource> = registry.iter().collect();
+    let mut out = open(&v2_head());
+    section(&mut out, "paths", paths::of(&rows, Form::V2));
+    section(&mut out, "definitions", schemas::of(&rows, Form::V2));
+    out.push(b'}');
+    out
+}
+
+/// Writes an object without its closing brace.
+fn open(head: &Value) -> Vec<u8> {
+    let mut out = head.to_string().into_bytes();
+    out.pop();
+    out
+}
+
+/// Writes one more member, entry by entry: a whole document as one value would take megabytes.
+fn section(out: &mut Vec<u8>, name: &str, entries: impl Iterator<Item = (String, Value)>) {
+    out.extend_from_slice(format!(",{}:", Value::from(name)).as_bytes());
+    let mut separator = b'{';
+    for (key, value) in entries {
+        out.push(separator);
+        out.extend_from_slice(Value::from(key).to_string().as_bytes());
+        out.push(b':');
+        out.extend_from_slice(value.to_string().as_bytes());
+        separator = b',';
+    }
+    if separator == b'{' {
+        out.push(b'{');
+    }
+    out.push(b'}');
 }
 
 /// What clients accept who want the version 2 document as protobuf.
@@ -58,7 +86,8 @@ pub const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0
 
 /// Returns the version 2 document in the protobuf encoding that `kubectl` asks for ([`V2_PROTOBUF`]).
 pub fn v2_protobuf(registry: &Registry) -> Vec<u8> {
-    protobuf::document(&v2_document(registry))
+    let rows: Vec<&'static Resource> = registry.iter().collect();
+    protobuf::document(&v2_head(), paths::of(&rows, Form::V2), schemas::of(&rows, Form::V2))
 }
 
 /// Returns a text that changes whenever a document may: for ETags and the index.
@@ -101,9 +130,14 @@ pub fn v3_document(registry: &Registry, path: &str) -> Option<Vec<u8>> {
     if rows.is_empty() {
         return None;
     }
-    let document = json!({"openapi": "3.0.0", "info": info(), "paths": paths::of(&rows, Form::V3),
-        "components": {"schemas": schemas::of(&rows, Form::V3), "securitySchemes": token_scheme()}});
-    Some(document.to_string().into_bytes())
+    let mut out = open(&json!({"openapi": "3.0.0", "info": info()}));
+    section(&mut out, "paths", paths::of(&rows, Form::V3));
+    let mut components = open(&json!({ "securitySchemes": token_scheme() }));
+    section(&mut components, "schemas", schemas::of(&rows, Form::V3));
+    out.extend_from_slice(b",\"components\":");
+    out.append(&mut components);
+    out.extend_from_slice(b"}}");
+    Some(out)
 }
 
 #[cfg(test)]

@@ -38,27 +38,28 @@ const DELETE_PARAMETERS: [(&str, &str); 4] = [
     ("propagationPolicy", "string"),
 ];
 
-/// Returns the paths of a set of rows.
-pub(super) fn of(rows: &[&'static Resource], form: Form) -> Map<String, Value> {
-    let mut paths = Map::new();
-    for row in rows {
-        let root = match row.group {
-            "" => format!("/api/{}", row.version),
-            group => format!("/apis/{group}/{}", row.version),
-        };
-        let scope = if row.namespaced { "/namespaces/{namespace}" } else { "" };
-        let writer = Writer { row, form };
-        let collection = format!("{root}{scope}/{}", row.plural);
-        if row.namespaced && row.verbs.contains(&"list") {
-            paths.insert(format!("{root}/{}", row.plural), writer.all_namespaces());
-        }
-        paths.insert(collection.clone(), writer.collection());
-        if row.verbs.contains(&"get") {
-            paths.insert(format!("{collection}/{{name}}"), writer.item());
-        }
-        for part in row.subresources {
-            paths.insert(format!("{collection}/{{name}}/{}", part.name()), writer.subresource(*part));
-        }
+/// Returns the paths of a set of rows, a row at a time.
+pub(super) fn of(rows: &[&'static Resource], form: Form) -> impl Iterator<Item = (String, Value)> {
+    rows.iter().flat_map(move |row| of_row(row, form))
+}
+
+fn of_row(row: &'static Resource, form: Form) -> Vec<(String, Value)> {
+    let root = match row.group {
+        "" => format!("/api/{}", row.version),
+        group => format!("/apis/{group}/{}", row.version),
+    };
+    let scope = if row.namespaced { "/namespaces/{namespace}" } else { "" };
+    let writer = Writer { row, form };
+    let collection = format!("{root}{scope}/{}", row.plural);
+    let mut paths = vec![(collection.clone(), writer.collection())];
+    if row.namespaced && row.verbs.contains(&"list") {
+        paths.push((format!("{root}/{}", row.plural), writer.all_namespaces()));
+    }
+    if row.verbs.contains(&"get") {
+        paths.push((format!("{collection}/{{name}}"), writer.item()));
+    }
+    for part in row.subresources {
+        paths.push((format!("{collection}/{{name}}/{}", part.name()), writer.subresource(*part)));
     }
     paths
 }

@@ -51,21 +51,23 @@ impl Message {
     /// Writes each entry of a map as a `Named…` message.
     fn named(&mut self, number: u64, map: Option<&Value>, write: fn(&Value) -> Message) {
         for (name, value) in map.and_then(Value::as_object).into_iter().flatten() {
-            let mut entry = Message::default();
-            entry.bytes(1, name.as_bytes());
-            entry.message(2, &write(value));
-            self.message(number, &entry);
+            self.entry(number, name, &write(value));
         }
+    }
+
+    /// Writes one `Named…` message.
+    fn entry(&mut self, number: u64, name: &str, value: &Message) {
+        let mut entry = Message::default();
+        entry.bytes(1, name.as_bytes());
+        entry.message(2, value);
+        self.message(number, &entry);
     }
 
     /// Writes the `x-…` entries of a map as vendor extensions.
     fn extensions(&mut self, number: u64, value: &Value) {
         for (name, extension) in value.as_object().into_iter().flatten() {
             if name.starts_with(EXTENSION) {
-                let mut entry = Message::default();
-                entry.bytes(1, name.as_bytes());
-                entry.message(2, &any(extension));
-                self.message(number, &entry);
+                self.entry(number, name, &any(extension));
             }
         }
     }
@@ -85,23 +87,27 @@ fn variant(number: u64, inner: &Message) -> Message {
     message
 }
 
-/// Encodes a whole document.
-pub(super) fn document(value: &Value) -> Vec<u8> {
+/// Encodes a whole document: `head` holds everything but paths and definitions, which come one at a time.
+pub(super) fn document(
+    head: &Value,
+    all_paths: impl Iterator<Item = (String, Value)>,
+    all_definitions: impl Iterator<Item = (String, Value)>,
+) -> Vec<u8> {
     let mut info = Message::default();
-    info.text(1, value["info"].get("title"));
-    info.text(2, value["info"].get("version"));
+    info.text(1, head["info"].get("title"));
+    info.text(2, head["info"].get("version"));
     let mut paths = Message::default();
-    paths.named(2, value.get("paths"), path_item);
+    all_paths.for_each(|(name, value)| paths.entry(2, &name, &path_item(&value)));
     let mut definitions = Message::default();
-    definitions.named(1, value.get("definitions"), schema);
+    all_definitions.for_each(|(name, value)| definitions.entry(1, &name, &schema(&value)));
     let mut schemes = Message::default();
-    schemes.named(1, value.get("securityDefinitions"), security_definition);
+    schemes.named(1, head.get("securityDefinitions"), security_definition);
     let mut message = Message::default();
-    message.text(1, value.get("swagger"));
+    message.text(1, head.get("swagger"));
     message.message(2, &info);
     message.message(8, &paths);
     message.message(9, &definitions);
-    for requirement in value["security"].as_array().into_iter().flatten() {
+    for requirement in head["security"].as_array().into_iter().flatten() {
         let mut one = Message::default();
         one.named(1, Some(requirement), |scopes| {
             let mut list = Message::default();

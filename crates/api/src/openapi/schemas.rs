@@ -18,8 +18,8 @@ const COMMON: [&str; 6] = [
     "meta.v1.APIGroup",
 ];
 
-/// Returns the definitions by name.
-pub(super) fn of(rows: &[&'static Resource], form: Form) -> Map<String, Value> {
+/// Returns the definitions by name, one at a time.
+pub(super) fn of(rows: &[&'static Resource], form: Form) -> impl Iterator<Item = (String, Value)> {
     let mut found: BTreeSet<&'static str> = BTreeSet::new();
     for name in COMMON {
         reach(name, &mut found);
@@ -35,7 +35,7 @@ pub(super) fn of(rows: &[&'static Resource], form: Form) -> Map<String, Value> {
             }
         }
     }
-    found.into_iter().filter_map(schema::named).map(|one| (one.definition(), definition(one, form))).collect()
+    found.into_iter().filter_map(schema::named).map(move |one| (one.definition(), definition(one, form)))
 }
 
 /// Returns the type of a row's lists.

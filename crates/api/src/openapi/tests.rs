@@ -15,6 +15,10 @@ fn references(value: &Value, found: &mut Vec<String>) {
     }
 }
 
+fn v2_document(registry: &Registry) -> Value {
+    serde_json::from_slice(&v2_json(registry)).unwrap()
+}
+
 #[test]
 fn every_reference_of_every_document_resolves() {
     let registry = Registry::builtin();
