@@ -140,7 +140,7 @@ pub(crate) const POD: Rules = Rules {
     validate_update: pods::validate_pod_update,
     validate_status: pods::validate_pod_status,
     prepare_create: pods::prepare_pod,
-    warnings: pods::warnings,
+    warnings: pods::pod_warnings,
     ..SPEC_AND_STATUS
 };
 pub(crate) const POD_TEMPLATE: Rules =
@@ -148,6 +148,7 @@ pub(crate) const POD_TEMPLATE: Rules =
 pub(crate) const REPLICATION_CONTROLLER: Rules = Rules {
     default: workloads::default_replication_controller,
     validate: workloads::validate_replication_controller,
+    warnings: pods::workload_warnings,
     ..SPEC_AND_STATUS
 };
 pub(crate) const SERVICE: Rules = Rules {
@@ -168,13 +169,14 @@ pub(crate) const DAEMON_SET: Rules = Rules {
     default: workloads::default_daemon_set,
     validate: workloads::validate_daemon_set,
     validate_update: workloads::validate_selector_update,
+    warnings: pods::workload_warnings,
     ..SPEC_AND_STATUS
 };
 pub(crate) const DEPLOYMENT: Rules = Rules {
     default: workloads::default_deployment,
     validate: workloads::validate_deployment,
     validate_update: workloads::validate_selector_update,
-    warnings: workloads::warnings,
+    warnings: pods::workload_warnings,
     generation: Generation::SpecAndAnnotations,
     ..SPEC_AND_STATUS
 };
@@ -182,13 +184,14 @@ pub(crate) const REPLICA_SET: Rules = Rules {
     default: workloads::default_replica_set,
     validate: workloads::validate_replica_set,
     validate_update: workloads::validate_selector_update,
-    warnings: workloads::warnings,
+    warnings: pods::workload_warnings,
     ..SPEC_AND_STATUS
 };
 pub(crate) const STATEFUL_SET: Rules = Rules {
     default: workloads::default_stateful_set,
     validate: workloads::validate_stateful_set,
     validate_update: workloads::validate_stateful_set_update,
+    warnings: pods::workload_warnings,
     ..SPEC_AND_STATUS
 };
 pub(crate) const CRON_JOB: Rules =
@@ -198,6 +201,7 @@ pub(crate) const JOB: Rules = Rules {
     validate: batch::validate_job,
     validate_update: batch::validate_job_update,
     prepare_create: batch::prepare_job,
+    warnings: pods::workload_warnings,
     ..SPEC_AND_STATUS
 };
 pub(crate) const AUTOSCALER: Rules = Rules {

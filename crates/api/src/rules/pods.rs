@@ -8,18 +8,19 @@ mod spec;
 mod status;
 mod update;
 mod volumes;
+mod warnings;
 
 use serde_json::Value;
 
-use super::look::{at, section, text};
+use super::look::{at, section};
 use super::metadata;
 use crate::field::FieldError;
-use crate::names;
 
 pub(super) use defaults::{default_pod, default_template};
 pub(super) use status::{prepare_pod, validate_pod_status};
 pub(crate) use update::validate_ephemeral_update;
 pub(super) use update::validate_pod_update;
+pub(super) use warnings::{of_pod as pod_warnings, of_workload as workload_warnings};
 
 /// Defaults of `PodTemplate` objects.
 pub(super) fn default_pod_template(object: &mut Value) {
@@ -44,14 +45,4 @@ pub(super) fn validate_template(template: &Value, path: &str) -> Vec<FieldError>
     errors.extend(metadata::validate_annotations(metadata, &metadata_path));
     errors.extend(spec::validate(at(template, "/spec").unwrap_or(&Value::Null), &format!("{path}.spec")));
     errors
-}
-
-/// What to warn the author of a pod about.
-pub(super) fn warnings(object: &Value) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let errors = names::dns_label_errors(text(object, "/metadata/name"));
-    if !errors.is_empty() {
-        warnings.push(format!("metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [{}]", errors.join(" ")));
-    }
-    warnings
 }

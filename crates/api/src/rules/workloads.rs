@@ -370,14 +370,3 @@ pub(super) fn validate_revision(object: &Value) -> Vec<FieldError> {
 pub(super) fn validate_revision_update(new: &Value, old: &Value) -> Vec<FieldError> {
     immutable(new.get("data"), old.get("data"), "data").into_iter().collect()
 }
-
-pub(super) fn warnings(object: &Value) -> Vec<String> {
-    let errors = names::dns_label_errors(text(object, "/metadata/name"));
-    if errors.is_empty() {
-        return Vec::new();
-    }
-    vec![format!(
-        "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [{}]",
-        errors.join(" ")
-    )]
-}
