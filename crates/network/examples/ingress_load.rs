@@ -124,14 +124,14 @@ async fn load(port: u16, connections: u16, seconds: u16, fresh: bool) {
     }
     let took = started.elapsed().as_secs_f64();
     times.sort_unstable();
-    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default();
+    let at = |permille: usize| times.get(times.len() * permille / 1000).copied().unwrap_or_default();
     println!(
         "{} requests, {failed} failed, {:.0}/s, p50 {:?}, p99 {:?}, p99.9 {:?}",
         times.len(),
         times.len() as f64 / took,
-        at(0.5),
-        at(0.99),
-        at(0.999)
+        at(500),
+        at(990),
+        at(999)
     );
 }
 

@@ -1,5 +1,5 @@
-//! The HTTP proxy in front of the cluster: HTTP/1.1, HTTP/2 and TLS from outside, HTTP/1.1 straight to
-//! ready endpoints.
+//! The HTTP proxy in front of the cluster: HTTP/1.1, HTTP/2 and TLS from outside, HTTP/1.1 (gRPC:
+//! HTTP/2) straight to ready endpoints.
 //!
 //! Its promise is that no request fails while endpoints come and go:
 //! - each request follows the routes as they are when it is sent, again before each retry;
@@ -16,6 +16,7 @@ mod body;
 mod connection;
 mod endpoint;
 mod forward;
+mod grpc;
 mod headers;
 mod metrics;
 mod table;

@@ -128,6 +128,12 @@ fn prepare_network() -> Result<(), EnterError> {
     sysctl::try_write("net/ipv4/conf/default/send_redirects", "0");
     // Links need no IPv6 addresses, whose detection of duplicates delays them.
     sysctl::try_write("net/ipv6/conf/default/disable_ipv6", "1");
+    // The ingress may open many connections to one endpoint that closes each: ports must not run out.
+    sysctl::try_write("net/ipv4/ip_local_port_range", "10000 65535");
+    sysctl::try_write("net/ipv4/tcp_tw_reuse", "1");
+    // Connection tracking has room for a quarter of a million on a machine of 4 GiB; at its own two
+    // minutes for each that has ended, 2000 connections a second would fill it.
+    sysctl::try_write("net/netfilter/nf_conntrack_tcp_timeout_time_wait", "15");
     // Servers of the main process may take any port here, as root of this network.
     sysctl::try_write("net/ipv4/ip_unprivileged_port_start", "0");
     Ok(())

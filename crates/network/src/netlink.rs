@@ -4,6 +4,7 @@
 //! of their own that live in another namespace. (The asynchronous crates for this bring tasks and a
 //! dozen dependencies, know no nftables, and took 14 ms for a pod link.)
 
+pub(crate) mod conntrack;
 pub(crate) mod message;
 pub(crate) mod route;
 

@@ -16,6 +16,11 @@ use super::{connection::Connection, endpoint::InFlight, metrics::Counters};
 pub(super) enum ProxyBody {
     Own(Option<Bytes>),
     Endpoint(EndpointBody),
+    /// Of a gRPC call, whose connection is driven elsewhere.
+    Call {
+        body: Incoming,
+        _in_flight: InFlight,
+    },
 }
 
 /// Reads the body of an endpoint's response, driving its connection. When the body is through, the
@@ -94,6 +99,7 @@ impl Body for ProxyBody {
         match &mut *self {
             Self::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Self::Endpoint(body) => body.poll(cx),
+            Self::Call { body, .. } => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -101,6 +107,7 @@ impl Body for ProxyBody {
         match self {
             Self::Own(text) => text.is_none(),
             Self::Endpoint(body) => body.incoming.is_end_stream(),
+            Self::Call { body, .. } => body.is_end_stream(),
         }
     }
 
@@ -108,6 +115,7 @@ impl Body for ProxyBody {
         match self {
             Self::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
             Self::Endpoint(body) => body.incoming.size_hint(),
+            Self::Call { body, .. } => body.size_hint(),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{connection::Connection, metrics::Counters};
+use super::{connection::Connection, grpc, metrics::Counters};
 
 /// Connections at rest beyond this are closed: twice what a busy client holds.
 const MAX_IDLE: usize = 256;
@@ -30,6 +30,8 @@ pub(super) struct Endpoint {
     in_flight: AtomicUsize,
     became_idle: Notify,
     idle: Mutex<Vec<(Connection, Instant)>>,
+    /// For gRPC.
+    pub(super) http2: grpc::Shared,
     retired: AtomicBool,
     started: Instant,
     /// Milliseconds after `started` until which others are preferred.
@@ -43,6 +45,7 @@ impl Endpoint {
             in_flight: AtomicUsize::new(0),
             became_idle: Notify::new(),
             idle: Mutex::default(),
+            http2: grpc::Shared::default(),
             retired: AtomicBool::new(false),
             started: Instant::now(),
             avoided_until: AtomicU64::new(0),
@@ -72,6 +75,7 @@ impl Endpoint {
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::SeqCst);
         crate::lock(&self.idle).clear();
+        self.http2.close();
     }
 
     /// Says whether the endpoint was taken from the routes. Asked after a request was counted as under

@@ -21,7 +21,7 @@ use super::{
     body::{EndpointBody, ProxyBody},
     connection::{Connection, Failed, Outgoing},
     endpoint::Backend,
-    headers,
+    grpc, headers,
     metrics::Counters,
     upgrade,
 };
@@ -87,9 +87,11 @@ async fn answer(
         return Err(Refusal::NoEndpoint);
     }
     let protocol = headers::wanted_upgrade(&request);
+    let is_call = grpc::is_call(&request);
     headers::for_endpoint(request.headers_mut(), client, authority)?;
     match protocol {
         Some(protocol) => upgrade::forward(&place, client, request, protocol).await,
+        None if is_call => grpc::forward(&place, authority, request).await,
         None => forward(&place, Job::read(request, shared.config.response_timeout).await?).await,
     }
 }
@@ -208,7 +210,8 @@ impl Attempts {
         Ok(())
     }
 
-    fn broke(
+    /// Notes that a connection broke with the request on it, and that it may be sent again.
+    pub(super) fn broke(
         &mut self,
         backend: &Backend,
         address: SocketAddr,

@@ -1,14 +1,17 @@
 //! What the kernel has, and the way from there to what it should have.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     io,
     net::{Ipv4Addr, SocketAddrV4},
 };
 
 use super::{Config, Protocol, ServiceRule, backends};
 use crate::{
-    netlink::Socket,
+    netlink::{
+        Socket,
+        conntrack::{self, Redirected},
+    },
     nft::{
         BATCH_BYTES, Batch, Element, Hook, INPUT, Kind, OUTPUT, POSTROUTING, PREROUTING, Register, Rule,
         Value, destination_key,
@@ -63,6 +66,7 @@ impl State {
         let Some((table, present)) = self.current.take() else { return self.rebuild(wanted) };
         match update(&mut self.socket, &table, &present, &wanted) {
             Ok(()) => {
+                forget_stale_exchanges(&present, &wanted);
                 self.current = Some((table, wanted));
                 Ok(())
             }
@@ -188,6 +192,29 @@ fn update(socket: &mut Socket, table: &str, present: &Wanted, wanted: &Wanted) -
         batch = commit_when_full(batch, socket, table)?;
     }
     if batch.is_empty() { Ok(()) } else { batch.commit(socket) }
+}
+
+/// A client of UDP that never pauses would stay with a backend that is gone: its exchange counts as
+/// one connection for as long as it goes on.
+fn forget_stale_exchanges(present: &Wanted, wanted: &Wanted) {
+    let mut gone: HashSet<Redirected> = HashSet::new();
+    for ((address, protocol, port), target) in present {
+        let is_gone = |backend: &&SocketAddrV4| {
+            let now = wanted.get(&(*address, *protocol, *port));
+            now.is_none_or(|now| now.backends.binary_search(backend).is_err())
+        };
+        if *protocol == Protocol::Udp {
+            let asked = SocketAddrV4::new(*address, *port);
+            gone.extend(
+                target.backends.iter().filter(is_gone).map(|answers| Redirected { asked, answers: *answers }),
+            );
+        }
+    }
+    if !gone.is_empty()
+        && let Err(error) = conntrack::forget_udp(|exchange| gone.contains(&exchange))
+    {
+        tracing::debug!(%error, "exchanges with backends that are gone were not forgotten");
+    }
 }
 
 fn commit_when_full(batch: Batch, socket: &mut Socket, table: &str) -> io::Result<Batch> {

@@ -60,7 +60,7 @@ async fn a_chunked_request_passes_and_a_stream_is_not_held_back() {
         read_message(&mut stream).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n").await.unwrap();
         // The second part only after a byte from the test, which it sends when it has the first.
-        stream.read(&mut [0; 1]).await.ok();
+        stream.read_exact(&mut [0; 1]).await.ok();
     })
     .await;
     proxy.proxy.set(all_to(&[events]));
@@ -166,4 +166,54 @@ async fn a_head_request_has_the_length_but_no_body() {
     );
     // The connection goes on.
     assert_eq!(crate::support::talk(&mut stream, &get("h", "/")).await.0, 200);
+}
+
+#[tokio::test]
+async fn calls_of_grpc_go_by_http_2_with_their_trailers() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = connections.clone();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let service = hyper::service::service_fn(|request: Request<Incoming>| async move {
+                assert_eq!(request.headers()["te"], "trailers");
+                assert_eq!(request.uri().path(), "/inference.Predict/Score");
+                assert_eq!(request.uri().authority().unwrap(), "joke.localhost");
+                let said = request.into_body().collect().await.unwrap().to_bytes();
+                let mut trailers = http::HeaderMap::new();
+                trailers.insert("grpc-status", "0".parse().unwrap());
+                let frames = [Ok(Frame::data(said)), Ok::<_, std::io::Error>(Frame::trailers(trailers))];
+                let body = StreamBody::new(futures_stream(frames));
+                Ok::<_, std::io::Error>(
+                    Response::builder().header("content-type", "application/grpc").body(body).unwrap(),
+                )
+            });
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    let refusing = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+    let proxy = proxy();
+    proxy.proxy.set(all_to(&[refusing, address]));
+    let stream = TcpStream::connect(proxy.address).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    for _ in 0..10 {
+        let request = Request::post("http://joke.localhost/inference.Predict/Score")
+            .header("content-type", "application/grpc+proto")
+            .header("te", "trailers")
+            .body(Full::new(Bytes::from_static(b"\0\0\0\0\x02hi")))
+            .unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!(response.headers()["content-type"], "application/grpc");
+        let whole = response.into_body().collect().await.unwrap();
+        assert_eq!(whole.trailers().unwrap()["grpc-status"], "0");
+        assert_eq!(whole.to_bytes(), &b"\0\0\0\0\x02hi"[..]);
+    }
+    assert_eq!(connections.load(std::sync::atomic::Ordering::SeqCst), 1);
+    assert!(proxy.proxy.quiesced(address.ip(), Duration::from_secs(5)).await);
 }

@@ -23,15 +23,15 @@ use tokio::{
     time::timeout,
 };
 
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A proxy on a port of its own.
-pub struct Proxy {
-    pub proxy: IngressProxy,
-    pub address: SocketAddr,
+pub(crate) struct Proxy {
+    pub(crate) proxy: IngressProxy,
+    pub(crate) address: SocketAddr,
 }
 
-pub fn proxy_with(config: Config) -> Proxy {
+pub(crate) fn proxy_with(config: Config) -> Proxy {
     let proxy = IngressProxy::new(config);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -39,12 +39,12 @@ pub fn proxy_with(config: Config) -> Proxy {
     Proxy { proxy, address }
 }
 
-pub fn proxy() -> Proxy {
+pub(crate) fn proxy() -> Proxy {
     proxy_with(Config { retry_time: Duration::from_millis(300), ..Config::default() })
 }
 
 /// Everything goes to these endpoints.
-pub fn all_to(endpoints: &[SocketAddr]) -> Routes {
+pub(crate) fn all_to(endpoints: &[SocketAddr]) -> Routes {
     Routes {
         rules: vec![Route {
             host: Host::Any,
@@ -58,10 +58,10 @@ pub fn all_to(endpoints: &[SocketAddr]) -> Routes {
 }
 
 /// An application that stops at once when dropped: listener and connections are closed.
-pub struct App {
-    pub address: SocketAddr,
-    pub requests: Arc<AtomicUsize>,
-    pub connections: Arc<AtomicUsize>,
+pub(crate) struct App {
+    pub(crate) address: SocketAddr,
+    pub(crate) requests: Arc<AtomicUsize>,
+    pub(crate) connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -78,7 +78,7 @@ fn own_address() -> Ipv4Addr {
 }
 
 /// Starts an application that answers each request with what `answer` makes of it.
-pub async fn app<F, Fut>(answer: F) -> App
+pub(crate) async fn app<F, Fut>(answer: F) -> App
 where
     F: Fn(Request<Incoming>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response<Full<Bytes>>> + Send + 'static,
@@ -109,12 +109,12 @@ where
 }
 
 /// Answers with a name.
-pub async fn named(name: &'static str) -> App {
+pub(crate) async fn named(name: &'static str) -> App {
     app(move |_| async move { Response::new(Full::from(name)) }).await
 }
 
 /// Answers with all that it was told.
-pub async fn echo() -> App {
+pub(crate) async fn echo() -> App {
     app(|request: Request<Incoming>| async move {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
@@ -129,7 +129,7 @@ pub async fn echo() -> App {
 }
 
 /// A server that does with each connection what `talk` does.
-pub async fn raw_app<F, Fut>(talk: F) -> (SocketAddr, JoinHandle<()>)
+pub(crate) async fn raw_app<F, Fut>(talk: F) -> (SocketAddr, JoinHandle<()>)
 where
     F: Fn(usize, TcpStream) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
@@ -146,7 +146,7 @@ where
 }
 
 /// Reads a head and, by its Content-Length, a body.
-pub async fn read_message(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+pub(crate) async fn read_message(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     let mut buffer = vec![0; 16 << 10];
     loop {
@@ -171,23 +171,23 @@ pub async fn read_message(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
 }
 
 /// Sends text on a connection of its own and returns status, head and body.
-pub async fn ask(address: SocketAddr, request: &str) -> (u16, String, String) {
+pub(crate) async fn ask(address: SocketAddr, request: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     talk(&mut stream, request).await
 }
 
 /// As [`ask`], on a connection that stays.
-pub async fn talk(stream: &mut TcpStream, request: &str) -> (u16, String, String) {
+pub(crate) async fn talk(stream: &mut TcpStream, request: &str) -> (u16, String, String) {
     stream.write_all(request.as_bytes()).await.unwrap();
     let (head, body) = timeout(PATIENCE, read_message(stream)).await.expect("in time").expect("an answer");
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, head, String::from_utf8(body).unwrap())
 }
 
-pub fn get(host: &str, path: &str) -> String {
+pub(crate) fn get(host: &str, path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")
 }
 
-pub fn post(body: &str) -> String {
+pub(crate) fn post(body: &str) -> String {
     format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }

@@ -20,7 +20,7 @@ use crate::{
     support::{self, Entered, NODE, in_pod, pod_network},
 };
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("connections_and_datagrams_of_pods_reach_outside_by_the_host", outside),
     ("a_port_refused_outside_is_refused_to_the_pod_at_once", refused),
     ("the_hosts_loopback_and_other_protocols_stay_out_of_reach", unreachable),

@@ -12,7 +12,7 @@ use network::machine::{EnterError, Options, RUN_DIRECTORY, enter, holder_is_aliv
 
 use crate::{Case, support};
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("entering_gives_a_network_mounts_and_run_folder_of_our_own", entering),
     ("a_listener_bound_before_serves_the_host", listener_before),
     ("the_host_handle_connects_and_listens_on_the_host", host_handle),
@@ -138,7 +138,7 @@ fn helper_process(arguments: &[&str]) -> std::process::Child {
 }
 
 /// What helper processes do.
-pub fn helper(arguments: &[String]) -> ExitCode {
+pub(crate) fn helper(arguments: &[String]) -> ExitCode {
     match arguments[0].as_str() {
         "connect-and-read" => {
             let mut line = String::new();

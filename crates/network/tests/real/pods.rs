@@ -12,7 +12,7 @@ use crate::{
     support::{self, NODE, in_cluster, in_pod, pod_network, spawn_in_pod},
 };
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("pods_and_the_node_reach_each_other_with_their_own_addresses", reach),
     ("attaching_is_idempotent_and_detaching_removes_all", idempotent),
     ("a_pod_cannot_send_from_another_address", spoof),

@@ -12,22 +12,22 @@ use std::{
 use network::machine::{Machine, Options, enter, stop_holder};
 use network::pods::{Config, PodNetwork};
 
-pub const NODE: Ipv4Addr = Ipv4Addr::new(10, 243, 0, 1);
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(10, 243, 0, 1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-pub fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
 /// A name that no other run has.
-pub fn unique_name() -> String {
+pub(crate) fn unique_name() -> String {
     format!("test-{}", std::process::id())
 }
 
 /// Kills the holder when the case ends, however it ends.
-pub struct Entered {
-    pub machine: Machine,
-    pub name: String,
+pub(crate) struct Entered {
+    pub(crate) machine: Machine,
+    pub(crate) name: String,
 }
 
 impl Drop for Entered {
@@ -36,21 +36,21 @@ impl Drop for Entered {
     }
 }
 
-pub fn entered() -> Entered {
+pub(crate) fn entered() -> Entered {
     let name = unique_name();
     let machine = enter(Options { name: name.clone(), ..Options::default() }).expect("enter namespaces");
     Entered { machine, name }
 }
 
 /// Runs a case's body on a runtime whose threads live in the cluster.
-pub fn in_cluster<F: Future<Output = ()>>(body: impl FnOnce(std::rc::Rc<Entered>) -> F) {
+pub(crate) fn in_cluster<F: Future<Output = ()>>(body: impl FnOnce(std::rc::Rc<Entered>) -> F) {
     let entered = std::rc::Rc::new(entered());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(body(entered));
 }
 
 /// As [`in_cluster`], after something was done outside.
-pub fn in_cluster_with<F: Future<Output = ()>>(
+pub(crate) fn in_cluster_with<F: Future<Output = ()>>(
     before: impl FnOnce(),
     body: impl FnOnce(std::rc::Rc<Entered>) -> F,
 ) {
@@ -58,13 +58,13 @@ pub fn in_cluster_with<F: Future<Output = ()>>(
     in_cluster(body);
 }
 
-pub async fn pod_network() -> PodNetwork {
+pub(crate) async fn pod_network() -> PodNetwork {
     let config = Config { node_addresses: vec![NODE], run_directory: network::machine::RUN_DIRECTORY.into() };
     PodNetwork::start(config).await.unwrap()
 }
 
 /// Runs `body` in a pod's network, on a thread that ends with it.
-pub fn in_pod<T: Send + 'static>(namespace: &Path, body: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) fn in_pod<T: Send + 'static>(namespace: &Path, body: impl FnOnce() -> T + Send + 'static) -> T {
     let file = File::open(namespace).unwrap();
     std::thread::spawn(move || {
         nix::sched::setns(file.as_fd(), nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
@@ -75,7 +75,7 @@ pub fn in_pod<T: Send + 'static>(namespace: &Path, body: impl FnOnce() -> T + Se
 }
 
 /// As [`in_pod`], for a body that goes on: a server.
-pub fn spawn_in_pod(namespace: &Path, body: impl FnOnce() + Send + 'static) {
+pub(crate) fn spawn_in_pod(namespace: &Path, body: impl FnOnce() + Send + 'static) {
     let file = File::open(namespace).unwrap();
     std::thread::spawn(move || {
         nix::sched::setns(file.as_fd(), nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
@@ -84,7 +84,7 @@ pub fn spawn_in_pod(namespace: &Path, body: impl FnOnce() + Send + 'static) {
 }
 
 /// Waits for something to become true.
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "not in time: {what}");
