@@ -36,6 +36,11 @@ impl Addresses {
         Some(address)
     }
 
+    /// Takes every address back.
+    pub(crate) fn reset(&self) {
+        self.lock().taken.clear();
+    }
+
     /// Marks an address as taken by a pod of an earlier process.
     pub(crate) fn adopt(&self, address: Ipv4Addr) {
         let mut state = self.lock();
@@ -60,10 +65,10 @@ mod tests {
     #[test]
     fn an_address_given_back_is_not_the_next_one_given_out() {
         let addresses = Addresses::new("10.244.0.0/29".parse().unwrap());
-        let mut next = || addresses.take().map(|address| address.octets()[3]);
+        let next = || addresses.take().map(|address| address.octets()[3]);
         assert_eq!([next(), next()], [Some(2), Some(3)]);
         addresses.release(Ipv4Addr::new(10, 244, 0, 2));
-        let mut next = || addresses.take().map(|address| address.octets()[3]);
+        let next = || addresses.take().map(|address| address.octets()[3]);
         assert_eq!([next(), next(), next(), next(), next()], [Some(4), Some(5), Some(6), Some(2), None]);
     }
 }

@@ -144,6 +144,8 @@ fn render(resolver: &Resolver) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "tables hand over what `json!` made")]
+
     use serde_json::{Value, json};
 
     use super::*;

@@ -9,7 +9,9 @@ use crate::observed::RefusalReason;
 /// When an image is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PullPolicy {
-    /// At every start, though an image that cannot be pulled but is at hand is used.
+    /// At every start. An image that is at hand and cannot be pulled is used all the same, and one
+    /// without a registry in its name is not asked for: on one machine `web:latest` is what was
+    /// just built there, not what somebody on Docker Hub gave that name.
     Always,
     /// When it is not at hand.
     IfNotPresent,
@@ -18,7 +20,7 @@ pub enum PullPolicy {
 }
 
 impl PullPolicy {
-    /// Returns the policy of a container; the default depends on the image's tag.
+    /// Returns the policy of a container; the API has put in the default, which depends on the tag.
     #[must_use]
     pub fn of(container: &k8s_openapi::api::core::v1::Container) -> Self {
         match container.image_pull_policy.as_deref() {
@@ -26,6 +28,15 @@ impl PullPolicy {
             Some("Never") => Self::Never,
             Some(_) | None => Self::IfNotPresent,
         }
+    }
+
+    /// Returns whether an image is asked for at its registry though it is at hand.
+    #[must_use]
+    pub fn asks_again(self, name: &str) -> bool {
+        let has_registry = name
+            .split_once('/')
+            .is_some_and(|(registry, _)| registry == "localhost" || registry.contains(['.', ':']));
+        self == Self::Always && has_registry
     }
 }
 
@@ -79,8 +90,8 @@ pub fn missing(name: &str, policy: PullPolicy) -> ImageError {
         PullPolicy::Always | PullPolicy::IfNotPresent => ImageError {
             reason: RefusalReason::ErrImagePull,
             message: format!(
-                "failed to pull image \"{name}\": not found among the local images (`pinnace image ls` lists \
-                 them, `pinnace image build -t {name} …` makes it)"
+                "not found among the local images (`pinnace image ls` lists them, `pinnace image build -t {name} …` \
+                 makes it)"
             ),
         },
     }

@@ -101,6 +101,13 @@ impl Kubelet {
         Self { node: Arc::new(Node::new(config, dependencies)) }
     }
 
+    /// Lets the node pull images that are not at hand. Without it a missing image is an error.
+    #[must_use]
+    pub fn with_registry(self, registry: Arc<image::Registry>) -> Self {
+        self.node.pulls.connect(registry);
+        self
+    }
+
     /// Returns the node's name.
     #[must_use]
     pub fn node_name(&self) -> &str {

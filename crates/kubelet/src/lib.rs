@@ -12,7 +12,7 @@
 //! - [`spec`], [`resources`], [`security`]: questions about a pod's specification;
 //! - [`fields`], [`environment`], [`files`]: what a container is told of its pod;
 //! - [`volumes`]: files that containers share and follow;
-//! - [`images`]: images at hand, pulled, refused;
+//! - [`images`], `pulls`: images at hand, pulled, refused;
 //! - `container_spec`: all of it put together for the runtime;
 //! - `probe`, `hooks`: asking and telling containers;
 //! - [`drain`]: how a pod leaves traffic before it is told to stop;
@@ -42,6 +42,7 @@ mod node;
 pub mod observed;
 pub mod plan;
 mod probe;
+mod pulls;
 mod registration;
 pub mod resources;
 pub mod security;

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::drain::Drain;
 use crate::environment::Sources;
 use crate::fields::Facts;
+use crate::pulls::Pulls;
 use crate::spec::{self, Role};
 use crate::status::NodeFacts;
 
@@ -33,6 +34,7 @@ pub(crate) struct Node {
     pub(crate) recorder: Recorder,
     pub(crate) drain: Arc<dyn Drain>,
     pub(crate) addresses: Addresses,
+    pub(crate) pulls: Pulls,
     views: Mutex<HashMap<String, View>>,
 }
 
@@ -74,6 +76,7 @@ impl Node {
             images: dependencies.images,
             network: dependencies.network,
             drain: dependencies.drain,
+            pulls: Pulls::default(),
             views: Mutex::default(),
         }
     }

@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use crate::back_off::BackOff;
 use crate::node::{Node, View, ViewedContainer};
@@ -85,8 +86,12 @@ pub(crate) struct Worker {
     /// Exits that came before the news of the start.
     early: HashMap<String, Exit>,
     pulls: HashMap<String, Pulls>,
+    /// Containers whose image may still be on the way.
+    starting: HashMap<String, CancellationToken>,
     probes: HashMap<String, Vec<(probe::Kind, AbortHandle)>>,
     stops: HashMap<String, watch::Sender<Timestamp>>,
+    /// What containers that are being started had behind them, should there be no sandbox to start in.
+    unstarted: HashMap<String, (u32, BackOff)>,
     /// Ends after which a back-off was announced.
     announced: HashSet<String>,
 }
@@ -133,8 +138,10 @@ impl Worker {
             refresh_at: None,
             early: HashMap::new(),
             pulls: HashMap::new(),
+            starting: HashMap::new(),
             probes: HashMap::new(),
             stops: HashMap::new(),
+            unstarted: HashMap::new(),
             announced: HashSet::new(),
         };
         worker.adopt(adopted);
@@ -147,6 +154,7 @@ impl Worker {
             self.seen.now = Timestamp::now();
             if self.seen.ending_since.is_none() && plan::ending(&self.seen).is_some() {
                 self.seen.ending_since = Some(self.seen.now);
+                self.starting.values().for_each(CancellationToken::cancel);
             }
             let plan = plan::plan(&self.seen);
             self.announce(&plan.waiting);
@@ -195,11 +203,16 @@ impl Worker {
     fn take_update(&mut self) {
         let update = self.updates.borrow_and_update().clone();
         self.is_gone = update.is_gone;
+        // Files made of the pod's own fields follow them.
+        let (old, new) = (&self.seen.pod.metadata, &update.pod.metadata);
+        let is_relabelled = old.labels != new.labels || old.annotations != new.annotations;
         self.seen.pod = if update.is_gone { Arc::new(ended(&update.pod)) } else { update.pod };
         self.statuses.base(self.seen.pod.clone());
         if update.sources != self.sources {
             self.sources = update.sources;
             self.sources_changed();
+        } else if is_relabelled {
+            self.refresh_volumes();
         }
     }
 

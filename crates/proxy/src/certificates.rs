@@ -9,10 +9,16 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Parsed secrets, by namespace and name, for the version they were parsed of.
+/// Parsed secrets, by namespace and name.
 #[derive(Default)]
 pub(crate) struct Certificates {
-    parsed: HashMap<(String, String), (Option<String>, Option<Arc<CertifiedKey>>)>,
+    parsed: HashMap<(String, String), Parsed>,
+}
+
+/// What a version of a secret was found to hold.
+struct Parsed {
+    version: Option<String>,
+    key: Option<Arc<CertifiedKey>>,
 }
 
 /// Why a secret is no certificate.
@@ -44,10 +50,10 @@ impl Certificates {
             return None;
         };
         let version = &secret.metadata.resource_version;
-        if let Some((known, parsed)) = self.parsed.get(key)
-            && known == version
+        if let Some(known) = self.parsed.get(key)
+            && known.version == *version
         {
-            return parsed.clone();
+            return known.key.clone();
         }
         let parsed = parse(secret).map(Arc::new);
         if let Err(error) = &parsed {
@@ -55,7 +61,8 @@ impl Certificates {
             tracing::warn!(namespace = key.0, secret = key.1, %error, cause, "a TLS secret is unusable");
         }
         let parsed = parsed.ok();
-        self.parsed.insert(key.clone(), (version.clone(), parsed.clone()));
+        let known = Parsed { version: version.clone(), key: parsed.clone() };
+        self.parsed.insert(key.clone(), known);
         parsed
     }
 

@@ -9,7 +9,7 @@
 //! - [`observed`]: what the rules are computed from;
 //! - [`endpoints`]: which addresses answer for a service's port;
 //! - [`services`]: virtual addresses;
-//! - [`zone`]: names;
+//! - [`mod@zone`] has the names;
 //! - [`ingress`]: hosts and paths from outside, and the status of Ingresses;
 //! - `certificates`: TLS secrets, parsed once;
 //! - [`proxy`]: the loop, and the answer to "does any route still lead to this pod?".

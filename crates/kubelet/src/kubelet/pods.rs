@@ -51,8 +51,8 @@ pub(super) async fn keep(node: Arc<Node>) {
                 Some(Notice::Resync) => workers.resync(),
                 None => return,
             },
-            notice = config_maps.next() => workers.sources_changed(namespace(notice.as_ref())),
-            notice = secrets.next() => workers.sources_changed(namespace(notice.as_ref())),
+            notice = config_maps.next() => workers.sources_changed(namespace(notice.as_ref()).as_deref()),
+            notice = secrets.next() => workers.sources_changed(namespace(notice.as_ref()).as_deref()),
             Some(ended) = workers.running.join_next() => workers.ended(ended),
         }
     }
@@ -113,13 +113,12 @@ impl Workers {
         }
     }
 
-    fn sources_changed(&mut self, namespace: Option<String>) {
+    fn sources_changed(&mut self, namespace: Option<&str>) {
         self.sources += 1;
         let sources = self.sources;
         for updates in self.updates.values() {
             updates.send_if_modified(|update| {
-                let concerns =
-                    namespace.as_deref().is_none_or(|changed| spec::namespace(&update.pod) == changed);
+                let concerns = namespace.is_none_or(|changed| spec::namespace(&update.pod) == changed);
                 let concerns = concerns && uses_sources(&update.pod);
                 if concerns {
                     update.sources = sources;
@@ -182,6 +181,7 @@ async fn adopt(node: &Node) -> HashMap<String, Adopted> {
     let attached = node.network.list().await.unwrap_or_default();
     let addresses: BTreeMap<String, Ipv4Addr> =
         attached.into_iter().filter(|(_, address)| node.config.pod_range.contains(*address)).collect();
+    node.addresses.reset();
     addresses.values().for_each(|address| node.addresses.adopt(*address));
     let mut left = HashMap::new();
     for handle in node.runtime.adopt().await {

@@ -1,6 +1,8 @@
 //! Tables, and a small world in which actions succeed: whatever the pod, it comes to rest, and a
 //! plan for a pod at rest is empty.
 
+#![expect(clippy::needless_pass_by_value, reason = "tables hand over what `json!` made")]
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};

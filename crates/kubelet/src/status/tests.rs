@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "tables hand over what `json!` made")]
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "tables hand over what `json!` made")]
+
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -21,14 +23,18 @@ impl Sources for Config {
     }
 }
 
-struct Home(tempfile::TempDir, Directories);
+/// Directories in a folder that lives as long as this.
+struct Home {
+    _folder: tempfile::TempDir,
+    directories: Directories,
+}
 
 fn home() -> Home {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let directories =
         Directories { pods: at("pods"), volatile: at("run"), logs: at("logs"), snapshots: at("snapshots") };
-    Home(folder, directories)
+    Home { _folder: folder, directories }
 }
 
 fn pod(volumes: serde_json::Value) -> Pod {
@@ -48,14 +54,14 @@ fn prepared(home: &Home, pod: &Pod, colour: &'static str) -> Result<(), VolumeEr
     let facts = Facts { pod_address: None, node_address: [10, 243, 0, 1].into(), capacity };
     let tokens = Tokens::from([(("v".to_owned(), "token".to_owned()), "secret".to_owned())]);
     let inputs = Inputs { pod, facts: &facts, sources: &Config(colour), tokens: &tokens };
-    prepare(&home.1, &inputs)
+    prepare(&home.directories, &inputs)
 }
 
 #[test]
 fn an_update_replaces_all_files_at_once_and_an_equal_one_touches_nothing() {
     let home = home();
     let pod = pod(json!([{ "name": "v", "configMap": { "name": "config" } }]));
-    let folder = home.1.volatile.join("u/v");
+    let folder = home.directories.volatile.join("u/v");
     let version = || fs::read_link(folder.join("..data")).unwrap();
 
     prepared(&home, &pod, "blue").unwrap();
@@ -75,9 +81,9 @@ fn items_choose_keys_paths_and_modes() {
     let source = json!({ "name": "config", "items": [{ "key": "a.txt", "path": "in/side", "mode": 0o400 }] });
     let pod = pod(json!([{ "name": "v", "configMap": source }]));
     prepared(&home, &pod, "blue").unwrap();
-    let file = home.1.volatile.join("u/v/in/side");
+    let file = home.directories.volatile.join("u/v/in/side");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o400);
-    assert!(!home.1.volatile.join("u/v/b.txt").exists());
+    assert!(!home.directories.volatile.join("u/v/b.txt").exists());
 }
 
 #[test]
@@ -89,7 +95,7 @@ fn a_projected_volume_joins_token_configuration_and_fields() {
         { "downwardAPI": { "items": [{ "path": "namespace", "fieldRef": { "fieldPath": "metadata.namespace" } }] } },
     ] } }]));
     prepared(&home, &pod, "ca").unwrap();
-    let read = |name: &str| fs::read_to_string(home.1.volatile.join("u/v").join(name)).unwrap();
+    let read = |name: &str| fs::read_to_string(home.directories.volatile.join("u/v").join(name)).unwrap();
     assert_eq!(
         (read("token"), read("ca.crt"), read("namespace")),
         ("secret".into(), "ca".into(), "n".into())
@@ -112,17 +118,17 @@ fn a_sub_path_is_created_in_its_volume_and_never_leaves_it() {
     let pod = pod(json!([{ "name": "v", "emptyDir": {} }]));
     prepared(&home, &pod, "").unwrap();
     let mut container = spec::spec(&pod).containers[0].clone();
-    let error = mounts(&home.1, &pod, &container, &Default::default()).unwrap_err();
+    let error = mounts(&home.directories, &pod, &container, &Default::default()).unwrap_err();
     assert!(matches!(error, MountError::Escape { .. }));
 
     container.volume_mounts.as_mut().unwrap().pop();
-    let made = mounts(&home.1, &pod, &container, &Default::default()).unwrap();
+    let made = mounts(&home.directories, &pod, &container, &Default::default()).unwrap();
     assert!(made[1].source.ends_with("pods/u/volumes/v/deep/er") && made[1].source.is_dir());
 
-    std::os::unix::fs::symlink("/etc", home.1.pods.join("u/volumes/v/link")).unwrap();
+    std::os::unix::fs::symlink("/etc", home.directories.pods.join("u/volumes/v/link")).unwrap();
     container.volume_mounts.as_mut().unwrap()[1].sub_path = Some("link".to_owned());
     assert!(matches!(
-        mounts(&home.1, &pod, &container, &Default::default()).unwrap_err(),
+        mounts(&home.directories, &pod, &container, &Default::default()).unwrap_err(),
         MountError::Escape { .. }
     ));
 }
@@ -133,8 +139,10 @@ fn a_pod_leaves_no_file_behind() {
     let pod =
         pod(json!([{ "name": "v", "emptyDir": { "medium": "Memory" } }, { "name": "w", "emptyDir": {} }]));
     prepared(&home, &pod, "").unwrap();
-    assert!(home.1.volatile.join("u/v").is_dir() && home.1.pods.join("u/volumes/w").is_dir());
-    remove(&home.1, "u").unwrap();
-    remove(&home.1, "u").unwrap();
-    assert!(!home.1.volatile.join("u").exists() && !home.1.pods.join("u").exists());
+    assert!(
+        home.directories.volatile.join("u/v").is_dir() && home.directories.pods.join("u/volumes/w").is_dir()
+    );
+    remove(&home.directories, "u").unwrap();
+    remove(&home.directories, "u").unwrap();
+    assert!(!home.directories.volatile.join("u").exists() && !home.directories.pods.join("u").exists());
 }

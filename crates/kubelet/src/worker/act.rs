@@ -5,6 +5,7 @@ use std::sync::Arc;
 use client::EventType;
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{Message, Worker, sandbox, start, stop, volumes};
 use crate::observed::{Before, Sandbox, State, Volumes};
@@ -20,7 +21,7 @@ impl Worker {
                 self.prepare_volumes();
             }
             Action::Start { container, restarts } => self.start(container, restarts),
-            Action::Stop { container, reason, kill_at } => self.stop(container, reason, kill_at),
+            Action::Stop { container, reason, kill_at } => self.stop(&container, reason, kill_at),
             Action::DestroySandbox => self.destroy_sandbox(),
             Action::RemoveVolumes => self.remove_volumes(),
             Action::Forget => self.forget(),
@@ -78,6 +79,9 @@ impl Worker {
         let container = container.clone();
         let now = self.seen.now;
         let known = self.seen.containers.entry(name.clone()).or_default();
+        self.unstarted.insert(name.clone(), (known.restarts, known.back_off));
+        let given_up = CancellationToken::new();
+        self.starting.insert(name.clone(), given_up.clone());
         let before = match std::mem::take(&mut known.state) {
             State::Exited(exit) => {
                 known.back_off = known.back_off.next(exit.finished_at, now);
@@ -99,6 +103,7 @@ impl Worker {
             sandbox,
             address: self.pod_address(),
             pull_wait: pull_wait.map(|wait| (wait, pulls.message)),
+            given_up,
         };
         self.spawn(|sender| async move {
             let outcome = start::start(&request).await;
@@ -106,24 +111,24 @@ impl Worker {
         });
     }
 
-    fn stop(&mut self, name: String, reason: StopReason, kill_at: Timestamp) {
+    fn stop(&mut self, name: &str, reason: StopReason, kill_at: Timestamp) {
         let Some(sandbox) = self.handle.clone() else { return };
-        let Some((container, _)) = spec::find_container(&self.seen.pod, &name) else { return };
+        let Some((container, _)) = spec::find_container(&self.seen.pod, name) else { return };
         let container = container.clone();
-        let Some(State::Running(running)) = self.seen.containers.get_mut(&name).map(|known| &mut known.state)
+        let Some(State::Running(running)) = self.seen.containers.get_mut(name).map(|known| &mut known.state)
         else {
             return;
         };
         running.kill_at = Some(kill_at);
         let id = running.id.clone();
-        self.announce_stop(&name, reason);
-        if let Some(earlier) = self.stops.get(&name) {
+        self.announce_stop(name, reason);
+        if let Some(earlier) = self.stops.get(name) {
             earlier.send_replace(kill_at);
             return;
         }
         let (sender, deadline) = watch::channel(kill_at);
-        self.stops.insert(name.clone(), sender);
-        self.stop_condemning(&name);
+        self.stops.insert(name.to_owned(), sender);
+        self.stop_condemning(name);
         let request = stop::Request {
             node: self.node.clone(),
             pod: self.seen.pod.clone(),

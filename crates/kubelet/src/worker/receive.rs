@@ -119,6 +119,7 @@ impl Worker {
     }
 
     fn started(&mut self, name: &str, outcome: start::Outcome) {
+        self.starting.remove(name);
         let known = self.seen.containers.entry(name.to_owned()).or_default();
         let before = match std::mem::take(&mut known.state) {
             State::Starting(before) => before,
@@ -135,7 +136,7 @@ impl Worker {
                 }
                 known.image_id = Some(image_id);
                 let unhealthy = hook_failed.then_some(Unhealthy::PostStart);
-                self.running(name, id, at, unhealthy);
+                self.running(name, &id, at, unhealthy);
             }
             start::Outcome::Failed { exit, image_id } => {
                 if let Before::Exited(exit) = before {
@@ -150,6 +151,9 @@ impl Worker {
                     Before::Refused(refusal) => State::Refused(refusal),
                     Before::Exited(exit) => State::Exited(exit),
                 };
+                if let Some((restarts, back_off)) = self.unstarted.remove(name) {
+                    (known.restarts, known.back_off) = (restarts, back_off);
+                }
                 self.sandbox_ended();
             }
             start::Outcome::Refused { reason, message } => self.refused(name, before, reason, message),
@@ -187,7 +191,7 @@ impl Worker {
     pub(super) fn running(
         &mut self,
         name: &str,
-        id: String,
+        id: &str,
         started_at: Timestamp,
         unhealthy: Option<Unhealthy>,
     ) {
@@ -197,14 +201,14 @@ impl Worker {
         let is_ready = container.readiness_probe.is_none();
         let known = self.seen.containers.entry(name.to_owned()).or_default();
         known.state = State::Running(Running {
-            id: id.clone(),
+            id: id.to_owned(),
             started_at,
             is_started,
             is_ready,
             unhealthy,
             kill_at: None,
         });
-        match self.early.remove(&id) {
+        match self.early.remove(id) {
             Some(exit) => self.exited(name, exit),
             None => self.begin_probes(name),
         }

@@ -1,5 +1,7 @@
 //! Starts one container: image, configuration, process, `postStart` hook.
 
+mod image;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -7,11 +9,12 @@ use client::EventType;
 use container::Sandbox;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
+use tokio_util::sync::CancellationToken;
 
 use crate::back_off::{BackOff, Wait};
 use crate::container_spec::{self, Prepared};
 use crate::hooks;
-use crate::images::{self, ImageError, PullPolicy, chain};
+use crate::images::{self, ImageError, chain};
 use crate::node::Node;
 use crate::observed::{Exit, RefusalReason};
 
@@ -26,6 +29,8 @@ pub(super) struct Request {
     pub(super) address: Option<IpAddr>,
     /// The wait after a failed pull that is not over, and why it failed.
     pub(super) pull_wait: Option<(Wait, String)>,
+    /// Says that the image is not wanted any more.
+    pub(super) given_up: CancellationToken,
 }
 
 /// What became of a start.
@@ -42,7 +47,11 @@ pub(super) enum Outcome {
 }
 
 pub(super) async fn start(request: &Request) -> Outcome {
-    let image = match find_image(request).await {
+    let found = tokio::select! {
+        found = image::find(request) => found,
+        () = request.given_up.cancelled() => Err(given_up()),
+    };
+    let image = match found {
         Ok(image) => image,
         Err(ImageError { reason, message }) => return Outcome::Refused { reason, message },
     };
@@ -81,6 +90,11 @@ pub(super) async fn start(request: &Request) -> Outcome {
     }
 }
 
+/// What a pod that ends while its image is on the way shows to nobody.
+fn given_up() -> ImageError {
+    ImageError { reason: RefusalReason::ErrImagePull, message: "the pod is ending".to_owned() }
+}
+
 /// Kubernetes' runtimes report a command that cannot be executed as a run that ended with 128.
 fn start_error(id: String, message: String) -> Exit {
     Exit {
@@ -92,56 +106,6 @@ fn start_error(id: String, message: String) -> Exit {
         started_at: None,
         finished_at: Timestamp::now(),
     }
-}
-
-async fn find_image(request: &Request) -> Result<images::Ready, ImageError> {
-    let name = request.container.image.clone().unwrap_or_default();
-    let (store, snapshots) = (request.node.images.clone(), request.node.config.directories.snapshots.clone());
-    let wanted = name.clone();
-    let find = move || {
-        let image = images::find(&store, &wanted)?;
-        image.map(|image| images::unpack(&store, &image, &snapshots)).transpose()
-    };
-    let found = match tokio::task::spawn_blocking(find).await {
-        Ok(found) => found,
-        Err(error) => Err(ImageError { reason: RefusalReason::ErrImagePull, message: error.to_string() }),
-    };
-    match found {
-        Ok(Some(ready)) => {
-            note(request, "Pulled", &format!("Container image \"{name}\" already present on machine"));
-            Ok(ready)
-        }
-        Ok(None) => Err(not_at_hand(request, &name)),
-        Err(error) if error.reason == RefusalReason::InvalidImageName => {
-            warn(request, "InspectFailed", &error.message);
-            Err(error)
-        }
-        Err(error) => Err(pull_failed(request, &name, error)),
-    }
-}
-
-fn not_at_hand(request: &Request, name: &str) -> ImageError {
-    let policy = PullPolicy::of(&request.container);
-    let missing = images::missing(name, policy);
-    if policy == PullPolicy::Never {
-        warn(request, "ErrImageNeverPull", &missing.message);
-        return missing;
-    }
-    pull_failed(request, name, missing)
-}
-
-/// Says that an image could not be had: at once, or, while the back-off lasts, as such.
-fn pull_failed(request: &Request, name: &str, error: ImageError) -> ImageError {
-    if let Some((_, cause)) = &request.pull_wait {
-        note(request, "BackOff", &format!("Back-off pulling image \"{name}\""));
-        warn(request, "Failed", "Error: ImagePullBackOff");
-        let message = format!("Back-off pulling image \"{name}\": ErrImagePull: {cause}");
-        return ImageError { reason: RefusalReason::ImagePullBackOff, message };
-    }
-    note(request, "Pulling", &format!("Pulling image \"{name}\""));
-    warn(request, "Failed", &format!("Failed to pull image \"{name}\": {}", error.message));
-    warn(request, "Failed", "Error: ErrImagePull");
-    error
 }
 
 async fn prepare(request: &Request, image: images::Ready) -> Result<Prepared, (RefusalReason, String)> {
