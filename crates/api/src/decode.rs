@@ -157,6 +157,11 @@ fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Returns the form Kubernetes would write, without judging.
+pub(crate) fn normal_form(wanted: &'static schema::Type, object: Value) -> Value {
+    fields::Walk::new(wanted).root(object)
+}
+
 fn summary(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(30)]).into_owned();
     if body.len() > 30 { format!("{text} ...") } else { text }

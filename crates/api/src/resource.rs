@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::decode;
 use crate::field::FieldError;
 use crate::meta;
 use crate::rules;
@@ -148,6 +149,14 @@ impl Resource {
         if self.rules.generation != Generation::None {
             object["metadata"]["generation"] = 1.into();
         }
+        self.normalise(object);
+    }
+
+    /// Gives an object that rules changed the form Kubernetes would write.
+    fn normalise(&self, object: &mut Value) {
+        if let Some(schema) = self.schema() {
+            *object = decode::normal_form(schema, std::mem::take(object));
+        }
     }
 
     /// Prepares a changed object: keeps the server's metadata and the status, fills defaults, counts the
@@ -159,6 +168,7 @@ impl Resource {
             rules::keep_status(new, old);
         }
         (self.rules.prepare_update)(new, old);
+        self.normalise(new);
         rules::count_generation(self, new, old);
     }
 
@@ -187,6 +197,7 @@ impl Resource {
             }
         }
         (self.rules.default)(new);
+        self.normalise(new);
     }
 
     /// Prepares a change through a subresource that takes the whole object: what it does not govern stays.
