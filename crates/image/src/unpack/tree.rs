@@ -121,8 +121,13 @@ impl Tree {
         content: &mut dyn Read,
     ) -> Result<(), FileRefusal> {
         let place = self.place(path)?;
-        self.clear(&place)?;
-        let mut file = place.make_file()?;
+        let mut file = match place.make_file() {
+            Err(Refusal::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.clear(&place)?;
+                place.make_file()?
+            }
+            made => made?,
+        };
         loop {
             let read = content.read(&mut self.buffer).map_err(FileRefusal::Content)?;
             if read == 0 {
