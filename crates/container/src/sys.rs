@@ -37,6 +37,24 @@ pub(crate) fn reset_signals() -> io::Result<()> {
     Ok(())
 }
 
+/// Closes what a copy of this process has inherited, but the standard streams and `kept`.
+///
+/// For use in a copy only, and only where whatever owns the closed descriptors is never dropped:
+/// a copy ends by `_exit`.
+pub(crate) fn close_inherited(kept: &[RawFd]) -> io::Result<()> {
+    let mut kept: Vec<libc::c_uint> = kept.iter().filter_map(|number| (*number).try_into().ok()).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for number in kept.into_iter().chain([libc::c_uint::MAX]) {
+        // SAFETY: the owners of these descriptors are never used or dropped in this process.
+        if first < number && unsafe { libc::close_range(first, number - 1, 0) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        first = first.max(number.saturating_add(1));
+    }
+    Ok(())
+}
+
 /// Makes this process one that only exists: no descriptors, and no notice of its children's ends.
 pub(crate) fn become_idle() -> io::Result<()> {
     reset_signals()?;

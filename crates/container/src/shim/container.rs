@@ -74,9 +74,10 @@ impl Container {
             Some(Pipes { streams, outputs, stdin }) => (Some(streams), outputs, stdin),
             None => (None, Vec::new(), None),
         };
+        let kept = Streams::numbers(streams.as_ref());
         let job = StartJob { sandbox, spec: &spec, paths: &paths, cgroup: &cgroup, streams };
-        let launch =
-            Launch::new(|| job.run()).map_err(|error| Fault::container("cannot fork the shim", &error))?;
+        let launch = Launch::new(&kept, || job.run())
+            .map_err(|error| Fault::container("cannot fork the shim", &error))?;
         Ok(Self {
             phase: Phase::Starting { launch, caller },
             spec,

@@ -25,8 +25,9 @@ impl Execution {
     /// Begins to run a command.
     pub(super) fn begin(job: ExecJob<'_>, caller: Caller) -> Result<Self, Fault> {
         let container = job.container.id.clone();
-        let launch =
-            Launch::new(|| job.run()).map_err(|error| Fault::container("cannot fork the shim", &error))?;
+        let kept = Streams::numbers(job.streams.as_ref());
+        let launch = Launch::new(&kept, || job.run())
+            .map_err(|error| Fault::container("cannot fork the shim", &error))?;
         Ok(Self { container, phase: ExecutionPhase::Starting { launch, caller } })
     }
 

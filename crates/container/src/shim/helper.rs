@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +36,14 @@ pub(super) struct Streams {
     pub(super) stdin: OwnedFd,
     pub(super) stdout: OwnedFd,
     pub(super) stderr: OwnedFd,
+}
+
+impl Streams {
+    /// Returns the descriptors a helper needs for them.
+    pub(super) fn numbers(streams: Option<&Self>) -> Vec<RawFd> {
+        let all = streams.into_iter().flat_map(|streams| [&streams.stdin, &streams.stdout, &streams.stderr]);
+        all.map(AsRawFd::as_raw_fd).collect()
+    }
 }
 
 /// The making of a container's first process.

@@ -1,7 +1,7 @@
 //! A helper at work: started, waited for without blocking, and killed if it hangs.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -30,12 +30,17 @@ pub(super) struct Launched {
 }
 
 impl Launch {
-    /// Starts a helper that does `job`.
-    pub(super) fn new(job: impl FnOnce() -> Result<Made, Fault>) -> io::Result<Self> {
+    /// Starts a helper that does `job`, for which it needs the descriptors `kept`. All others are
+    /// closed: a client must see the end of the shim, even if what a helper has made lives on.
+    pub(super) fn new(kept: &[RawFd], job: impl FnOnce() -> Result<Made, Fault>) -> io::Result<Self> {
+        let mut kept = kept.to_vec();
         let (ours, theirs) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+        kept.push(theirs.as_raw_fd());
         let helper = sys::fork(|| {
-            let (report, terminal) = report(job());
+            let closed = sys::close_inherited(&kept)
+                .map_err(|error| Fault::container("cannot close inherited files", &error));
+            let (report, terminal) = report(closed.and_then(|()| job()));
             let descriptors: Vec<OwnedFd> = terminal.into_iter().collect();
             let sent = serde_json::to_vec(&report).map_err(io::Error::from);
             i32::from(sent.and_then(|bytes| sys::send(theirs.as_fd(), &bytes, &descriptors)).is_err())

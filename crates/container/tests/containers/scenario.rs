@@ -71,6 +71,8 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = scenarios![
     faults::garbage_on_the_socket_harms_nobody,
     faults::a_hanging_shim_is_destroyed_all_the_same,
     faults::a_killed_shim_takes_its_containers_along,
+    faults::a_shim_killed_in_mid_start_leaves_nothing,
+    faults::many_sandboxes_come_and_go_at_once,
     limits::memory_beyond_the_limit_is_an_oom_kill,
     limits::a_child_beyond_the_limit_counts,
     limits::processes_beyond_the_limit_are_contained,

@@ -174,3 +174,18 @@ impl World {
         !Path::new("/sys/fs/cgroup/cgroup.procs").exists()
     }
 }
+
+impl World {
+    /// The processes that belong to a sandbox: those with its host name, and its shim's.
+    pub(crate) fn processes_of(&self, id: &str) -> Vec<String> {
+        let folder = self.folder.join("pods").join(id).display().to_string();
+        let inside = format!("HOSTNAME={id}-host");
+        let has = |pid: &str, file: &str, word: &str| {
+            let text = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            text.split(|byte| *byte == 0).any(|part| part == word.as_bytes())
+        };
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        pids.filter(|pid| has(pid, "cmdline", &folder) || has(pid, "environ", &inside)).collect()
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use container::{ContainerState, Error, Mount, SandboxSpec};
 use nix::sys::signal::{Signal, kill};
@@ -168,4 +169,44 @@ pub(crate) async fn a_hanging_shim_is_destroyed_all_the_same(world: &World) {
     until("both are gone", || !exists(started.pid) && !exists(shim)).await;
     assert!(!world.folder.join("pods/hang").exists());
     assert!(world.cgroups("hang").is_empty());
+}
+
+/// Whatever the instant at which a shim is killed, nothing of a container that was being made stays.
+pub(crate) async fn a_shim_killed_in_mid_start_leaves_nothing(world: &World) {
+    for step in 0..12 {
+        let id = format!("mid-{step}");
+        let sandbox = world.sandbox(&id).await;
+        let shim = world.shim(&id);
+        let starting = {
+            let (sandbox, spec) = (sandbox.clone(), world.container(&id, &["wait"]));
+            tokio::spawn(async move { sandbox.start(spec).await })
+        };
+        // The fault comes at another instant each time: from before the helper to after the program's start.
+        tokio::time::sleep(Duration::from_micros(step * 700)).await;
+        kill(Pid::from_raw(shim), Signal::SIGKILL).unwrap();
+        let outcome = starting.await.unwrap();
+        assert!(matches!(outcome, Ok(_) | Err(Error::ShimGone(_))), "{outcome:?}");
+        sandbox.destroy().await.unwrap();
+        until("nothing of it runs", || world.processes_of(&id).is_empty()).await;
+        assert!(world.cgroups(&id).is_empty(), "{:?}", world.cgroups(&id));
+        assert!(!world.folder.join("pods").join(&id).exists());
+        assert!(!world.folder.join("scratch").join(&id).exists());
+    }
+}
+
+pub(crate) async fn many_sandboxes_come_and_go_at_once(world: &World) {
+    let lives = (0..40).map(|number| async move {
+        let id = format!("crowd-{number}");
+        let sandbox = world.sandbox(&id).await;
+        sandbox.start(world.container(&id, &["say-then-wait", "here"])).await.unwrap();
+        let other = format!("{id}-short");
+        sandbox.start(world.container(&other, &["exit", "1"])).await.unwrap();
+        assert_eq!(end_of(&sandbox, &other).await.code, 1);
+        until("it speaks", || world.log(&id) == "stdout F here\n").await;
+        sandbox.destroy().await.unwrap();
+        assert!(world.cgroups(&id).is_empty());
+    });
+    futures::future::join_all(lives).await;
+    assert_eq!(std::fs::read_dir(world.folder.join("pods")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(world.folder.join("scratch")).unwrap().count(), 0);
 }
