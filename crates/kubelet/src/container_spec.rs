@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use container::{ContainerSpec, Mount, MountKind};
@@ -110,7 +111,7 @@ pub(crate) fn prepare(inputs: &Inputs<'_>) -> Result<Prepared, SpecError> {
     let log_path = log_path(node, pod, &container.name, inputs.restarts);
     let message = message_path(node, pod, &container.name, inputs.restarts);
     make_parent(&log_path)?;
-    make_parent(&message)?;
+    make_message_file(&message)?;
     let cwd = container.working_dir.clone().filter(|path| !path.is_empty());
     let message_target = container.termination_message_path.clone().filter(|path| !path.is_empty());
     let spec = ContainerSpec {
@@ -215,6 +216,14 @@ fn add_own_files(inputs: &Inputs<'_>, read_only: bool, mounts: &mut Vec<Mount>) 
         mounts.push(Mount { source, target, read_only, kind: MountKind::Bind });
     }
     Ok(())
+}
+
+/// Whoever the container runs as may leave its last words.
+fn make_message_file(path: &Path) -> Result<(), SpecError> {
+    make_parent(path)?;
+    let file = |source| SpecError::File { path: path.to_owned(), source };
+    fs::write(path, "").map_err(file)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666)).map_err(file)
 }
 
 fn make_parent(path: &Path) -> Result<(), SpecError> {

@@ -1,6 +1,7 @@
 //! The kubelet of one node: workers for the pods that are bound to it.
 
 mod pods;
+mod sources;
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -83,6 +83,7 @@ pub(crate) struct Worker {
     sandbox_failures: BackOff,
     volume_failures: u32,
     refresh_at: Option<Timestamp>,
+    tokens: volumes::Issued,
     /// Exits that came before the news of the start.
     early: HashMap<String, Exit>,
     pulls: HashMap<String, Pulls>,
@@ -136,6 +137,7 @@ impl Worker {
             sandbox_failures: BackOff::default(),
             volume_failures: 0,
             refresh_at: None,
+            tokens: volumes::Issued::default(),
             early: HashMap::new(),
             pulls: HashMap::new(),
             starting: HashMap::new(),

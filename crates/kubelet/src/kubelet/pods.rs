@@ -6,13 +6,14 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Change, Notice};
+use client::{Change, Key, Notice};
 use container::Sandbox;
 use k8s_openapi::api::core::v1::Pod;
 use nix::sys::signal::Signal;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::sources::{names_config_map, names_secret};
 use crate::images::chain;
 use crate::node::Node;
 use crate::spec;
@@ -51,17 +52,17 @@ pub(super) async fn keep(node: Arc<Node>) {
                 Some(Notice::Resync) => workers.resync(),
                 None => return,
             },
-            notice = config_maps.next() => workers.sources_changed(namespace(notice.as_ref()).as_deref()),
-            notice = secrets.next() => workers.sources_changed(namespace(notice.as_ref()).as_deref()),
+            notice = config_maps.next() => workers.sources_changed(key(notice.as_ref()), names_config_map),
+            notice = secrets.next() => workers.sources_changed(key(notice.as_ref()), names_secret),
             Some(ended) = workers.running.join_next() => workers.ended(ended),
         }
     }
 }
 
-/// The namespace in which something changed; `None` if it may be any.
-fn namespace<K>(notice: Option<&Notice<K>>) -> Option<String> {
+/// What changed; `None` if it may be anything.
+fn key<K>(notice: Option<&Notice<K>>) -> Option<Key> {
     match notice {
-        Some(Notice::Changed(change)) => Some(change.key.namespace.to_string()),
+        Some(Notice::Changed(change)) => Some(change.key.clone()),
         Some(Notice::Resync) | None => None,
     }
 }
@@ -113,13 +114,17 @@ impl Workers {
         }
     }
 
-    fn sources_changed(&mut self, namespace: Option<&str>) {
+    /// Wakes the workers of the pods that a config map or a secret concerns.
+    fn sources_changed(&mut self, changed: Option<Key>, names: fn(&Pod, &str) -> bool) {
         self.sources += 1;
         let sources = self.sources;
+        let concerns = |pod: &Pod| match &changed {
+            Some(key) => spec::namespace(pod) == &*key.namespace && names(pod, &key.name),
+            None => true,
+        };
         for updates in self.updates.values() {
             updates.send_if_modified(|update| {
-                let concerns = namespace.is_none_or(|changed| spec::namespace(&update.pod) == changed);
-                let concerns = concerns && uses_sources(&update.pod);
+                let concerns = concerns(&update.pod);
                 if concerns {
                     update.sources = sources;
                 }
@@ -161,19 +166,6 @@ impl Workers {
         let (node, known) = (self.node.clone(), self.updates.keys().cloned().collect());
         let _ = tokio::task::spawn_blocking(move || remove_orphans(&node, &known)).await;
     }
-}
-
-/// Whether a change of a config map or a secret may concern the pod.
-fn uses_sources(pod: &Pod) -> bool {
-    let in_volumes =
-        spec::spec(pod).volumes.iter().flatten().any(|volume| {
-            volume.config_map.is_some() || volume.secret.is_some() || volume.projected.is_some()
-        });
-    let in_environment = spec::containers(pod).any(|(container, _)| {
-        container.env_from.as_ref().is_some_and(|sources| !sources.is_empty())
-            || container.env.iter().flatten().any(|variable| variable.value_from.is_some())
-    });
-    in_volumes || in_environment
 }
 
 /// Finds what an earlier process of this node left running.

@@ -57,9 +57,9 @@ impl Worker {
 
     pub(super) fn prepare_volumes(&mut self) {
         let (node, pod) = (self.node.clone(), self.seen.pod.clone());
-        let address = self.pod_address();
+        let (address, tokens) = (self.pod_address(), self.tokens.clone());
         self.spawn(|sender| async move {
-            let prepared = volumes::prepare(node, pod, address).await;
+            let prepared = volumes::prepare(node, pod, address, tokens).await;
             let _ = sender.send(Message::VolumesPrepared(prepared)).await;
         });
     }

@@ -1,5 +1,6 @@
 //! Fetches tokens and has the volumes' files written.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,12 +29,16 @@ pub(super) struct Prepared {
     pub(super) refresh_at: Option<Timestamp>,
 }
 
+/// Tokens that were issued, with the moments from which they should be replaced.
+pub(super) type Issued = Arc<tokio::sync::Mutex<BTreeMap<(String, String), (String, Timestamp)>>>;
+
 pub(super) async fn prepare(
     node: Arc<Node>,
     pod: Arc<Pod>,
     address: Option<IpAddr>,
+    issued: Issued,
 ) -> Result<Prepared, String> {
-    let (tokens, refresh_at) = fetch_tokens(&node, &pod).await?;
+    let (tokens, refresh_at) = fetch_tokens(&node, &pod, &issued).await?;
     let write = move || {
         let facts = node.facts(address);
         let inputs = Inputs { pod: &pod, facts: &facts, sources: &*node, tokens: &tokens };
@@ -59,24 +64,35 @@ pub(super) async fn remove(node: Arc<Node>, pod: Arc<Pod>) {
     }
 }
 
-/// Fetches every token the pod's volumes project, and says when the first one needs renewal.
-async fn fetch_tokens(node: &Node, pod: &Pod) -> Result<(Tokens, Option<Timestamp>), String> {
-    let mut tokens = Tokens::new();
-    let mut refresh_at: Option<Timestamp> = None;
-    for volume in spec::spec(pod).volumes.iter().flatten() {
-        let projections = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
-        for projection in projections.filter_map(|projection| projection.service_account_token.as_ref()) {
-            let (token, renewal) = fetch_token(node, pod, projection).await.map_err(|error| {
-                format!(
-                    "MountVolume.SetUp failed for volume \"{}\" : failed to fetch token: {error}",
-                    volume.name
-                )
-            })?;
-            tokens.insert((volume.name.clone(), projection.path.clone()), token);
-            refresh_at = Some(refresh_at.map_or(renewal, |earlier| earlier.min(renewal)));
+/// Fetches the tokens that the pod's volumes project and that were not issued or are due, and says
+/// when the first one needs renewal.
+async fn fetch_tokens(
+    node: &Node,
+    pod: &Pod,
+    issued: &Issued,
+) -> Result<(Tokens, Option<Timestamp>), String> {
+    // Held throughout, so that two updates at a time do not fetch twice.
+    let mut issued = issued.lock().await;
+    for (volume, projection) in projections(pod) {
+        let key = (volume.to_owned(), projection.path.clone());
+        if issued.get(&key).is_some_and(|(_, renewal)| *renewal > Timestamp::now()) {
+            continue;
         }
+        let fetched = fetch_token(node, pod, projection).await.map_err(|error| {
+            format!("MountVolume.SetUp failed for volume \"{volume}\" : failed to fetch token: {error}")
+        })?;
+        issued.insert(key, fetched);
     }
-    Ok((tokens, refresh_at))
+    let tokens = issued.iter().map(|(key, (token, _))| (key.clone(), token.clone())).collect();
+    Ok((tokens, issued.values().map(|(_, renewal)| *renewal).min()))
+}
+
+fn projections(pod: &Pod) -> impl Iterator<Item = (&str, &ServiceAccountTokenProjection)> {
+    spec::spec(pod).volumes.iter().flatten().flat_map(|volume| {
+        let sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+        let tokens = sources.filter_map(|source| source.service_account_token.as_ref());
+        tokens.map(|projection| (volume.name.as_str(), projection))
+    })
 }
 
 async fn fetch_token(
