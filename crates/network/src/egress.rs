@@ -90,12 +90,17 @@ fn prepare(mut config: Config) -> Result<Sockets, EgressError> {
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(fail("listen for connections to outside"))?;
     let udp = udp::transparent(SocketAddrV4::new(config.node_address, 0))
-        .map_err(fail("listen for datagrams to outside (the kernel needs `nft_tproxy`)"))?;
+        .map_err(fail("listen for datagrams to outside"))?;
     let ports = [tcp.local_addr(), udp.local_addr()].map(|address| address.map(|address| address.port()));
     let [Ok(tcp_port), Ok(udp_port)] = ports else {
         return Err(fail("find our own ports")(io::ErrorKind::AddrNotAvailable.into()));
     };
-    rules::set(&config, tcp_port, udp_port).map_err(fail("set the rules for what goes outside"))?;
+    rules::set(&config, tcp_port, Some(udp_port))
+        .or_else(|error| {
+            tracing::warn!(%error, "datagrams of pods cannot go outside (the kernel lacks `nft_tproxy`)");
+            rules::set(&config, tcp_port, None)
+        })
+        .map_err(fail("set the rules for what goes outside"))?;
     Ok((config, tcp, udp))
 }
 

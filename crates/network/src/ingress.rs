@@ -128,6 +128,9 @@ pub struct Routes {
     pub default_certificate: Option<Arc<CertifiedKey>>,
 }
 
+/// Backends whose counts are kept although no route leads to them any more.
+const MAX_COUNTERS: usize = 10_000;
+
 /// The proxy. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct IngressProxy {
@@ -246,6 +249,9 @@ impl Registry {
             self.leaving.push(endpoint);
         }
         self.leaving.retain(|endpoint| endpoint.in_flight() > 0);
+        if self.counters.len() > MAX_COUNTERS {
+            self.counters.retain(|key, _| table.has_backend(key));
+        }
     }
 
     fn busy(&self, address: IpAddr) -> Option<Arc<Endpoint>> {

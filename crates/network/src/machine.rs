@@ -76,6 +76,7 @@ pub fn enter(options: Options) -> Result<Machine, EnterError> {
     if thread_count() > 1 {
         return Err(EnterError::Threads);
     }
+    raise_file_limit();
     match join {
         Some(holder) => join::join(holder, &name),
         None => make(&name, executable),
@@ -137,6 +138,15 @@ fn prepare_network() -> Result<(), EnterError> {
     // Servers of the main process may take any port here, as root of this network.
     sysctl::try_write("net/ipv4/ip_unprivileged_port_start", "0");
     Ok(())
+}
+
+/// Proxies hold two descriptors for each connection; the usual soft limit of 1024 is for programs
+/// that use `select(2)`.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok();
+    }
 }
 
 fn thread_count() -> usize {

@@ -42,7 +42,8 @@ pub(super) fn route(config: &Config) -> io::Result<()> {
     }
 }
 
-pub(super) fn set(config: &Config, tcp_port: u16, udp_port: u16) -> io::Result<()> {
+/// Sets the rules anew; without a port for datagrams these stay inside.
+pub(super) fn set(config: &Config, tcp_port: u16, udp_port: Option<u16>) -> io::Result<()> {
     let mut batch = Batch::new(TABLE);
     // Adding what is there is no error, deleting what is not would be one.
     batch.add_table();
@@ -55,16 +56,17 @@ pub(super) fn set(config: &Config, tcp_port: u16, udp_port: u16) -> io::Result<(
         |protocol: Protocol| outside(Rule::new().source_in(config.pod_range)).protocol_is(protocol.number());
     let from_here =
         |protocol: Protocol| outside(Rule::new().destination_not_in(HERE)).protocol_is(protocol.number());
-    let intercept =
-        |rule: Rule| rule.transparent_proxy(config.node_address, udp_port).set_mark(MARK).accept();
-
-    batch.add_base_chain("intercept", INTERCEPT);
-    batch.add_rule("intercept", &intercept(from_pod(Protocol::Udp)));
-    // Those of this network itself come round by the loopback link.
-    let returned = Rule::new().came_in_by(LOOPBACK).mark_is(MARK).protocol_is(Protocol::Udp.number());
-    batch.add_rule("intercept", &intercept(returned));
-    batch.add_base_chain("intercept-own", INTERCEPT_OWN);
-    batch.add_rule("intercept-own", &from_here(Protocol::Udp).set_mark(MARK));
+    if let Some(udp_port) = udp_port {
+        let intercept =
+            |rule: Rule| rule.transparent_proxy(config.node_address, udp_port).set_mark(MARK).accept();
+        batch.add_base_chain("intercept", INTERCEPT);
+        batch.add_rule("intercept", &intercept(from_pod(Protocol::Udp)));
+        // Those of this network itself come round by the loopback link.
+        let returned = Rule::new().came_in_by(LOOPBACK).mark_is(MARK).protocol_is(Protocol::Udp.number());
+        batch.add_rule("intercept", &intercept(returned));
+        batch.add_base_chain("intercept-own", INTERCEPT_OWN);
+        batch.add_rule("intercept-own", &from_here(Protocol::Udp).set_mark(MARK));
+    }
 
     batch.add_base_chain("turn", TURN);
     batch.add_rule("turn", &from_pod(Protocol::Tcp).destination_nat_to(config.node_address, tcp_port));

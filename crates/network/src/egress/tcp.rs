@@ -68,8 +68,10 @@ async fn pass(mut pod: TcpStream, destination: Option<SocketAddrV4>, host: &Host
             return reset(&pod);
         }
     };
-    pod.set_nodelay(true).ok();
-    outside.set_nodelay(true).ok();
+    for stream in [&pod, &outside] {
+        stream.set_nodelay(true).ok();
+        crate::keep_alive(stream);
+    }
     let copied = copy_bidirectional_with_sizes(&mut pod, &mut outside, BUFFER_BYTES, BUFFER_BYTES).await;
     if copied.is_err() {
         // One side broke off: the other one shall see it so, not as an orderly end.

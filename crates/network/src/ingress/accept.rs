@@ -96,6 +96,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, tls: Option<TlsAccep
 
 async fn start(shared: Arc<Shared>, stream: TcpStream, client: Arc<Client>, tls: Option<TlsAcceptor>) {
     stream.set_nodelay(true).ok();
+    crate::keep_alive(&stream);
     match tls {
         None => talk(shared, stream, client).await,
         Some(tls) => match time::timeout(HANDSHAKE_PATIENCE, tls.accept(stream)).await {

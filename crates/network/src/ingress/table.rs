@@ -21,6 +21,7 @@ pub(super) struct Table {
     /// Counts requests without a route.
     pub(super) nobody: Option<Arc<Backend>>,
     endpoints: HashSet<SocketAddr>,
+    backends: HashSet<String>,
     exact_certificates: HashMap<String, Arc<CertifiedKey>>,
     wildcard_certificates: HashMap<String, Arc<CertifiedKey>>,
     default_certificate: Option<Arc<CertifiedKey>>,
@@ -60,6 +61,7 @@ impl Table {
         }
         table.default_backend = routes.default_backend.map(|key| backend(&key));
         table.nobody = Some(backend(""));
+        table.backends = backends.into_keys().collect();
         let lists = table.exact.values_mut().chain(table.wildcard.values_mut());
         lists.chain([&mut table.any]).for_each(|rules| rules.sort_by_key(Rule::order));
         table.take_certificates(routes.certificates, routes.default_certificate);
@@ -99,6 +101,10 @@ impl Table {
             self.exact_certificates.get(name).or_else(wildcard)
         });
         picked.or(self.default_certificate.as_ref()).cloned()
+    }
+
+    pub(super) fn has_backend(&self, key: &str) -> bool {
+        self.backends.contains(key)
     }
 
     pub(super) fn has_endpoint(&self, address: SocketAddr) -> bool {

@@ -52,8 +52,10 @@ pub(super) async fn forward(
     let endpoint_end = hyper::upgrade::on(&mut response);
     let client = client.clone();
     tokio::spawn(async move {
-        // Both count until the tunnel ends: the client's connection and the endpoint's request.
-        let _held = (client, in_flight, sender);
+        // The client's connection counts until the tunnel ends. The request does not: a tunnel may last
+        // for days, and its application wants to hear that it should end rather than be waited for.
+        let _held = (client, sender);
+        drop(in_flight);
         if let (Ok(client_end), Ok(endpoint_end)) = tokio::join!(client_end, endpoint_end) {
             let (mut one, mut other) = (TokioIo::new(client_end), TokioIo::new(endpoint_end));
             // Either side may break off at any time: that is how many tunnels end.
@@ -83,6 +85,7 @@ async fn connect(place: &Place) -> Result<(InFlight, TcpStream), Refusal> {
         match connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
             Ok(stream) => {
                 stream.set_nodelay(true).ok();
+                crate::keep_alive(&stream);
                 return Ok((in_flight, stream));
             }
             Err(error) => {

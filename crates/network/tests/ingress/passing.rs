@@ -131,12 +131,10 @@ async fn a_changed_protocol_is_a_tunnel() {
     let mut back = [0; 18];
     stream.read_exact(&mut back).await.unwrap();
     assert_eq!(&back, b"through the tunnel");
-    // It outlives a change of routes, and counts as under way.
+    // It outlives a change of routes, but nobody waits for it.
     proxy.proxy.set(all_to(&[]));
     stream.write_all(b"still").await.unwrap();
     stream.read_exact(&mut back[..5]).await.unwrap();
-    assert!(!proxy.proxy.quiesced(address.ip(), Duration::from_millis(50)).await);
-    drop(stream);
     assert!(proxy.proxy.quiesced(address.ip(), Duration::from_secs(5)).await);
 }
 
