@@ -8,6 +8,7 @@ mod certificates;
 mod challenge;
 mod connect;
 mod credentials;
+mod proxy;
 mod pull;
 mod push;
 mod session;
@@ -26,6 +27,7 @@ use self::certificates::Certificates;
 use self::connect::Dialer;
 pub use self::connect::{Connect, ConnectError, ConnectFuture, DirectConnect};
 pub use self::credentials::{Credential, Credentials, CredentialsError};
+pub use self::proxy::Proxies;
 pub use self::pull::PullError;
 pub use self::push::PushError;
 use self::session::Body;
@@ -48,6 +50,8 @@ pub struct RegistryOptions {
     pub plain_http: Vec<String>,
     /// Folders that hold certificates by registry, `HOST:PORT/*.crt`.
     pub certificate_folders: Vec<PathBuf>,
+    /// What lies between us and registries that speak TLS.
+    pub proxies: Proxies,
 }
 
 /// A client for all registries. Keeps connections between calls.
@@ -154,7 +158,7 @@ impl Registry {
     /// Makes a client; connects to nobody yet.
     pub fn new(options: RegistryOptions) -> Registry {
         let certificates = Arc::new(Certificates::new(options.certificate_folders));
-        let dialer = Dialer { connect: options.connect, certificates };
+        let dialer = Dialer { connect: options.connect, certificates, proxies: Arc::new(options.proxies) };
         let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(dialer);
         Registry { client, plain_http: options.plain_http, speaks_tls: Mutex::default() }
     }
@@ -190,6 +194,7 @@ impl Registry {
 /// Tells whether a host, given with or without a port, is this machine.
 fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
+        None if host.parse::<IpAddr>().is_ok() => host,
         Some(address) => address.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
@@ -203,6 +208,7 @@ impl Default for RegistryOptions {
             connect: Arc::new(DirectConnect),
             plain_http: Vec::new(),
             certificate_folders: certificates::default_folders(),
+            proxies: Proxies::of_environment(),
         }
     }
 }
@@ -230,7 +236,7 @@ mod tests {
     #[test]
     fn only_this_machine_is_loopback() {
         for host in
-            ["localhost", "localhost:5000", "127.0.0.1:5000", "127.1.2.3", "[::1]:5000", "a.localhost"]
+            ["localhost", "localhost:5000", "127.0.0.1:5000", "127.1.2.3", "[::1]:5000", "::1", "a.localhost"]
         {
             assert!(is_loopback(host), "{host}");
         }

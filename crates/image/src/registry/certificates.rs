@@ -1,5 +1,6 @@
 //! Whom we trust: the system's authorities, and those that a folder names for one registry, as
-//! Docker (`/etc/docker/certs.d/HOST:PORT/*.crt`) and podman (`containers/certs.d`) keep them.
+//! Docker (`/etc/docker/certs.d/HOST:PORT/*.crt`) and podman (`containers/certs.d`) keep them;
+//! beside them `NAME.cert` and `NAME.key`, by which the registry knows us.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 /// TLS settings by host.
 pub(super) struct Certificates {
@@ -43,11 +44,32 @@ impl Certificates {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .expect("the provider supports the protocol versions it was built with");
-        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+            .expect("the provider supports the protocol versions it was built with")
+            .with_root_certificates(roots);
+        let own = self.folders.iter().find_map(|folder| own_certificate(&folder.join(host)));
+        let mut config = match own.map(|(chain, key)| builder.clone().with_client_auth_cert(chain, key)) {
+            Some(Ok(config)) => config,
+            Some(Err(error)) => {
+                tracing::warn!(%error, host, "the client certificate for a registry can't be used");
+                builder.with_no_client_auth()
+            }
+            None => builder.with_no_client_auth(),
+        };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config
     }
+}
+
+/// Reads the certificate by which a registry knows us: `NAME.cert` and `NAME.key`.
+fn own_certificate(folder: &Path) -> Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+    let files = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    let certificate = files.filter(|path| path.extension().is_some_and(|ending| ending == "cert")).min()?;
+    let chain = CertificateDer::pem_file_iter(&certificate).ok()?.flatten().collect();
+    let key = PrivateKeyDer::from_pem_file(certificate.with_extension("key"));
+    let key = key.inspect_err(|error| {
+        tracing::warn!(%error, file = %certificate.display(), "the key of a client certificate does not read");
+    });
+    Some((chain, key.ok()?))
 }
 
 /// Returns where Docker and podman look for the certificates of single registries.

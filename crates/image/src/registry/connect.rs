@@ -17,6 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::certificates::Certificates;
+use super::proxy::{Proxies, Proxy};
 
 /// How long a connection may take to come about, TLS included.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(30);
@@ -77,6 +78,17 @@ pub enum ConnectError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// The proxy on the way does not let us through.
+    #[error("the proxy `{proxy}` does not connect us to `{host}`")]
+    Proxy {
+        /// Host and port.
+        host: String,
+        /// The proxy's host and port.
+        proxy: String,
+        /// What it says.
+        #[source]
+        source: Arc<io::Error>,
+    },
     /// The host's name is no name.
     #[error("`{host}` is no name of a host")]
     Name {
@@ -90,6 +102,7 @@ pub enum ConnectError {
 pub(super) struct Dialer {
     pub(super) connect: Arc<dyn Connect>,
     pub(super) certificates: Arc<Certificates>,
+    pub(super) proxies: Arc<Proxies>,
 }
 
 impl tower::Service<Uri> for Dialer {
@@ -117,9 +130,10 @@ impl Dialer {
         let is_https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let name = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
-        let tcp = self.connect.connect(name, port).await;
-        let tcp =
-            tcp.map_err(|source| ConnectError::Tcp { host: host.to_owned(), source: Arc::new(source) })?;
+        let tcp = match self.proxies.for_host(name).filter(|_| is_https) {
+            Some(proxy) => self.dial_through(proxy, name, port).await?,
+            None => self.dial_tcp(name, port).await?,
+        };
         // The last bytes of a request must not wait for an acknowledgement; if that can't be had,
         // it is only slower.
         let _ = tcp.set_nodelay(true);
@@ -132,6 +146,23 @@ impl Dialer {
         match connector.connect(server_name, tcp).await {
             Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
             Err(source) => Err(tls_error(host, source)),
+        }
+    }
+
+    async fn dial_tcp(&self, name: &str, port: u16) -> Result<TcpStream, ConnectError> {
+        let tcp = self.connect.connect(name, port).await;
+        tcp.map_err(|source| ConnectError::Tcp { host: format!("{name}:{port}"), source: Arc::new(source) })
+    }
+
+    async fn dial_through(&self, proxy: &Proxy, name: &str, port: u16) -> Result<TcpStream, ConnectError> {
+        let mut tcp = self.dial_tcp(&proxy.host, proxy.port).await?;
+        let target = if name.contains(':') { format!("[{name}]:{port}") } else { format!("{name}:{port}") };
+        match proxy.tunnel(&mut tcp, &target).await {
+            Ok(()) => Ok(tcp),
+            Err(source) => {
+                let proxy = format!("{}:{}", proxy.host, proxy.port);
+                Err(ConnectError::Proxy { host: target, proxy, source: Arc::new(source) })
+            }
         }
     }
 }

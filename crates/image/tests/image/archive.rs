@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use image::{Digest, Image, LoadError, LoadOptions, Reference, SaveError};
 use serde_json::{Value, json};
 
-use crate::support::{Fixture, Tar, architecture, gzip, listing, name, names_in, noise};
+use crate::support::{Fixture, Tar, architecture, gzip, is_root, listing, name, names_in, noise};
 
 fn save(fixture: &Fixture, names: &[&str]) -> Vec<u8> {
     let names: Vec<Reference> = names.iter().map(|text| name(text)).collect();
@@ -110,6 +110,47 @@ fn skopeo_reads_what_we_save_and_we_read_what_it_writes() {
         assert_eq!(loaded[0].reference, Some(name("web:1")), "{format}");
         let folders = there.store.unpack(&loaded[0], &there.snapshots(), image::Ownership::detect()).unwrap();
         assert_eq!(names_in(&folders[0]), ["file"]);
+    }
+}
+
+#[test]
+fn podman_reads_what_we_save_and_we_read_what_it_writes() {
+    if !is_root("podman, which needs more than a user id otherwise,") {
+        return;
+    }
+    let fixture = Fixture::new();
+    let built = fixture.build("web:1", &noise(100_000));
+    let archive = fixture.write("saved.tar", save(&fixture, &["web:1"]));
+    let archive = archive.display().to_string();
+    if !podman(&fixture, &["load", "--input", &archive]) {
+        return;
+    }
+    for format in ["docker-archive", "oci-archive"] {
+        let path = fixture.path(&format!("{format}.tar")).display().to_string();
+        podman(&fixture, &["save", "--format", format, "--output", &path, "web:1"]);
+        let there = Fixture::new();
+        let loaded = there.store.load(fs::File::open(&path).unwrap(), &LoadOptions::default()).unwrap();
+        assert_eq!(diff_ids(&loaded[0]), diff_ids(&built), "{format}");
+        let found = there.store.resolve("web:1").unwrap();
+        assert_eq!(found.map(|image| image.digest), Some(loaded[0].digest.clone()), "{format}");
+    }
+}
+
+/// Runs podman with a storage of its own; false, with the reason printed, where there is none.
+fn podman(fixture: &Fixture, arguments: &[&str]) -> bool {
+    let folder = |name: &str| fixture.path(name).display().to_string();
+    let mut command = Command::new("podman");
+    command.args(["--storage-driver=vfs", "--root", &folder("podman"), "--runroot", &folder("podman-run")]);
+    match command.args(arguments).output() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            println!("podman is not installed: that we understand each other is not checked");
+            false
+        }
+        output => {
+            let output = output.unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            true
+        }
     }
 }
 

@@ -17,6 +17,14 @@ use crate::support::{Fixture, name, noise};
 /// What `htpasswd -Bbn user secret` writes.
 const PASSWORDS: &str = "user:$2y$05$n43.dp3.jbCMpp8tbtvXxOQMNwR68M3zkP8OSR3Zj11IzLZg33g76\n";
 
+/// What a registry asks of those who come.
+#[derive(Clone, Copy, Default)]
+struct Setup {
+    password: bool,
+    tls: bool,
+    client_certificate: bool,
+}
+
 struct RealRegistry {
     process: Child,
     address: String,
@@ -32,7 +40,7 @@ impl Drop for RealRegistry {
 
 impl RealRegistry {
     /// Starts a registry on a free port; `None`, with the reason printed, where there is none.
-    fn start(with_password: bool, with_tls: bool) -> Option<RealRegistry> {
+    fn start(setup: Setup) -> Option<RealRegistry> {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let mut config = format!(
@@ -40,12 +48,18 @@ impl RealRegistry {
              http:\n  addr: 127.0.0.1:0\n",
             path("data").display()
         );
-        if with_tls {
+        if setup.tls {
             write_certificates(&path("ca.crt"), &path("server.crt"), &path("server.key"));
             let (certificate, key) = (path("server.crt"), path("server.key"));
-            config += &format!("  tls: {{certificate: {}, key: {}}}\n", certificate.display(), key.display());
+            let authorities = path("ca.crt").display().to_string();
+            let clients = if setup.client_certificate { authorities } else { String::new() };
+            config += &format!(
+                "  tls: {{certificate: {}, key: {}, clientcas: [{clients}]}}\n",
+                certificate.display(),
+                key.display()
+            );
         }
-        if with_password {
+        if setup.password {
             fs::write(path("passwords"), PASSWORDS).unwrap();
             config +=
                 &format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", path("passwords").display());
@@ -99,6 +113,7 @@ fn write_certificates(authority: &std::path::Path, certificate: &std::path::Path
     let server_key = KeyPair::generate().unwrap();
     let server = CertificateParams::new(vec!["127.0.0.1".into()]).unwrap();
     let server = server.signed_by(&server_key, &issuer).unwrap();
+    // The same one serves for a client.
     fs::write(authority, issuer.pem()).unwrap();
     fs::write(certificate, server.pem()).unwrap();
     fs::write(key, server_key.serialize_pem()).unwrap();
@@ -126,7 +141,7 @@ fn count(reports: &Mutex<Vec<Transfer>>, state: TransferState) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_comes_back_as_it_was_brought() {
-    let Some(server) = RealRegistry::start(false, false) else { return };
+    let Some(server) = RealRegistry::start(Setup::default()) else { return };
     let (here, there) = (Fixture::new(), Fixture::new());
     let remote = server.image("team/web:1");
     let built = here.build("web:1", &noise(3 << 20));
@@ -160,7 +175,7 @@ async fn an_image_comes_back_as_it_was_brought() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn skopeo_and_we_understand_each_other_through_a_registry() {
-    let Some(server) = RealRegistry::start(false, false) else { return };
+    let Some(server) = RealRegistry::start(Setup::default()) else { return };
     let fixture = Fixture::new();
     let built = fixture.build("web:1", b"content");
     let registry = Registry::new(RegistryOptions::default());
@@ -195,7 +210,7 @@ async fn skopeo_and_we_understand_each_other_through_a_registry() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_opens_what_is_closed_without() {
-    let Some(server) = RealRegistry::start(true, false) else { return };
+    let Some(server) = RealRegistry::start(Setup { password: true, ..Setup::default() }) else { return };
     let fixture = Fixture::new();
     fixture.build("web:1", b"content");
     let (local, remote) = (name("web:1"), name(&server.image("web:1")));
@@ -213,7 +228,9 @@ async fn a_password_opens_what_is_closed_without() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_trusted_only_if_its_authority_is() {
-    let Some(server) = RealRegistry::start(true, true) else { return };
+    let Some(server) = RealRegistry::start(Setup { password: true, tls: true, ..Setup::default() }) else {
+        return;
+    };
     let fixture = Fixture::new();
     fixture.build("web:1", b"content");
     let (local, remote) = (name("web:1"), name(&server.image("web:1")));
@@ -230,8 +247,29 @@ async fn a_certificate_is_trusted_only_if_its_authority_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_registry_may_ask_for_our_certificate() {
+    let setup = Setup { tls: true, client_certificate: true, ..Setup::default() };
+    let Some(server) = RealRegistry::start(setup) else { return };
+    let fixture = Fixture::new();
+    fixture.build("web:1", b"content");
+    let (local, remote) = (name("web:1"), name(&server.image("web:1")));
+    let folder = server.certificates();
+    let push = async || {
+        let options =
+            RegistryOptions { certificate_folders: vec![folder.clone()], ..RegistryOptions::default() };
+        let registry = Registry::new(options);
+        registry.push(&fixture.store, &local, &remote, &TransferOptions::default()).await
+    };
+    assert!(push().await.is_err(), "nobody comes in without a certificate");
+    let of_registry = folder.join(&server.address);
+    fs::copy(server.folder.path().join("server.crt"), of_registry.join("client.cert")).unwrap();
+    fs::copy(server.folder.path().join("server.key"), of_registry.join("client.key")).unwrap();
+    push().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_not_found() {
-    let Some(server) = RealRegistry::start(false, false) else { return };
+    let Some(server) = RealRegistry::start(Setup::default()) else { return };
     let fixture = Fixture::new();
     let registry = Registry::new(RegistryOptions::default());
     let missing = name(&server.image("web:none"));
