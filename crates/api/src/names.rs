@@ -25,7 +25,12 @@ pub fn dns_label_errors(name: &str) -> Vec<String> {
     if name.len() > LABEL_MAX {
         errors.push(format!("must be no more than {LABEL_MAX} characters"));
     }
-    if !is_label_text(name) {
+    if is_label_text(name) {
+        return errors;
+    }
+    if name.split('.').all(is_label_text) {
+        errors.push("must not contain dots".to_owned());
+    } else {
         errors.push("a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')".to_owned());
     }
     errors
@@ -65,14 +70,14 @@ pub fn qualified_name_errors(key: &str) -> Vec<String> {
         }
         _ => {
             return vec![format!(
-                "a qualified name {NAME} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+                "a valid label key {NAME} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
             )];
         }
     };
     if name.is_empty() {
         errors.push("name part must be non-empty".to_owned());
     } else if name.len() > LABEL_MAX {
-        errors.push(format!("name part must be no more than {LABEL_MAX} characters"));
+        errors.push(format!("name part must be no more than {LABEL_MAX} bytes"));
     }
     if !is_label_value_text(name) {
         errors.push(format!("name part {NAME}"));
@@ -84,7 +89,7 @@ pub fn qualified_name_errors(key: &str) -> Vec<String> {
 pub fn label_value_errors(value: &str) -> Vec<String> {
     let mut errors = Vec::new();
     if value.len() > LABEL_MAX {
-        errors.push(format!("must be no more than {LABEL_MAX} characters"));
+        errors.push(format!("must be no more than {LABEL_MAX} bytes"));
     }
     if !value.is_empty() && !is_label_value_text(value) {
         errors.push("a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')".to_owned());

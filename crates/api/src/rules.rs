@@ -108,7 +108,7 @@ pub(crate) const PRIORITY_CLASS: Rules = Rules {
     default: cluster::default_priority_class,
     validate: cluster::validate_priority_class,
     validate_update: cluster::validate_priority_class_update,
-    generation: Generation::None,
+    generation: Generation::Spec,
     ..PLAIN
 };
 pub(crate) const RESOURCE_QUOTA: Rules =
@@ -168,6 +168,8 @@ pub(crate) const CONTROLLER_REVISION: Rules = Rules {
 pub(crate) const DAEMON_SET: Rules = Rules {
     default: workloads::default_daemon_set,
     validate: workloads::validate_daemon_set,
+    prepare_create: workloads::prepare_daemon_set,
+    prepare_update: workloads::prepare_daemon_set_update,
     validate_update: workloads::validate_selector_update,
     warnings: pods::workload_warnings,
     ..SPEC_AND_STATUS
@@ -188,6 +190,7 @@ pub(crate) const REPLICA_SET: Rules = Rules {
     ..SPEC_AND_STATUS
 };
 pub(crate) const STATEFUL_SET: Rules = Rules {
+    name: metadata::label_name,
     default: workloads::default_stateful_set,
     validate: workloads::validate_stateful_set,
     validate_update: workloads::validate_stateful_set_update,
@@ -233,7 +236,8 @@ pub(crate) const NETWORK_POLICY: Rules = Rules {
     generation: Generation::Spec,
     ..PLAIN
 };
-pub(crate) const DISRUPTION_BUDGET: Rules = Rules { validate: workloads::validate_budget, ..SPEC_AND_STATUS };
+pub(crate) const DISRUPTION_BUDGET: Rules =
+    Rules { name: metadata::path_name, validate: workloads::validate_budget, ..SPEC_AND_STATUS };
 pub(crate) const ROLE: Rules = Rules { name: metadata::path_name, validate: rbac::validate_role, ..PLAIN };
 pub(crate) const ROLE_BINDING: Rules = Rules {
     name: metadata::path_name,

@@ -272,11 +272,16 @@ fn kept_zero(field: &Field) -> Option<Value> {
     }
     match &field.shape {
         Shape::List(_) | Shape::Map(_) | Shape::Object | Shape::Bytes | Shape::Float => None,
-        Shape::Ref(_) if field.shape.inner_type().is_some_and(|inner| inner.form != Form::Fields) => None,
+        Shape::Ref(_) if field.shape.inner_type().is_some_and(|inner| !has_zero(inner.form)) => None,
         shape @ (Shape::Ref(_) | Shape::String | Shape::Int32 | Shape::Int64 | Shape::Bool) => {
             Some(zero(shape))
         }
     }
+}
+
+/// Tells whether Go writes something else than null for an unset value.
+fn has_zero(form: Form) -> bool {
+    matches!(form, Form::Fields | Form::Quantity | Form::IntOrString)
 }
 
 fn zero(shape: &Shape) -> Value {
@@ -321,14 +326,20 @@ fn is_zero(value: &Value) -> bool {
 fn base64_fault(text: &str) -> Option<usize> {
     let mut count = 0usize;
     let mut padding = 0usize;
+    let mut group = 0;
     for (offset, byte) in text.bytes().enumerate() {
+        if matches!(byte, b'\n' | b'\r') {
+            continue;
+        }
+        if count.is_multiple_of(4) {
+            group = offset;
+        }
         match byte {
-            b'\n' | b'\r' => continue,
             b'=' if count % 4 >= 2 => padding += 1,
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' if padding == 0 => {}
             _ => return Some(offset),
         }
         count += 1;
     }
-    (!count.is_multiple_of(4)).then_some(text.len())
+    (!count.is_multiple_of(4)).then_some(group)
 }

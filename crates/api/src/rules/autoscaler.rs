@@ -60,9 +60,50 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
         let kind = text(metric, "/type");
         if kind.is_empty() {
             errors.push(FieldError::required(format!("{path}.type"), "must specify a metric source type"));
-        } else if !kinds.contains(&kind) {
+        }
+        if !kinds.contains(&kind) {
             errors.push(FieldError::not_supported(format!("{path}.type"), kind, &kinds));
         }
+        if kind == "Resource" {
+            errors.extend(resource_metric(metric, &path));
+        }
+    }
+    errors
+}
+
+fn resource_metric(metric: &Value, path: &str) -> Vec<FieldError> {
+    let path = format!("{path}.resource");
+    let Some(resource) = at(metric, "/resource") else {
+        return vec![FieldError::required(path, "must populate information for the given metric source")];
+    };
+    let mut errors = Vec::new();
+    if text(resource, "/name").is_empty() {
+        errors.push(FieldError::required(format!("{path}.name"), "must specify a resource name"));
+    }
+    let path = format!("{path}.target");
+    let kind = text(resource, "/target/type");
+    if kind.is_empty() {
+        errors.push(FieldError::required(format!("{path}.type"), "must specify a metric target type"));
+    }
+    if !["Utilization", "Value", "AverageValue"].contains(&kind) {
+        let why = "must be either Utilization, Value, or AverageValue";
+        errors.push(FieldError::invalid(format!("{path}.type"), kind, why));
+    }
+    let percent = integer(resource, "/target/averageUtilization");
+    if let Some(percent) = percent.filter(|percent| *percent < 1) {
+        errors.push(FieldError::invalid(
+            format!("{path}.averageUtilization"),
+            percent,
+            "must be greater than 0",
+        ));
+    }
+    let value = at(resource, "/target/averageValue");
+    if percent.is_none() && value.is_none() {
+        let why = "must set either a target raw value or a target utilization";
+        errors.push(FieldError::required(format!("{path}.averageUtilization"), why));
+    } else if percent.is_some() && value.is_some() {
+        let why = "may not set both a target raw value and a target utilization";
+        errors.push(FieldError::forbidden(format!("{path}.averageValue"), why));
     }
     errors
 }

@@ -176,6 +176,9 @@ pub(super) fn validate_limit_range(object: &Value) -> Vec<FieldError> {
     let mut seen: Vec<&str> = Vec::new();
     for (place, item) in list(object, "/spec/limits").iter().enumerate() {
         let kind = text(item, "/type");
+        let path = format!("spec.limits[{place}].type");
+        let faults = names::qualified_name_errors(kind);
+        errors.extend(faults.into_iter().map(|why| FieldError::invalid(&path, kind, why)));
         if seen.contains(&kind) {
             errors.push(FieldError::duplicate(format!("spec.limits[{place}].type"), kind));
         }

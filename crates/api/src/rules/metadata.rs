@@ -100,15 +100,15 @@ pub(crate) fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
 }
 
 fn validate_common(metadata: &Value) -> Vec<FieldError> {
-    let mut errors = validate_labels(metadata, "metadata");
-    errors.extend(validate_annotations(metadata, "metadata"));
+    let mut errors = validate_labels(metadata, "metadata.labels");
+    errors.extend(validate_annotations(metadata, "metadata.annotations"));
     errors.extend(validate_owners(metadata));
     errors
 }
 
-/// Judges the labels of metadata at a path.
+/// Judges the labels of metadata, told at a path.
 pub(super) fn validate_labels(metadata: &Value, path: &str) -> Vec<FieldError> {
-    label_map(at(metadata, "/labels"), &format!("{path}.labels"))
+    label_map(at(metadata, "/labels"), path)
 }
 
 fn label_map(labels: Option<&Value>, path: &str) -> Vec<FieldError> {
@@ -123,18 +123,17 @@ fn label_map(labels: Option<&Value>, path: &str) -> Vec<FieldError> {
     errors
 }
 
-/// Judges the annotations of metadata at a path.
+/// Judges the annotations of metadata, told at a path.
 pub(super) fn validate_annotations(metadata: &Value, path: &str) -> Vec<FieldError> {
-    let path = format!("{path}.annotations");
     let mut errors = Vec::new();
     let mut size = 0;
     for (key, value) in entries(metadata, "/annotations") {
         size += key.len() + value.as_str().map_or(0, str::len);
         let faults = names::qualified_name_errors(&key.to_lowercase());
-        errors.extend(faults.into_iter().map(|why| FieldError::invalid(&path, key.as_str(), why)));
+        errors.extend(faults.into_iter().map(|why| FieldError::invalid(path, key.as_str(), why)));
     }
     if size > ANNOTATIONS_MAX {
-        errors.push(FieldError::too_long(&path, ANNOTATIONS_MAX));
+        errors.push(FieldError::too_long(path, ANNOTATIONS_MAX));
     }
     errors
 }

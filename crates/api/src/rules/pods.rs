@@ -2,6 +2,7 @@
 
 mod containers;
 mod defaults;
+mod image;
 mod probes;
 mod security;
 mod spec;
@@ -39,10 +40,10 @@ pub(super) fn validate_pod_template_object(object: &Value) -> Vec<FieldError> {
 
 /// Judges a pod template at a path.
 pub(super) fn validate_template(template: &Value, path: &str) -> Vec<FieldError> {
-    let metadata_path = format!("{path}.metadata");
+    // Upstream tells both one level up.
     let metadata = at(template, "/metadata").unwrap_or(&Value::Null);
-    let mut errors = metadata::validate_labels(metadata, &metadata_path);
-    errors.extend(metadata::validate_annotations(metadata, &metadata_path));
+    let mut errors = metadata::validate_labels(metadata, &format!("{path}.labels"));
+    errors.extend(metadata::validate_annotations(metadata, &format!("{path}.annotations")));
     errors.extend(spec::validate(at(template, "/spec").unwrap_or(&Value::Null), &format!("{path}.spec")));
     errors
 }

@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::look::{at, fill_text, items_mut, list, section, text};
+use super::metadata::path_name;
 use crate::field::FieldError;
+use crate::names;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
@@ -63,22 +65,40 @@ pub(super) fn validate_binding(object: &Value) -> Vec<FieldError> {
     if !kinds.contains(&kind) {
         errors.push(FieldError::not_supported("roleRef.kind", kind, kinds));
     }
-    if text(object, "/roleRef/name").is_empty() {
-        errors.push(FieldError::required("roleRef.name", ""));
+    match text(object, "/roleRef/name") {
+        "" => errors.push(FieldError::required("roleRef.name", "")),
+        name => {
+            let faults = path_name(name);
+            errors.extend(faults.into_iter().map(|why| FieldError::invalid("roleRef.name", name, why)));
+        }
     }
     for (place, subject) in list(object, "/subjects").iter().enumerate() {
         let path = format!("subjects[{place}]");
-        if text(subject, "/name").is_empty() {
+        let name = text(subject, "/name");
+        if name.is_empty() {
             errors.push(FieldError::required(format!("{path}.name"), ""));
         }
+        let group = text(subject, "/apiGroup");
         match text(subject, "/kind") {
             "ServiceAccount" => {
+                if !name.is_empty() {
+                    let faults = names::dns_subdomain_errors(name);
+                    let at_name = format!("{path}.name");
+                    errors.extend(faults.into_iter().map(|why| FieldError::invalid(&at_name, name, why)));
+                }
+                if !group.is_empty() {
+                    errors.push(FieldError::not_supported(format!("{path}.apiGroup"), group, &[""]));
+                }
                 let is_needed = is_cluster || text(object, "/metadata/namespace").is_empty();
                 if is_needed && text(subject, "/namespace").is_empty() {
                     errors.push(FieldError::required(format!("{path}.namespace"), ""));
                 }
             }
-            "User" | "Group" => {}
+            "User" | "Group" => {
+                if group != GROUP {
+                    errors.push(FieldError::not_supported(format!("{path}.apiGroup"), group, &[GROUP]));
+                }
+            }
             other => errors.push(FieldError::not_supported(
                 format!("{path}.kind"),
                 other,

@@ -339,7 +339,8 @@ fn policies(spec: &Value, kind: &str) -> Vec<FieldError> {
         errors.push(FieldError::invalid("spec.externalTrafficPolicy", external, why));
     }
     let internal = text(spec, "/internalTrafficPolicy");
-    if kind != "ExternalName" && !["Cluster", "Local"].contains(&internal) {
+    let has_policy = ["ClusterIP", "NodePort", "LoadBalancer"].contains(&kind);
+    if has_policy && !["Cluster", "Local"].contains(&internal) {
         errors.push(FieldError::not_supported("spec.internalTrafficPolicy", internal, &["Cluster", "Local"]));
     }
     if kind != "LoadBalancer" && is_true(spec, "/allocateLoadBalancerNodePorts") {

@@ -18,27 +18,33 @@ pub(super) fn prepare_pending(object: &mut Value) {
 }
 
 pub(super) fn validate_claim(object: &Value) -> Vec<FieldError> {
-    let spec = at(object, "/spec").unwrap_or(&Value::Null);
-    let mut errors = access_modes(spec);
+    claim_spec_errors(at(object, "/spec").unwrap_or(&Value::Null), "spec")
+}
+
+/// Judges the spec of a claim at a path.
+pub(super) fn claim_spec_errors(spec: &Value, path: &str) -> Vec<FieldError> {
+    let mut errors = access_modes(spec, path, "at least 1 access mode is required");
+    let storage = format!("{path}.resources[storage]");
     match at(spec, "/resources/requests/storage") {
-        None => errors.push(FieldError::required("spec.resources[storage]", "")),
-        Some(quantity) => errors.extend(positive(quantity, "spec.resources[storage]")),
+        None => errors.push(FieldError::required(storage, "")),
+        Some(quantity) => errors.extend(positive(quantity, &storage)),
     }
     let mode = text(spec, "/volumeMode");
-    if !["Block", "Filesystem"].contains(&mode) {
-        errors.push(FieldError::not_supported("spec.volumeMode", mode, &["Block", "Filesystem"]));
+    if !["", "Block", "Filesystem"].contains(&mode) {
+        errors.push(FieldError::not_supported(format!("{path}.volumeMode"), mode, &["Block", "Filesystem"]));
     }
     errors
 }
 
-fn access_modes(spec: &Value) -> Vec<FieldError> {
+fn access_modes(spec: &Value, path: &str, when_empty: &str) -> Vec<FieldError> {
     let modes = list(spec, "/accessModes");
+    let path = format!("{path}.accessModes");
     let mut errors = Vec::new();
     if modes.is_empty() {
-        errors.push(FieldError::required("spec.accessModes", "at least 1 access mode is required"));
+        errors.push(FieldError::required(&path, when_empty));
     }
     for mode in modes.iter().filter_map(Value::as_str).filter(|mode| !ACCESS_MODES.contains(mode)) {
-        errors.push(FieldError::not_supported("spec.accessModes", mode, &ACCESS_MODES));
+        errors.push(FieldError::not_supported(&path, mode, &ACCESS_MODES));
     }
     errors
 }
@@ -82,10 +88,20 @@ pub(super) fn default_volume(object: &mut Value) {
 
 pub(super) fn validate_volume(object: &Value) -> Vec<FieldError> {
     let spec = at(object, "/spec").unwrap_or(&Value::Null);
-    let mut errors = access_modes(spec);
-    match at(spec, "/capacity/storage") {
-        None => errors.push(FieldError::required("spec.capacity", "")),
-        Some(quantity) => errors.extend(positive(quantity, "spec.capacity[storage]")),
+    let mut errors = access_modes(spec, "spec", "");
+    let capacity = at(spec, "/capacity").cloned().unwrap_or_default();
+    let names = capacity.as_object().map_or(0, serde_json::Map::len);
+    if names == 0 {
+        errors.push(FieldError::required("spec.capacity", ""));
+    }
+    if names > 1 || capacity.get("storage").is_none() {
+        errors.push(FieldError::not_supported("spec.capacity", capacity.clone(), &["storage"]));
+    }
+    if let Some(quantity) = capacity.get("storage") {
+        errors.extend(positive(quantity, "spec.capacity[storage]"));
+    }
+    if at(spec, "/hostPath").is_some() && text(spec, "/hostPath/path").is_empty() {
+        errors.push(FieldError::required("spec.hostPath.path", ""));
     }
     const OTHERS: [&str; 9] = [
         "accessModes",

@@ -59,7 +59,7 @@ fn a_deployment_whose_selector_misses_its_template() {
 fn an_empty_deployment() {
     assert_eq!(
         refusal("apps", "Deployment", json!({"metadata": {"name": "x", "namespace": "n"}})),
-        "[spec.selector: Required value, spec.template.spec.containers: Required value]"
+        "[spec.selector: Required value, spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`, spec.template.spec.containers: Required value]"
     );
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::look::{at, entries, fill, fill_text, integer, list, section, text};
 use super::metadata::{immutable, is_empty_selector, not_negative, selects_template, validate_selector};
 use super::pods::{default_template, validate_template};
+use super::storage::claim_spec_errors;
 use crate::field::FieldError;
 use crate::names;
 
@@ -35,6 +36,9 @@ pub(super) fn default_replica_set(object: &mut Value) {
 pub(super) fn default_replication_controller(object: &mut Value) {
     let spec = section(object, "spec");
     fill(spec, "replicas", 1);
+    if at(spec, "/template").is_none() {
+        return;
+    }
     default_template(section(spec, "template"));
     let labels = at(spec, "/template/metadata/labels").cloned();
     if let Some(labels) = labels {
@@ -56,6 +60,21 @@ pub(super) fn default_daemon_set(object: &mut Value) {
         fill(rolling, "maxSurge", 0);
     }
     default_template(section(spec, "template"));
+}
+
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
+/// DaemonSets still count the changes of their template in an annotation.
+pub(super) fn prepare_daemon_set(object: &mut Value) {
+    fill(section(section(object, "metadata"), "annotations"), TEMPLATE_GENERATION, "1");
+}
+
+pub(super) fn prepare_daemon_set_update(new: &mut Value, old: &Value) {
+    let pointer = format!("/metadata/annotations/{TEMPLATE_GENERATION}");
+    let before: i64 = text(old, &pointer).parse().unwrap_or(1);
+    let has_changed = at(new, "/spec/template") != at(old, "/spec/template");
+    let now = if has_changed { before.saturating_add(1) } else { before };
+    section(section(new, "metadata"), "annotations")[TEMPLATE_GENERATION] = now.to_string().into();
 }
 
 pub(super) fn default_stateful_set(object: &mut Value) {
@@ -153,6 +172,10 @@ pub(super) fn validate_stateful_set(object: &Value) -> Vec<FieldError> {
         let faults = names::dns_label_errors(service);
         errors.extend(faults.into_iter().map(|why| FieldError::invalid("spec.serviceName", service, why)));
     }
+    for (place, claim) in list(spec, "/volumeClaimTemplates").iter().enumerate() {
+        let claim_spec = at(claim, "/spec").unwrap_or(&Value::Null);
+        errors.extend(claim_spec_errors(claim_spec, &format!("spec.volumeClaimTemplates[{place}].spec")));
+    }
     // Claims become volumes of the pods, so mounts may name them.
     let mut with_volumes = spec.clone();
     let claims = list(spec, "/volumeClaimTemplates").iter().map(|claim| {
@@ -160,8 +183,9 @@ pub(super) fn validate_stateful_set(object: &Value) -> Vec<FieldError> {
         json!({"name": name, "persistentVolumeClaim": {"claimName": name}})
     });
     let mut volumes: Vec<Value> = claims.collect();
+    let claimed = volumes.len();
     for volume in list(spec, "/template/spec/volumes") {
-        if !volumes.iter().any(|claim| claim["name"] == volume["name"]) {
+        if !volumes[..claimed].iter().any(|claim| claim["name"] == volume["name"]) {
             volumes.push(volume.clone());
         }
     }
@@ -207,7 +231,10 @@ pub(super) fn validate_replication_controller(object: &Value) -> Vec<FieldError>
     if entries(spec, "/selector").next().is_none() {
         errors.push(FieldError::required("spec.selector", ""));
     }
-    let template = at(spec, "/template").unwrap_or(&Value::Null);
+    let Some(template) = at(spec, "/template") else {
+        errors.push(FieldError::required("spec.template", ""));
+        return errors;
+    };
     let selector = json!({ "matchLabels": at(spec, "/selector") });
     if !selects_template(&selector, template) {
         errors.push(labels_mismatch(template, "spec.template"));
@@ -235,7 +262,13 @@ fn selector_and_template(spec: &Value, word: &str, owner: &str) -> Vec<FieldErro
     let mut errors = Vec::new();
     let template = at(spec, "/template").unwrap_or(&Value::Null);
     match at(spec, "/selector") {
-        None => errors.push(FieldError::required("spec.selector", "")),
+        None => {
+            // No selector selects nothing, so it can't match the template either.
+            if word != "daemonset" {
+                errors.push(FieldError::required("spec.selector", ""));
+            }
+            errors.push(labels_mismatch(template, "spec.template"));
+        }
         Some(selector) => {
             let faults = validate_selector(selector, "spec.selector");
             let is_sound = faults.is_empty();
@@ -244,7 +277,8 @@ fn selector_and_template(spec: &Value, word: &str, owner: &str) -> Vec<FieldErro
                 let why = format!("empty selector is invalid for {word}");
                 errors.push(FieldError::invalid("spec.selector", selector.clone(), why));
             } else if !is_sound {
-                errors.push(FieldError::invalid("spec.selector", selector.clone(), "invalid label selector"));
+                let why = if word == "statefulset" { "" } else { "invalid label selector" };
+                errors.push(FieldError::invalid("spec.selector", selector.clone(), why));
                 return errors;
             } else if !selects_template(selector, template) {
                 errors.push(labels_mismatch(template, "spec.template"));

@@ -14,7 +14,7 @@ use crate::rules::network::{PROTOCOLS, port_name_errors, port_number_error};
 /// What containers of a pod are judged against.
 pub(super) struct Surroundings<'a> {
     /// The pod's volumes.
-    pub(super) volumes: &'a [Value],
+    pub(super) volumes: &'a [&'a Value],
     /// The pod's grace period.
     pub(super) grace: Option<i64>,
 }
@@ -89,7 +89,7 @@ fn container_errors(container: &Value, path: &str, pod: &Surroundings<'_>) -> Ve
         errors.push(FieldError::required(format!("{path}.image"), ""));
     }
     let words = [
-        ("terminationMessagePolicy", ["FallbackToLogsOnError", "File"].as_slice()),
+        ("terminationMessagePolicy", ["File", "FallbackToLogsOnError"].as_slice()),
         ("imagePullPolicy", ["Always", "IfNotPresent", "Never"].as_slice()),
     ];
     for (position, (key, supported)) in words.into_iter().enumerate() {
@@ -203,8 +203,8 @@ fn value_from_errors(source: &Value, has_value: bool, path: &str) -> Vec<FieldEr
                 }
             }
             _ => {
-                if text(reference, "/name").is_empty() && *key != "fileKeyRef" {
-                    errors.push(FieldError::required(format!("{here}.name"), ""));
+                if *key != "fileKeyRef" {
+                    errors.extend(object_name_errors(reference, &here));
                 }
                 match text(reference, "/key") {
                     "" => errors.push(FieldError::required(format!("{here}.key"), "")),
@@ -224,6 +224,18 @@ fn value_from_errors(source: &Value, has_value: bool, path: &str) -> Vec<FieldEr
     errors
 }
 
+/// Judges the name in a reference to a ConfigMap or Secret.
+fn object_name_errors(reference: &Value, path: &str) -> Vec<FieldError> {
+    let path = format!("{path}.name");
+    match text(reference, "/name") {
+        "" => vec![FieldError::required(path, "")],
+        name => {
+            let faults = names::dns_subdomain_errors(name);
+            faults.into_iter().map(|why| FieldError::invalid(&path, name, why)).collect()
+        }
+    }
+}
+
 /// Judges a reference to a field of the pod, in an environment variable or a downward API volume.
 fn field_ref_errors(reference: &Value, path: &str) -> Vec<FieldError> {
     const FIELDS: [&str; 9] = [
@@ -237,6 +249,16 @@ fn field_ref_errors(reference: &Value, path: &str) -> Vec<FieldError> {
         "status.podIP",
         "status.podIPs",
     ];
+    /// Known to field selectors, but not to environments.
+    const SELECTABLE: [&str; 7] = [
+        "metadata.annotations",
+        "metadata.labels",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.nominatedNodeName",
+    ];
     let mut errors = Vec::new();
     if text(reference, "/apiVersion").is_empty() {
         errors.push(FieldError::required(format!("{path}.apiVersion"), ""));
@@ -249,8 +271,15 @@ fn field_ref_errors(reference: &Value, path: &str) -> Vec<FieldError> {
     let is_keyed = ["metadata.annotations['", "metadata.labels['"]
         .iter()
         .any(|start| field.strip_prefix(start).is_some_and(|rest| rest.ends_with("']")));
+    let is_known = |known: &&str| *known == field || field.starts_with(*known);
     if !is_keyed && !FIELDS.contains(&field) {
-        errors.push(FieldError::not_supported(format!("{path}.fieldPath"), field, &FIELDS));
+        let path = format!("{path}.fieldPath");
+        if SELECTABLE.iter().any(|known| is_known(known)) {
+            errors.push(FieldError::not_supported(path, field, &FIELDS));
+        } else {
+            let why = format!("error converting fieldPath: field label not supported: {field}");
+            errors.push(FieldError::invalid(path, field, why));
+        }
     }
     errors
 }
@@ -266,10 +295,7 @@ fn env_from_errors(sources: &[Value], path: &str) -> Vec<FieldError> {
             .filter(|key| at(source, &format!("/{key}")).is_some())
             .collect();
         for key in &given {
-            let name = text(&source[*key], "/name");
-            if name.is_empty() {
-                errors.push(FieldError::required(format!("{here}.{key}.name"), ""));
-            }
+            errors.extend(object_name_errors(&source[*key], &format!("{here}.{key}")));
         }
         if given.is_empty() {
             let why = "must specify one of: `configMapRef` or `secretRef`";

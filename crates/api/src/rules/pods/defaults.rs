@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::image::is_latest;
 use crate::rules::look::{at, entries, fill, fill_number, fill_text, is_true, items_mut, section, text};
 
 /// Permissions of files that volumes make: 0644.
@@ -118,16 +119,6 @@ fn default_http_get(get: &mut Value) {
     fill_text(get, "scheme", "HTTP");
 }
 
-/// Tells whether an image's tag is `latest`, said or not said; a digest without a tag says none.
-fn is_latest(image: &str) -> bool {
-    let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
-    let last = name.rsplit('/').next().unwrap_or(name);
-    match last.split_once(':') {
-        Some((_, tag)) => tag == "latest",
-        None => digest.is_none() && !image.is_empty(),
-    }
-}
-
 fn default_volume(volume: &mut Value) {
     let has_source = entries(volume, "").any(|(key, value)| key != "name" && !value.is_null());
     if !has_source {
@@ -172,18 +163,6 @@ fn default_field_refs(source: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_pull_policy_follows_the_tag() {
-        let check = |image: &str, expected: bool| assert_eq!(is_latest(image), expected, "{image}");
-        check("web", true);
-        check("web:latest", true);
-        check("registry:5000/web", true);
-        check("registry:5000/web:1", false);
-        check("web@sha256:00", false);
-        check("web:latest@sha256:00", true);
-        check("", false);
-    }
 
     #[test]
     fn a_pod_is_filled_as_kubernetes_fills_it() {

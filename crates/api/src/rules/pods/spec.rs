@@ -8,16 +8,15 @@ use serde_json::Value;
 
 use super::containers::{Surroundings, init_containers, main_containers, resource_errors};
 use super::security::pod_security;
-use super::volumes::volume_errors;
+use super::volumes::sound_volumes;
 use crate::field::FieldError;
 use crate::names;
 use crate::rules::look::{at, entries, integer, is_true, list, text};
 
 /// Judges a spec at a path.
 pub(super) fn validate(spec: &Value, path: &str) -> Vec<FieldError> {
-    let volumes = list(spec, "/volumes");
-    let mut errors = volume_errors(volumes, &format!("{path}.volumes"));
-    let pod = Surroundings { volumes, grace: integer(spec, "/terminationGracePeriodSeconds") };
+    let (volumes, mut errors) = sound_volumes(list(spec, "/volumes"), &format!("{path}.volumes"));
+    let pod = Surroundings { volumes: &volumes, grace: integer(spec, "/terminationGracePeriodSeconds") };
     let main = list(spec, "/containers");
     let init = list(spec, "/initContainers");
     errors.extend(main_containers(main, &format!("{path}.containers"), &pod));
@@ -47,8 +46,8 @@ pub(super) fn validate(spec: &Value, path: &str) -> Vec<FieldError> {
 /// Fields that take one of a few words.
 fn words(spec: &Value, path: &str) -> Vec<FieldError> {
     const CHOICES: [(&str, &[&str]); 2] = [
-        ("restartPolicy", &["Always", "Never", "OnFailure"]),
-        ("dnsPolicy", &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]),
+        ("restartPolicy", &["Always", "OnFailure", "Never"]),
+        ("dnsPolicy", &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]),
     ];
     let mut errors = Vec::new();
     for (key, supported) in CHOICES {

@@ -6,25 +6,30 @@ use crate::field::FieldError;
 use crate::names;
 use crate::rules::look::{at, entries, integer, list, text};
 
-/// Judges the volumes of a pod.
-pub(super) fn volume_errors(volumes: &[Value], path: &str) -> Vec<FieldError> {
+/// Judges the volumes of a pod; returns those without fault, which mounts may name, and the faults.
+pub(super) fn sound_volumes<'a>(volumes: &'a [Value], path: &str) -> (Vec<&'a Value>, Vec<FieldError>) {
     let mut errors = Vec::new();
+    let mut sound: Vec<&Value> = Vec::new();
     for (place, volume) in volumes.iter().enumerate() {
         let here = format!("{path}[{place}]");
-        errors.extend(source_errors(volume, &here));
+        let mut faults = source_errors(volume, &here);
         let name = text(volume, "/name");
+        let at_name = format!("{here}.name");
         if name.is_empty() {
-            errors.push(FieldError::required(format!("{here}.name"), ""));
+            faults.push(FieldError::required(&at_name, ""));
         } else {
-            let faults = names::dns_label_errors(name);
-            errors
-                .extend(faults.into_iter().map(|why| FieldError::invalid(format!("{here}.name"), name, why)));
+            let why = names::dns_label_errors(name);
+            faults.extend(why.into_iter().map(|why| FieldError::invalid(&at_name, name, why)));
         }
-        if volumes[..place].iter().any(|other| text(other, "/name") == name) {
-            errors.push(FieldError::duplicate(format!("{here}.name"), name));
+        if sound.iter().any(|other| text(other, "/name") == name) {
+            faults.push(FieldError::duplicate(&at_name, name));
         }
+        if faults.is_empty() {
+            sound.push(volume);
+        }
+        errors.extend(faults);
     }
-    errors
+    (sound, errors)
 }
 
 fn source_errors(volume: &Value, path: &str) -> Vec<FieldError> {
@@ -172,7 +177,7 @@ fn token_errors(source: &Value, path: &str) -> Vec<FieldError> {
 }
 
 /// Judges the mounts of a container.
-pub(super) fn mount_errors(container: &Value, path: &str, volumes: &[Value]) -> Vec<FieldError> {
+pub(super) fn mount_errors(container: &Value, path: &str, volumes: &[&Value]) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let mounts = list(container, "/volumeMounts");
     for (place, mount) in mounts.iter().enumerate() {
@@ -221,7 +226,7 @@ pub(super) fn mount_errors(container: &Value, path: &str, volumes: &[Value]) -> 
     let devices = list(container, "/volumeDevices");
     for (place, device) in devices.iter().enumerate() {
         let name = text(device, "/name");
-        let is_claim = |volume: &Value| {
+        let is_claim = |volume: &&Value| {
             text(volume, "/name") == name
                 && (at(volume, "/persistentVolumeClaim").is_some() || at(volume, "/ephemeral").is_some())
         };

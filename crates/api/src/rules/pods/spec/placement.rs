@@ -7,7 +7,7 @@ use crate::names;
 use crate::rules::look::{at, integer, list, text};
 use crate::rules::metadata::validate_selector;
 
-const EFFECTS: [&str; 3] = ["NoExecute", "NoSchedule", "PreferNoSchedule"];
+const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 /// Judges tolerations.
 pub(super) fn tolerations(spec: &Value, path: &str) -> Vec<FieldError> {
