@@ -44,7 +44,10 @@ impl<K> Clone for Cache<K> {
 }
 
 impl<K: Kept> Cache<K> {
-    pub(crate) fn empty() -> Self {
+    /// Returns a cache that knows nothing yet; whoever made it feeds it by [`Cache::replace`],
+    /// [`Cache::put`] and [`Cache::remove`].
+    #[must_use]
+    pub fn unfed() -> Self {
         let state = State { objects: BTreeMap::new(), seen: 0, gone: HashSet::new(), listeners: Vec::new() };
         Self(Arc::new(Shared { state: RwLock::new(state), synced: watch::Sender::new(false) }))
     }
@@ -139,7 +142,7 @@ impl<K: Kept> Cache<K> {
     }
 
     /// Takes in a complete list at `seen`.
-    pub(crate) fn replace(&self, objects: Vec<K>, seen: u64) {
+    pub fn replace(&self, objects: Vec<K>, seen: u64) {
         let mut state = self.write();
         let listed: HashSet<Key> = objects.iter().map(|object| Key::of(object.meta())).collect();
         let vanished = |object: &&Arc<K>| {
@@ -165,7 +168,7 @@ impl<K: Kept> Cache<K> {
     }
 
     /// Takes in one added or modified object.
-    pub(crate) fn put(&self, object: K) {
+    pub fn put(&self, object: K) {
         let mut state = self.write();
         state.seen = state.seen.max(version(&object));
         if object.meta().uid.as_ref().is_some_and(|uid| state.gone.contains(uid)) {
@@ -175,7 +178,7 @@ impl<K: Kept> Cache<K> {
     }
 
     /// Takes in that the feed has said an object is gone.
-    pub(crate) fn remove(&self, object: &K) {
+    pub fn remove(&self, object: &K) {
         let mut state = self.write();
         state.seen = state.seen.max(version(object));
         let (meta, key) = (object.meta(), Key::of(object.meta()));
@@ -188,7 +191,7 @@ impl<K: Kept> Cache<K> {
     }
 
     /// Takes in that nothing has changed up to `seen`.
-    pub(crate) fn advance(&self, seen: u64) {
+    pub fn advance(&self, seen: u64) {
         let mut state = self.write();
         state.seen = state.seen.max(seen);
     }

@@ -73,7 +73,7 @@ impl Caches {
     fn at<K: Kept>(&self, path: String) -> Cache<K> {
         let mut kinds = self.0.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = kinds.entry((TypeId::of::<K>(), path.clone())).or_insert_with(|| {
-            let cache = Cache::<K>::empty();
+            let cache = Cache::<K>::unfed();
             let feed = self.0.runtime.spawn(feed::run(self.0.client.clone(), path, cache.clone()));
             Kind { cache: Box::new(cache), feed: feed.abort_handle() }
         });

@@ -57,12 +57,12 @@ pub(crate) async fn run(client: kube::Client, caches: Caches, kinds: Arc<Kinds>,
         let timer = collector.queue.next_timer();
         let mut definitions_changed = false;
         tokio::select! {
-            Some((index, change)) = changes.recv() => definitions_changed |= collector.take_in(index, change),
+            Some((index, change)) = changes.recv() => definitions_changed |= collector.take_in(index, &change),
             Some(Ok((work, outcome))) = collector.work.join_next() => collector.queue.done(&work, &outcome, Instant::now()),
             () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => collector.queue.wake(Instant::now()),
         }
         while let Ok((index, change)) = changes.try_recv() {
-            definitions_changed |= collector.take_in(index, change);
+            definitions_changed |= collector.take_in(index, &change);
         }
         if definitions_changed {
             collector.take_stock(&client).await;
@@ -109,13 +109,13 @@ impl Collector {
     }
 
     /// Notes a change and what it calls for; true if it changes which kinds there are.
-    fn take_in(&mut self, index: usize, change: ItemChange) -> bool {
+    fn take_in(&mut self, index: usize, change: &ItemChange) -> bool {
         let object: Ref = (index, change.key.clone());
         self.index_owners(&object, change.old.as_ref(), change.new.as_ref());
         let plural = self.entries[index].kind.plural.as_str();
         let is_new_definition = plural == DEFINITIONS;
         if plural == "namespaces" {
-            self.note_namespace(&change);
+            self.note_namespace(change);
         } else if self.ending.contains(change.key.namespace.as_ref()) {
             self.queue.add(Work::Namespace(change.key.namespace.to_string()));
         }

@@ -69,20 +69,20 @@ impl Executor {
         while let Some(action) = actions.next() {
             match action {
                 Action::Create(first) => {
-                    let mut run = vec![first];
+                    let mut run = vec![*first];
                     while let Some(Action::Create(next)) =
                         actions.next_if(|next| matches!(next, Action::Create(_)))
                     {
-                        run.push(next);
+                        run.push(*next);
                     }
                     self.create_all(run).await?;
                 }
                 Action::Delete(first) => {
-                    let mut run = vec![first];
+                    let mut run = vec![*first];
                     while let Some(Action::Delete(next)) =
                         actions.next_if(|next| matches!(next, Action::Delete(_)))
                     {
-                        run.push(next);
+                        run.push(*next);
                     }
                     self.delete_all(run).await?;
                 }
@@ -104,23 +104,23 @@ impl Executor {
         Ok(())
     }
 
-    async fn create_all(&self, creates: Vec<Box<Create>>) -> Result<(), Failure> {
+    async fn create_all(&self, creates: Vec<Create>) -> Result<(), Failure> {
         let mut creates = creates.into_iter();
         let mut batch = 1;
         while creates.len() > 0 {
-            let results = join_all(creates.by_ref().take(batch).map(|create| self.create(*create))).await;
+            let results = join_all(creates.by_ref().take(batch).map(|create| self.create(create))).await;
             results.into_iter().collect::<Result<(), Failure>>()?;
             batch = (batch * 2).min(SIDE_BY_SIDE);
         }
         Ok(())
     }
 
-    async fn delete_all(&self, deletes: Vec<Box<Delete>>) -> Result<(), Failure> {
+    async fn delete_all(&self, deletes: Vec<Delete>) -> Result<(), Failure> {
         let mut deletes = deletes.into_iter();
         let mut failure = Ok(());
         while deletes.len() > 0 {
             let results =
-                join_all(deletes.by_ref().take(SIDE_BY_SIDE).map(|delete| self.delete(*delete))).await;
+                join_all(deletes.by_ref().take(SIDE_BY_SIDE).map(|delete| self.delete(delete))).await;
             failure = results.into_iter().fold(failure, Result::and);
         }
         failure

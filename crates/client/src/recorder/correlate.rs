@@ -146,7 +146,8 @@ fn hash(value: &impl Hash) -> u64 {
 fn event_name(entry: &Entry) -> String {
     // 253 is the longest name there is; the suffix has 17 characters at most.
     let name: String = entry.regarding.name.as_deref().unwrap_or("unknown").chars().take(230).collect();
-    let distinct = entry.at.as_nanosecond() as u64 ^ (hash(&(&entry.reason, &entry.message)) & 0xfff);
+    let nanoseconds = u64::try_from(entry.at.as_nanosecond()).unwrap_or(0);
+    let distinct = nanoseconds ^ (hash(&(&entry.reason, &entry.message)) & 0xfff);
     format!("{name}.{distinct:x}")
 }
 

@@ -24,7 +24,7 @@ pub(super) fn room_for(rollout: &Rollout<'_>, newest: usize) -> i32 {
     if !fence.is_rolling {
         return fence.replicas;
     }
-    let pods: i32 = rollout.sets.iter().map(Draft::pods).sum();
+    let Some(pods) = rollout.sets.iter().map(Draft::pods).sum::<Option<i32>>() else { return has };
     let room = (fence.most() - pods).max(0);
     has + room.min((fence.replicas - has).max(0))
 }

@@ -61,9 +61,13 @@ impl Draft {
     }
 
     /// Pods that are there or are about to be: after a scaling down, until it is carried out,
-    /// those that are still there.
-    pub(super) fn pods(&self) -> i32 {
-        self.replicas().max(self.status().replicas)
+    /// those that are still there. `None` until the set has noticed its latest size: till then it
+    /// may still be making pods by an earlier one.
+    pub(super) fn pods(&self) -> Option<i32> {
+        let status = self.status();
+        let has_noticed =
+            self.before.is_none() || status.observed_generation >= self.after.metadata.generation;
+        has_noticed.then(|| self.replicas().max(status.replicas))
     }
 
     /// Available pods, those that a scaling down has condemned left out.
