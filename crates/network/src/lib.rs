@@ -9,6 +9,7 @@
 //! - [`services`]: virtual addresses, by nftables;
 //! - [`egress`]: connections of pods to the outside, made by the host's sockets;
 //! - [`dns`]: names of the cluster, and forwarding of all others;
+//! - [`host_ports`]: ports of the host that lead inside;
 //! - [`ingress`]: the HTTP proxy in front of the cluster.
 //!
 //! It never touches the host's own interfaces, routes or rules: everything is made in namespaces of
@@ -18,6 +19,7 @@
 pub mod dns;
 pub mod egress;
 pub mod host;
+pub mod host_ports;
 pub mod ingress;
 pub mod machine;
 pub mod pods;
@@ -29,6 +31,7 @@ mod sysctl;
 
 pub use egress::Egress;
 pub use host::HostNetwork;
+pub use host_ports::{HostPort, HostPorts};
 pub use pods::PodNetwork;
 pub use services::{Protocol, ServiceRule, Services};
 

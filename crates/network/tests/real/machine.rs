@@ -26,9 +26,19 @@ fn link(kind: &str) -> String {
 
 fn entering() {
     let before: Vec<String> = ["net", "mnt"].map(link).into();
+    let was_root = support::is_root();
     let started = Instant::now();
     let entered = support::entered();
-    eprintln!("  entered in {:?}", started.elapsed());
+    let (rootless, many_ids) = (entered.machine.rootless, entered.machine.many_ids);
+    eprintln!("  entered in {:?}, rootless: {rootless}, more than one id: {many_ids}", started.elapsed());
+    assert_eq!(rootless, !was_root);
+    // Root of the new namespaces either way, and with the ids that the maps allow.
+    assert!(support::is_root());
+    let file = std::env::temp_dir().join(format!("network-ids-{}", std::process::id()));
+    fs::write(&file, "").unwrap();
+    let given = std::os::unix::fs::chown(&file, Some(33), Some(33));
+    fs::remove_file(&file).unwrap();
+    assert_eq!(given.is_ok(), many_ids, "{given:?}");
     assert_ne!(before, ["net", "mnt"].map(link));
     assert!(fs::read_dir("/run").unwrap().all(|entry| entry.unwrap().path().as_os_str() == RUN_DIRECTORY));
     assert_eq!(fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap().trim(), "1");

@@ -12,6 +12,7 @@
 )]
 
 mod egress;
+mod host_ports;
 mod machine;
 mod pods;
 mod services;
@@ -27,7 +28,7 @@ use std::{
 type Case = (&'static str, fn());
 
 fn cases() -> Vec<Case> {
-    [machine::CASES, pods::CASES, services::CASES, egress::CASES].concat()
+    [machine::CASES, pods::CASES, services::CASES, egress::CASES, host_ports::CASES].concat()
 }
 
 fn main() -> ExitCode {

@@ -1,0 +1,140 @@
+//! Ports of the host that lead into the cluster: node ports, load balancers, host ports of pods.
+//!
+//! A listener of the host ([`HostNetwork`]) and, for each client, a connection inside the cluster.
+//! Applications see the main process's own address as the client's.
+
+mod datagrams;
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{SocketAddr, SocketAddrV4},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    io::copy_bidirectional_with_sizes,
+    net::{TcpListener, TcpStream},
+    sync::{Mutex, Semaphore},
+    task::JoinHandle,
+    time,
+};
+
+use crate::{host::HostNetwork, services::Protocol};
+
+/// Clients of one port at once; more wait in the listener.
+const MAX_CONNECTIONS: usize = 4096;
+
+/// A target inside is on this very machine.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
+const BUFFER_BYTES: usize = 64 << 10;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// A port of the host and where it leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HostPort {
+    /// The address on the host, such as 127.0.0.1 with a node port.
+    pub listen: SocketAddr,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The address inside: a service's, or a pod's.
+    pub target: SocketAddrV4,
+}
+
+/// The ports that are open. Cheap to clone; all are closed when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct HostPorts {
+    host: HostNetwork,
+    open: Arc<Mutex<HashMap<HostPort, Open>>>,
+}
+
+/// Closes the port when dropped; connections that came through it go on.
+#[derive(Debug)]
+struct Open(JoinHandle<()>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl HostPorts {
+    /// Opens nothing yet.
+    pub fn new(host: HostNetwork) -> Self {
+        Self { host, open: Arc::default() }
+    }
+
+    /// Opens exactly the ports of `wanted`. Those that are open already stay as they are, with their
+    /// clients. Returns those that could not be opened, each with the reason; they are tried again at
+    /// the next call.
+    pub async fn set(&self, wanted: &[HostPort]) -> Vec<(HostPort, io::Error)> {
+        let mut open = self.open.lock().await;
+        let gone: Vec<Open> =
+            open.extract_if(|port, _| !wanted.contains(port)).map(|(_, open)| open).collect();
+        for Open(task) in &gone {
+            task.abort();
+        }
+        // A port can be opened for another target only when its listener is really closed.
+        for mut open in gone {
+            (&mut open.0).await.ok();
+        }
+        let mut failed = Vec::new();
+        for port in wanted {
+            if open.get(port).is_some_and(|open| !open.0.is_finished()) {
+                continue;
+            }
+            match self.open(*port).await {
+                Ok(task) => {
+                    open.insert(*port, Open(task));
+                }
+                Err(error) => failed.push((*port, error)),
+            }
+        }
+        failed
+    }
+
+    async fn open(&self, port: HostPort) -> io::Result<JoinHandle<()>> {
+        Ok(match port.protocol {
+            Protocol::Tcp => tokio::spawn(serve(self.host.listen(port.listen).await?, port.target)),
+            Protocol::Udp => tokio::spawn(datagrams::serve(self.host.udp(port.listen).await?, port.target)),
+        })
+    }
+}
+
+async fn serve(listener: TcpListener, target: SocketAddrV4) {
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((client, _)) => {
+                tokio::spawn(async move {
+                    pass(client, target).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, %target, "a connection to a port of the host was not accepted");
+                time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn pass(mut client: TcpStream, target: SocketAddrV4) {
+    let connected = time::timeout(CONNECT_PATIENCE, TcpStream::connect(target)).await;
+    let Ok(Ok(mut inside)) = connected else {
+        // The client sees what it would see inside: a connection refused.
+        client.set_zero_linger().ok();
+        return;
+    };
+    for stream in [&client, &inside] {
+        stream.set_nodelay(true).ok();
+        crate::keep_alive(stream);
+    }
+    if copy_bidirectional_with_sizes(&mut client, &mut inside, BUFFER_BYTES, BUFFER_BYTES).await.is_err() {
+        client.set_zero_linger().ok();
+        inside.set_zero_linger().ok();
+    }
+}
