@@ -121,10 +121,12 @@ pub fn keep_server_fields(new: &mut Value, old: &Value) {
             None => drop(metadata.remove(key)),
         }
     }
-    if metadata.get("uid").and_then(Value::as_str).is_none_or(str::is_empty)
-        && let Some(uid) = before("uid")
-    {
-        metadata.insert("uid".to_owned(), uid);
+    for key in ["uid", "namespace"] {
+        if metadata.get(key).and_then(Value::as_str).is_none_or(str::is_empty)
+            && let Some(value) = before(key)
+        {
+            metadata.insert(key.to_owned(), value);
+        }
     }
     // An update can neither undo nor change a deletion.
     for key in ["deletionTimestamp", "deletionGracePeriodSeconds"] {

@@ -54,8 +54,8 @@ impl Walk {
         match wanted.form {
             Form::Any => value,
             Form::Quantity => self.quantity(value),
-            Form::IntOrString => self.int_or_string(value),
-            Form::Time | Form::MicroTime => self.time(value, wanted.form),
+            Form::IntOrString => self.int_or_string(value, place),
+            Form::Time | Form::MicroTime => self.time(value, wanted.form, place),
             Form::Fields => match value {
                 Value::Object(map) if self.depth < DEPTH_MAX => {
                     self.depth += 1;
@@ -183,28 +183,22 @@ impl Walk {
         }
     }
 
-    fn int_or_string(&mut self, value: Value) -> Value {
+    fn int_or_string(&mut self, value: Value, place: Place<'_>) -> Value {
         let is_int32 = |number: &Number| number.as_i64().is_some_and(|n| i32::try_from(n).is_ok());
-        match value {
-            Value::String(_) | Value::Null => value,
-            Value::Number(ref number) if is_int32(number) => value,
-            Value::Number(ref number) => {
-                self.fail(format!("json: cannot unmarshal number {number} into Go value of type int32"));
-                value
-            }
+        match &value {
+            Value::String(_) | Value::Null => {}
+            Value::Number(number) if is_int32(number) => {}
+            Value::Number(number) => self.mismatch(&format!("number {number}"), "int32", place),
             Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                self.fail(format!(
-                    "json: cannot unmarshal {} into Go value of type int32",
-                    json_word(&value)
-                ));
-                value
+                self.mismatch(json_word(&value), "int32", place);
             }
         }
+        value
     }
 
-    fn time(&mut self, value: Value, form: Form) -> Value {
+    fn time(&mut self, value: Value, form: Form, place: Place<'_>) -> Value {
         let Value::String(text) = &value else {
-            self.fail(format!("json: cannot unmarshal {} into Go value of type string", json_word(&value)));
+            self.mismatch(json_word(&value), "string", place);
             return value;
         };
         match time::parse(text) {

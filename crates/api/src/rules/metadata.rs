@@ -92,7 +92,13 @@ pub(crate) fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
             errors.push(FieldError::forbidden("metadata.finalizers", why));
         }
     }
-    for key in ["name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+    for key in ["name", "namespace", "uid"] {
+        let (now, before) = (text(new, &format!("/{key}")), text(old, &format!("/{key}")));
+        if now != before {
+            errors.push(FieldError::invalid(format!("metadata.{key}"), now, "field is immutable"));
+        }
+    }
+    for key in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
         errors.extend(immutable(new.get(key), old.get(key), &format!("metadata.{key}")));
     }
     errors.extend(validate_common(new));

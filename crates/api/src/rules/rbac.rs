@@ -1,6 +1,6 @@
 //! Roles and their bindings.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::look::{at, fill_text, items_mut, list, section, text};
 use super::metadata::path_name;
@@ -113,6 +113,7 @@ pub(super) fn validate_binding_update(new: &Value, old: &Value) -> Vec<FieldErro
     if at(new, "/roleRef") == at(old, "/roleRef") {
         return Vec::new();
     }
-    let value = new.get("roleRef").cloned().unwrap_or_default();
+    let part = |pointer: &str| text(new, pointer);
+    let value = json!({"APIGroup": part("/roleRef/apiGroup"), "Kind": part("/roleRef/kind"), "Name": part("/roleRef/name")});
     vec![FieldError::invalid("roleRef", value, "cannot change roleRef")]
 }

@@ -161,7 +161,7 @@ pub(crate) static PRIORITY_CLASS: Printer = Printer {
         Column::integer("Value"),
         Column::boolean("Global-Default"),
         AGE,
-        Column::wide("PreemptionPolicy"),
+        Column::text("PreemptionPolicy"),
     ],
     row: |object, now| {
         let is_default = at(object, "/globalDefault").and_then(Value::as_bool).unwrap_or_default();

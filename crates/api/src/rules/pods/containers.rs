@@ -274,7 +274,7 @@ fn field_ref_errors(reference: &Value, path: &str) -> Vec<FieldError> {
     let is_known = |known: &&str| *known == field || field.starts_with(*known);
     if !is_keyed && !FIELDS.contains(&field) {
         let path = format!("{path}.fieldPath");
-        if SELECTABLE.iter().any(|known| is_known(known)) {
+        if SELECTABLE.iter().any(is_known) {
             errors.push(FieldError::not_supported(path, field, &FIELDS));
         } else {
             let why = format!("error converting fieldPath: field label not supported: {field}");
