@@ -17,7 +17,7 @@ use crate::{
     route::Target,
 };
 
-pub(crate) use namespace::after_create;
+pub(crate) use namespace::{after_create, furnish};
 
 /// Completes and judges a new object whose metadata are filled; returns warnings.
 pub(crate) async fn admit_new(core: &Core, call: &Call, object: &mut Value) -> Result<Vec<String>, ApiError> {

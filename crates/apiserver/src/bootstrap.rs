@@ -3,10 +3,11 @@
 mod roles;
 
 use api::status::ApiError;
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use serde_json::{Value, json};
 
 use crate::{
+    admission,
     core::{Call, Core},
     create,
     modify::{self, Edit, Part},
@@ -39,6 +40,10 @@ pub(crate) async fn run(core: &Core) -> Result<(), ApiError> {
     // together, so that they share a few syncs
     let objects = namespaces.into_iter().chain(classes).chain(roles::all());
     try_join_all(objects.map(|object| ensure(core, None, object))).await?;
+    // the authority may be another than when a namespace was made
+    let namespaces = core.all(core.row("", "v1", "namespaces")?, None);
+    let names = namespaces.iter().filter(|object| api::meta::deletion_timestamp(object).is_none());
+    join_all(names.filter_map(api::meta::name).map(|name| admission::furnish(core, name))).await;
     kubernetes_service(core).await
 }
 

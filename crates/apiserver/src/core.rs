@@ -8,6 +8,7 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use serde_json::Value;
 use store::{CommitError, Entry, Expect, Revision, Store, Write};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -24,6 +25,8 @@ pub(crate) struct Core {
     pub(crate) rbac: Rbac,
     pub(crate) services: Allocations,
     pub(crate) tokens: Tokens,
+    /// Bounds the short requests of connections that are worked on at once.
+    pub(crate) in_flight: Semaphore,
 }
 
 /// One authorised request, without its body.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use http::{Method, Request, Response, request::Parts};
 use jiff::Timestamp;
+use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -94,6 +95,10 @@ where
         Ok(Route::Target(target)) => {
             let verb = authorize::verb(&parts.method, &target, &query);
             authorize::check(core, &identity, &authorize::of_target(verb, &target))?;
+            let _permit = match caller {
+                Caller::Connection(_) if !is_long(verb, &target) => Some(enter(core)?),
+                Caller::Connection(_) | Caller::Process(_) => None,
+            };
             // 3. do it
             let upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
             let headers = parts.headers;
@@ -102,6 +107,18 @@ where
             dispatch(core, &call, request, body).await
         }
     }
+}
+
+/// Requests that last as long as the client likes are bounded by its connections.
+fn is_long(verb: &str, target: &Target) -> bool {
+    let part = target.subresource.as_deref();
+    verb == "watch" || matches!(part, Some("log" | "exec" | "attach" | "portforward" | "proxy"))
+}
+
+fn enter(core: &Core) -> Result<SemaphorePermit<'_>, ApiError> {
+    core.in_flight
+        .try_acquire()
+        .map_err(|_| ApiError::too_many_requests("too many requests, please try again later", 1))
 }
 
 /// What is left of a request's head once the call is made.

@@ -25,7 +25,8 @@ const MAX_CONNECTIONS: usize = 2048;
 /// Kubernetes' own number.
 const MAX_STREAMS: u32 = 250;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Also ends idle connections, so it is long enough for clients that keep one.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 /// A dead peer is noticed after a period and the library's 20 s.
 const PING_PERIOD: Duration = Duration::from_secs(30);
 /// How long requests may take to end when the server drains.
@@ -124,7 +125,10 @@ impl Connection {
             let answer = dispatch::handle(Arc::clone(&core), caller, draining.clone(), request);
             async move { Ok::<_, Infallible>(answer.await) }
         });
-        let mut builder = auto::Builder::new(TokioExecutor::new());
+        // the handshake has agreed on the protocol: nobody waits for a client to show it
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let builder = auto::Builder::new(TokioExecutor::new());
+        let mut builder = if is_http2 { builder.http2_only() } else { builder.http1_only() };
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
         builder
             .http2()

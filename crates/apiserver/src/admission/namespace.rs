@@ -1,12 +1,17 @@
 //! Namespaces: what they are born with, and that nothing new comes into one that ends.
 
+use api::decode::Decoded;
 use api::status::{ApiError, Cause, Details};
 use serde_json::{Value, json};
 
 use crate::{
     core::{Call, Core},
     create,
+    modify::{self, Edit, Part},
+    route::Target,
 };
+
+const MANAGER: &str = "pinnace-apiserver";
 
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
@@ -55,10 +60,13 @@ pub(super) fn label(object: &mut Value) {
 /// created right after it has to wait. Their controllers restore them later.
 pub(crate) async fn after_create(core: &Core, call: &Call, object: &Value) {
     let row = call.target.row;
-    let Some(namespace) = api::meta::name(object) else { return };
-    if (row.group, row.plural) != ("", "namespaces") {
-        return;
+    if let (("", "namespaces"), Some(namespace)) = ((row.group, row.plural), api::meta::name(object)) {
+        furnish(core, namespace).await;
     }
+}
+
+/// Creates what every namespace has, and brings the certificate authority up to date.
+pub(crate) async fn furnish(core: &Core, namespace: &str) {
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}});
     let authority = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
             "name": "kube-root-ca.crt",
@@ -66,16 +74,36 @@ pub(crate) async fn after_create(core: &Core, call: &Call, object: &Value) {
         }, "data": {"ca.crt": core.config.certificate_authority}});
     for (plural, object) in [("serviceaccounts", account), ("configmaps", authority)] {
         let Ok(row) = core.row("", "v1", plural) else { continue };
-        let mut target = call.target.sibling(row, "");
-        target.namespace = Some(namespace.to_owned());
-        target.name = None;
-        let create = Box::pin(async {
-            create::insert(core, &Call::internal(target), object, Some("pinnace-apiserver")).await
-        });
-        match create.await {
-            Ok(_) => {}
-            Err(error) if error.code == 409 => {}
-            Err(error) => tracing::warn!(namespace, plural, %error, "failed to furnish a new namespace"),
+        let name = api::meta::name(&object).map(str::to_owned);
+        let target = Target {
+            row,
+            namespace: Some(namespace.to_owned()),
+            name,
+            subresource: None,
+            tail: String::new(),
+        };
+        if let Err(error) = Box::pin(ensure(core, target, object)).await {
+            tracing::warn!(namespace, plural, %error, "failed to furnish a namespace");
         }
     }
+}
+
+async fn ensure(core: &Core, target: Target, object: Value) -> Result<(), ApiError> {
+    let wanted = object["data"].clone();
+    match core.find(&target) {
+        Ok(found) if found.object["data"] == wanted => return Ok(()),
+        Ok(_) => {}
+        Err(error) if error.code == 404 => {
+            let call = Call::internal(Target { name: None, ..target });
+            return create::insert(core, &call, object, Some(MANAGER)).await.map(drop);
+        }
+        Err(error) => return Err(error),
+    }
+    let edit = Edit { part: Part::Object, manager: Some(MANAGER.to_owned()), dry_run: false };
+    let change = |old: &Value| {
+        let mut new = old.clone();
+        new["data"] = wanted.clone();
+        Ok(Decoded { object: new, warnings: Vec::new() })
+    };
+    modify::modify(core, &Call::internal(target), &edit, change).await.map(drop)
 }

@@ -255,3 +255,6 @@ where
     }
     sink.flush().await
 }
+
+#[cfg(test)]
+mod tests;
