@@ -13,18 +13,20 @@
 //! - `status`: what became of it, plain data;
 //! - `error`: why something could not be done;
 //! - `user`: names of users looked up in an image's own `/etc/passwd`;
-//! - `wire`: the protocol between main process and shim;
+//! - `wire`, `record`, `paths`: what main process and shim tell each other, by socket and by file;
 //! - `runtime`, `sandbox`, `streams`: the asynchronous side, used by the main process;
+//! - `enforcement`: which limits the kernel can hold; `burial`: cleaning up after a dead shim;
 //! - [`shim`]: the synchronous side, the program that runs as `__shim`;
-//! - `cgroup`, `process`: what both sides ask of the kernel.
+//! - `cgroup`, `process`, `sys`: what both sides ask of the kernel.
 //!
 //! It never: knows what a pod, an image reference or an API is; calls `libcontainer` outside a
 //! shim; creates network namespaces or links; prints.
 //!
 //! Files it writes, below [`Config::run_dir`], one folder per sandbox: `sandbox.json` (the
 //! specification), `state.json` (containers and their processes, for cleaning up after a killed
-//! shim), `shim.sock`, `shim.log`, and `containers/<id>/` (bundle and mount points); writable
-//! layers below [`Config::scratch_dir`]; logs where a [`ContainerSpec`] says.
+//! shim), `shim.sock`, `shim.log`, `shm/` (the sandbox's `/dev/shm`) and `containers/<id>/` (bundle
+//! and mount points); writable layers below [`Config::scratch_dir`]; logs, rotated to `path.1`,
+//! `path.2`, …, and termination messages where a [`ContainerSpec`] says.
 
 mod burial;
 mod cgroup;

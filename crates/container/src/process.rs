@@ -126,10 +126,10 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
         .collect()
 }
 
-/// Returns what a set of processes uses together. Memory is what they alone can free: anonymous and
-/// shared-memory pages; pages of files can be reclaimed.
+/// Returns what a set of processes uses together. Memory is their anonymous pages: pages of files can
+/// be reclaimed, and shared ones would be counted once for each.
 pub(crate) fn usage(pids: impl IntoIterator<Item = i32>) -> Usage {
-    let tick_ns = 1_000_000_000 / ticks_per_second();
+    let tick_ns = 1_000_000_000 / setting(SysconfVar::CLK_TCK, 100);
     let mut total = Usage::default();
     for pid in pids {
         let Some(stat) = Stat::read(pid) else { continue };
@@ -140,18 +140,17 @@ pub(crate) fn usage(pids: impl IntoIterator<Item = i32>) -> Usage {
     total
 }
 
+/// Resident pages without those of files and of shared memory.
 fn resident(pid: i32) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let kilobytes = |line: &str| {
-        let rest = line.strip_prefix("RssAnon:").or_else(|| line.strip_prefix("RssShmem:"))?;
-        rest.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
-    };
-    text.lines().filter_map(kilobytes).sum::<u64>().saturating_mul(1024)
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    let mut pages = text.split(' ').skip(1).map_while(|field| field.parse::<u64>().ok());
+    let (Some(resident), Some(shared)) = (pages.next(), pages.next()) else { return 0 };
+    resident.saturating_sub(shared).saturating_mul(setting(SysconfVar::PAGE_SIZE, 4096))
 }
 
-fn ticks_per_second() -> u64 {
-    let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten();
-    ticks.and_then(|ticks| u64::try_from(ticks).ok()).filter(|ticks| *ticks > 0).unwrap_or(100)
+fn setting(variable: SysconfVar, usual: u64) -> u64 {
+    let value = sysconf(variable).ok().flatten().and_then(|value| u64::try_from(value).ok());
+    value.filter(|value| *value > 0).unwrap_or(usual)
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ pub struct Enforcement {
 pub enum Method {
     /// By the kernel's control groups.
     Kernel,
-    /// By looking at the processes every tenth of a second and killing what is beyond the limit.
+    /// By looking at the processes several times a second and killing what is beyond the limit.
     Watchdog,
     /// Not at all.
     None,

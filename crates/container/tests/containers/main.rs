@@ -43,17 +43,26 @@ fn run_everywhere(filter: &str) {
     open_to_all(folder.path());
     let mut failed = false;
     let mut run = |mut command: Command, home: &str| {
-        failed |= !command.args(["__suite", filter, home]).status().is_ok_and(|status| status.success());
+        let mut child = command.args(["__suite", filter, home]).spawn().expect("a process");
+        if home == world::WITH_IDS {
+            world::give_ids(&child, NOBODY);
+        }
+        failed |= !child.wait().is_ok_and(|status| status.success());
     };
-    let mut ordinary = Command::new(&copy);
+    let ordinary_user = || {
+        let mut command = Command::new(&copy);
+        command.uid(NOBODY).gid(NOBODY);
+        command
+    };
     if is_root {
-        ordinary.uid(NOBODY).gid(NOBODY);
         run(Command::new(&copy), "root");
         run(Command::new(&copy), "root-on-cgroup2");
+        run(ordinary_user(), "ordinary-user");
+        run(ordinary_user(), world::WITH_IDS);
     } else {
-        println!("not root: the tests as root are skipped");
+        println!("not root: the tests as root and as a user with a range of ids are skipped");
+        run(Command::new(&copy), "ordinary-user");
     }
-    run(ordinary, "ordinary-user");
     drop(folder);
     std::process::exit(i32::from(failed));
 }

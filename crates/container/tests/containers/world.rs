@@ -18,12 +18,32 @@ pub(crate) struct World {
     pub(crate) runtime: Runtime,
 }
 
+/// The home of an ordinary user who has a range of ids, as `newuidmap` gives it.
+pub(crate) const WITH_IDS: &str = "ordinary-user-with-ids";
+
+/// Gives a child that runs as `user` and is about to stand still a range of ids.
+pub(crate) fn give_ids(child: &std::process::Child, user: u32) {
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
+    assert!(matches!(stopped, WaitStatus::Stopped(..)), "{stopped:?}");
+    let map = format!("0 {user} 1\n1 1000000 65536\n");
+    fs::write(format!("/proc/{pid}/uid_map"), &map).unwrap();
+    fs::write(format!("/proc/{pid}/gid_map"), &map).unwrap();
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT).unwrap();
+}
+
 /// Enters namespaces as a cluster does. Must be called before any thread exists.
 pub(crate) fn enter(home: &str) -> bool {
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
     let rootless = !uid.is_root();
     if rootless {
         unshare(CloneFlags::CLONE_NEWUSER).expect("a user namespace");
+    }
+    if home == WITH_IDS {
+        // The harness, which is root, gives them while we stand still.
+        nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP).expect("a stop");
+    } else if rootless {
         fs::write("/proc/self/setgroups", "deny").expect("setgroups");
         fs::write("/proc/self/uid_map", format!("0 {uid} 1")).expect("uid map");
         fs::write("/proc/self/gid_map", format!("0 {gid} 1")).expect("gid map");
@@ -151,9 +171,14 @@ impl World {
         i32::try_from(state["shim"]["pid"].as_i64().unwrap()).unwrap()
     }
 
+    /// Whether there is only one user in this user namespace.
+    pub(crate) fn is_single_id(&self) -> bool {
+        fs::read_to_string("/proc/self/setgroups").unwrap().trim() == "deny"
+    }
+
     /// The supplementary groups of root in a container: those an ordinary user cannot give up.
     pub(crate) fn root_groups(&self) -> String {
-        if !self.rootless {
+        if !self.is_single_id() {
             return "[]".to_owned();
         }
         let groups: Vec<u32> =

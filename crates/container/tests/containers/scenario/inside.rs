@@ -130,7 +130,7 @@ pub(crate) async fn another_user_is_used_or_noted(world: &World) {
     let started = sandbox.start(spec).await.unwrap();
     end_of(&sandbox, "user").await;
     let log = world.log("user");
-    if world.rootless {
+    if world.is_single_id() {
         assert!(log.contains("uid 0 gid 0"), "{log}");
         assert!(started.notes[0].starts_with("runs as user 0, group 0 instead of user 1000"), "{started:?}");
     } else {
