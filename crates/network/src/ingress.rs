@@ -52,7 +52,8 @@ pub struct Config {
     pub retry_time: Duration,
     /// Time a client's connection may be idle.
     pub idle_timeout: Duration,
-    /// Connections of clients held at once; more wait in the listener.
+    /// Connections of clients held at once; more wait in the listener. At most a quarter of the files
+    /// that the process may open.
     pub max_connections: usize,
 }
 
@@ -157,7 +158,8 @@ struct Registry {
 
 impl IngressProxy {
     /// Makes a proxy without routes: it answers 404.
-    pub fn new(config: Config) -> Self {
+    pub fn new(mut config: Config) -> Self {
+        config.max_connections = config.max_connections.min(affordable_connections());
         let connections = Arc::new(Semaphore::new(config.max_connections));
         let shared = Shared {
             config,
@@ -225,6 +227,14 @@ impl IngressProxy {
         let all = u32::try_from(self.shared.config.max_connections).unwrap_or(u32::MAX);
         tokio::time::timeout(patience, self.shared.connections.acquire_many(all)).await.ok();
     }
+}
+
+/// A client's connection takes a descriptor and its endpoint's another one; the rest of the process
+/// wants half.
+fn affordable_connections() -> usize {
+    use nix::sys::resource::{Resource, getrlimit};
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    usize::try_from(soft / 4).unwrap_or(usize::MAX).max(1)
 }
 
 impl Shared {
