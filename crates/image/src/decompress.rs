@@ -108,4 +108,15 @@ mod tests {
         let skipped = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1];
         assert!(decompress(&skipped[..]).unwrap().read_to_end(&mut text).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_panic(start in 0..4_usize, bytes in proptest::collection::vec(0..=255_u8, 0..300)) {
+            let starts = [GZIP_MAGIC, ZSTD_MAGIC, HELLO, b"\x50\x2a\x4d\x18"];
+            let bytes = [starts[start], &bytes].concat();
+            if let Ok(reader) = decompress(&bytes[..]) {
+                let _ = io::copy(&mut reader.take(1 << 20), &mut io::sink());
+            }
+        }
+    }
 }

@@ -29,6 +29,9 @@ use crate::reference::Reference;
 /// The largest document we read into memory; registries refuse manifests above 4 MiB.
 pub(crate) const DOCUMENT_BYTES_MAX: u64 = 8 << 20;
 
+/// Room for an index of some hundred images, and for the folders to grow.
+const RESERVE_BYTES: usize = 256 << 10;
+
 const VERSION_FILE: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// Why the store could not be read or written.
@@ -123,6 +126,7 @@ impl Layout {
             self.write_index(&Index::default())?;
         }
         self.replace_file(version, VERSION_FILE.as_bytes())?;
+        self.restore_reserve();
         drop(lock);
         Ok(self)
     }
@@ -215,6 +219,22 @@ impl Layout {
         Ok(result)
     }
 
+    /// Gives up the room kept for a full disk, so that an image can be removed; false if there
+    /// is none left.
+    pub(crate) fn use_reserve(&self) -> bool {
+        fs::remove_file(self.reserve()).is_ok()
+    }
+
+    /// Keeps room for a full disk again, as far as there is any.
+    pub(crate) fn restore_reserve(&self) {
+        let path = self.reserve();
+        if !path.exists()
+            && let Err(error) = self.replace_file(&path, &vec![0; RESERVE_BYTES])
+        {
+            tracing::debug!(%error, "no room is kept for a full disk");
+        }
+    }
+
     fn write_index(&self, index: &Index) -> Result<(), StoreError> {
         self.replace_file(&self.index(), &to_json(index))
     }
@@ -241,6 +261,10 @@ impl Layout {
 
     fn temporary(&self) -> PathBuf {
         self.root.join("tmp")
+    }
+
+    fn reserve(&self) -> PathBuf {
+        self.root.join("reserve")
     }
 
     fn lock(&self) -> PathBuf {

@@ -19,7 +19,7 @@
 //! never runs a program but Docker's credential helpers, never follows a link out of the folder
 //! it unpacks into.
 //!
-//! Files it writes: `<root>/oci-layout`, `index.json`, `blobs/sha256/*`, `lock`, `users`, `tmp/`,
+//! Files it writes: `<root>/oci-layout`, `index.json`, `blobs/sha256/*`, `lock`, `users`, `reserve`, `tmp/`,
 //! `collect`, `partial/`, `cache/` in the store; one folder per layer in the snapshots folder the caller names.
 
 pub mod archive;

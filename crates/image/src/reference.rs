@@ -336,4 +336,19 @@ mod tests {
         assert_eq!(alias("someone/jokemeter"), None);
         assert_eq!(alias("localhost:5000/jokemeter"), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_parses_is_a_fixed_point_in_both_forms(text in "[a-zA-Z0-9._:/@\\[\\]-]{0,80}") {
+            if let Ok(reference) = Reference::parse(&text) {
+                proptest::prop_assert_eq!(&Reference::parse(&reference.canonical()).unwrap(), &reference);
+                proptest::prop_assert_eq!(&Reference::parse(&reference.familiar()).unwrap(), &reference);
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,80}") {
+            let _ = Reference::parse(&text);
+        }
+    }
 }

@@ -126,8 +126,21 @@ impl ImageStore {
     /// # Errors
     /// When there is no such image or the store can't be written.
     pub fn remove(&self, reference: &Reference) -> Result<Removed, RemoveError> {
+        let untagged = match self.untag(reference) {
+            // Removing frees room, but needs some first.
+            Err(RemoveError::Store(StoreError::Full { .. })) if self.layout.use_reserve() => {
+                self.untag(reference)?
+            }
+            untagged => untagged?,
+        };
+        let freed = self.layout.collect()?.unwrap_or(0);
+        self.layout.restore_reserve();
+        Ok(Removed { untagged, freed })
+    }
+
+    fn untag(&self, reference: &Reference) -> Result<Vec<Reference>, RemoveError> {
         let hold = Hold::acquire(&self.layout)?;
-        let untagged = self.layout.update_index(&hold, |index| {
+        self.layout.update_index(&hold, |index| {
             let entry = lookup::find(index, reference).cloned();
             let entry = entry.ok_or_else(|| RemoveError::NotFound { reference: reference.clone() })?;
             let by_digest = reference.tag().is_none();
@@ -136,11 +149,8 @@ impl ImageStore {
             let gone =
                 index.manifests.iter().filter(|other| is_meant(other)).filter_map(entry_name).collect();
             index.manifests.retain(|other| !is_meant(other));
-            Ok::<Vec<Reference>, RemoveError>(gone)
-        })?;
-        drop(hold);
-        let freed = self.layout.collect()?.unwrap_or(0);
-        Ok(Removed { untagged, freed })
+            Ok(gone)
+        })
     }
 
     /// Builds an image and names it.

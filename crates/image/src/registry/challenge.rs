@@ -106,4 +106,11 @@ mod tests {
         check(&["Negotiate"], None);
         check(&[], None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_panics(text in "(Bearer )?[a-z=\",\\\\ ж]{0,60}") {
+            let _ = parse([text.as_str()].into_iter());
+        }
+    }
 }

@@ -131,7 +131,21 @@ impl<'a> Snapshots<'a> {
             remove(&half_done)?;
             removed += 1;
         }
+        self.remove_half_done()?;
         Ok(removed)
+    }
+
+    /// Removes what a process that was killed had begun.
+    fn remove_half_done(&self) -> Result<(), UnpackError> {
+        let entries = fs::read_dir(&self.root).map_err(StoreError::io("list", &self.root))?;
+        for entry in entries.flatten() {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Some(layer) = name.strip_suffix(HALF_DONE) else { continue };
+            if let Some(_lock) = Lock::try_exclusive(&self.root.join(LOCKS).join(layer))? {
+                remove(&entry.path())?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Several users at once, full disks, power cuts, other tools.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -108,10 +109,13 @@ fn layers_that_nothing_needs_are_pruned() {
     let (kept, running, gone) = (unpack("kept", "1"), unpack("running", "2"), unpack("gone", "3"));
     fixture.store.remove(&name("running")).unwrap();
     fixture.store.remove(&name("gone")).unwrap();
+    let killed = fixture.snapshots().join(format!("{}.tmp", "0".repeat(64)));
+    fs::create_dir(&killed).unwrap();
     let removed =
         fixture.store.prune_snapshots(&fixture.snapshots(), std::slice::from_ref(&running)).unwrap();
     assert_eq!(removed, 1);
     assert_eq!((kept.exists(), running.exists(), gone.exists()), (true, true, false));
+    assert!(!killed.exists(), "what a killed process had begun is gone");
 }
 
 /// Set for the copy of this program that runs where `/mnt` is a disk of one megabyte.
@@ -147,7 +151,17 @@ fn fill_the_disk(disk: &Path) {
     let error = fixture.store.unpack(&image, &disk.join("snapshots"), Ownership::detect()).unwrap_err();
     assert!(matches!(error, UnpackError::Store(StoreError::Full { .. })), "{error}");
     assert_eq!(names_in(&disk.join("snapshots")), ["locks"]);
-    assert_eq!(fixture.build("small", b"fits").layers.len(), 1);
+    // A disk without any room left: removing an image must work all the same.
+    let small = fixture.write("small", "fits");
+    store.build(&one_file("small", &small)).unwrap();
+    let filler = fs::File::create(disk.join("filler")).unwrap();
+    while (&filler).write_all(&[1; 4096]).is_ok() {}
+    assert!(store.build(&one_file("other", &source)).is_err());
+    store.remove(&name("small")).unwrap();
+    assert_eq!(store.list().unwrap(), []);
+    drop(filler);
+    fs::remove_file(disk.join("filler")).unwrap();
+    assert_eq!(store.build(&one_file("small", &small)).unwrap().layers.len(), 1);
 }
 
 #[test]
