@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::strategic_list::{merge_lists, order_list};
+use super::strategic_list::{interleave, merge_lists, without_directive_items};
 use crate::schema::{Field, Shape, Type};
 use crate::status::ApiError;
 
@@ -57,21 +57,21 @@ impl Merge {
             retain_keys(&mut original, &patch, &kept)?;
         }
         let beside = take_list_directives(&mut patch);
+        let server = beside.iter().map(|directive| list_at(&original, &directive.field)).collect::<Vec<_>>();
         self.depth += 1;
         for (key, change) in patch {
             let field = schema.and_then(|schema| schema.field(&key));
-            if change.is_null() {
-                original.remove(&key);
+            let present = original.remove(&key).filter(|value| !value.is_null());
+            if change.is_null() || (present.is_none() && is_directed(&change)) {
                 continue;
             }
-            let present = original.remove(&key).filter(|value| !value.is_null());
             let merged = self.value(field, present, change)?;
             original.insert(key, merged);
         }
         self.depth -= 1;
-        for (name, key, values) in beside {
-            let field = schema.and_then(|schema| schema.field(&key));
-            apply_list_directive(&mut original, field, name, &key, &values);
+        for (directive, server) in beside.iter().zip(server) {
+            let key = schema.and_then(|schema| schema.field(&directive.field)?.merge_key);
+            directive.apply(&mut original, key, &server);
         }
         Ok(original)
     }
@@ -101,13 +101,10 @@ impl Merge {
                 let inner = field.and_then(map_type);
                 Ok(Value::Object(self.maps(inner, Map::new(), patch)?))
             }
-            (present, Value::Array(patch)) => {
-                let original = match present {
-                    Some(Value::Array(items)) => items,
-                    Some(_) | None => Vec::new(),
-                };
+            (Some(Value::Array(original)), Value::Array(patch)) => {
                 merge_lists(self, field, original, patch).map(Value::Array)
             }
+            (_, Value::Array(patch)) => Ok(Value::Array(without_directive_items(patch))),
             (_, change) => Ok(change),
         }
     }
@@ -174,10 +171,10 @@ pub(super) fn take_directive(patch: &mut Map<String, Value>) -> Result<Directive
     }
 }
 
-/// Removes every directive below, so that none is ever stored.
+/// Removes every directive below, so that none is ever stored; what only deletes is left out.
 pub(super) fn without_directives(map: Map<String, Value>) -> Map<String, Value> {
     map.into_iter()
-        .filter(|(key, value)| !is_directive(key) && !value.is_null())
+        .filter(|(key, value)| !is_directive(key) && !value.is_null() && !is_directed(value))
         .map(|(key, value)| (key, clean(value)))
         .collect()
 }
@@ -185,7 +182,9 @@ pub(super) fn without_directives(map: Map<String, Value>) -> Map<String, Value> 
 fn clean(value: Value) -> Value {
     match value {
         Value::Object(map) => Value::Object(without_directives(map)),
-        Value::Array(items) => Value::Array(items.into_iter().map(clean).collect()),
+        Value::Array(items) => {
+            Value::Array(items.into_iter().filter(|item| !is_directed(item)).map(clean).collect())
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     }
 }
@@ -215,33 +214,45 @@ fn retain_keys(
     Ok(())
 }
 
-/// Takes `$deleteFromPrimitiveList/…` and `$setElementOrder/…` out: (directive, field, values).
-fn take_list_directives(patch: &mut Map<String, Value>) -> Vec<(&'static str, String, Vec<Value>)> {
+/// A directive beside a list.
+struct ListDirective {
+    is_order: bool,
+    field: String,
+    values: Vec<Value>,
+}
+
+impl ListDirective {
+    fn apply(&self, object: &mut Map<String, Value>, key: Option<&str>, server: &[Value]) {
+        let Some(items) = object.get_mut(&self.field).and_then(Value::as_array_mut) else { return };
+        if self.is_order {
+            *items = interleave(key, std::mem::take(items), &self.values, server);
+        } else {
+            items.retain(|item| !self.values.contains(item));
+        }
+    }
+}
+
+/// Takes the directives beside lists out of a patch: orders first, deletions after them.
+fn take_list_directives(patch: &mut Map<String, Value>) -> Vec<ListDirective> {
     let mut found = Vec::new();
-    for name in [DELETE_FROM, ORDER] {
+    for (name, is_order) in [(ORDER, true), (DELETE_FROM, false)] {
         let keys: Vec<String> = patch.keys().filter(|key| key.starts_with(name)).cloned().collect();
         for key in keys {
             if let Some(Value::Array(values)) = patch.remove(&key) {
-                found.push((name, key[name.len()..].to_owned(), values));
+                found.push(ListDirective { is_order, field: key[name.len()..].to_owned(), values });
             }
         }
     }
     found
 }
 
-fn apply_list_directive(
-    original: &mut Map<String, Value>,
-    field: Option<&'static Field>,
-    name: &str,
-    key: &str,
-    values: &[Value],
-) {
-    let Some(items) = original.get_mut(key).and_then(Value::as_array_mut) else { return };
-    if name == DELETE_FROM {
-        items.retain(|item| !values.contains(item));
-    } else {
-        order_list(field, items, values);
-    }
+fn list_at(object: &Map<String, Value>, field: &str) -> Vec<Value> {
+    object.get(field).and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
+/// Tells whether a map says what to do with one that isn't there: upstream leaves it out, whatever it says.
+pub(super) fn is_directed(change: &Value) -> bool {
+    change.get(DIRECTIVE).is_some()
 }
 
 #[cfg(test)]

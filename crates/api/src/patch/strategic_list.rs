@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::strategic::{DIRECTIVE, Directive, Merge, take_directive, without_directives};
+use super::strategic::{DIRECTIVE, Directive, Merge, is_directed, take_directive, without_directives};
 use crate::schema::Field;
 use crate::status::ApiError;
 
@@ -13,26 +13,29 @@ pub(super) fn merge_lists(
     original: Vec<Value>,
     patch: Vec<Value>,
 ) -> Result<Vec<Value>, ApiError> {
-    let is_merged = field.is_some_and(Field::merges);
-    let replaces = |item: &Value| item.get(DIRECTIVE).and_then(Value::as_str) == Some("replace");
+    if !field.is_some_and(Field::merges) {
+        return Ok(without_directive_items(patch));
+    }
     let key = field.and_then(|field| field.merge_key);
-    if !is_merged || (key.is_some() && patch.iter().any(|item| replaces(item) && only_directive(item))) {
-        return Ok(plain(patch));
-    }
-    match key {
-        Some(key) => merge_by_key(merge, field, key, original, patch),
-        None => Ok(merge_scalars(original, patch)),
-    }
+    let order = original.clone();
+    let (merged, wanted) = match key {
+        Some(_) if has_replacement(&patch) => return Ok(without_directive_items(patch)),
+        Some(key) => merge_by_key(merge, field, key, original, patch)?,
+        None => (merge_scalars(original, &patch), patch),
+    };
+    Ok(interleave(key, merged, &wanted, &order))
 }
 
-fn only_directive(item: &Value) -> bool {
-    item.as_object().is_some_and(|map| map.len() == 1)
+/// Tells whether an item says that the others replace the whole list.
+fn has_replacement(patch: &[Value]) -> bool {
+    patch.iter().any(|item| item.get(DIRECTIVE).and_then(Value::as_str) == Some("replace"))
 }
 
-fn plain(patch: Vec<Value>) -> Vec<Value> {
+/// Returns the items that are no directives, none holding one.
+pub(super) fn without_directive_items(patch: Vec<Value>) -> Vec<Value> {
     patch
         .into_iter()
-        .filter(|item| !(item.get(DIRECTIVE).is_some() && only_directive(item)))
+        .filter(|item| !is_directed(item))
         .map(|item| match item {
             Value::Object(map) => Value::Object(without_directives(map)),
             other => other,
@@ -40,23 +43,26 @@ fn plain(patch: Vec<Value>) -> Vec<Value> {
         .collect()
 }
 
-fn merge_scalars(mut original: Vec<Value>, patch: Vec<Value>) -> Vec<Value> {
-    for item in patch {
-        if !original.contains(&item) {
-            original.push(item);
+fn merge_scalars(original: Vec<Value>, patch: &[Value]) -> Vec<Value> {
+    let mut merged: Vec<Value> = Vec::with_capacity(original.len() + patch.len());
+    for item in original.into_iter().chain(patch.iter().cloned()) {
+        if !merged.contains(&item) {
+            merged.push(item);
         }
     }
-    original
+    merged
 }
 
+/// Returns the merged list and the patch's items without those that delete.
 fn merge_by_key(
     merge: &mut Merge,
     field: Option<&'static Field>,
     key: &str,
     mut original: Vec<Value>,
     patch: Vec<Value>,
-) -> Result<Vec<Value>, ApiError> {
+) -> Result<(Vec<Value>, Vec<Value>), ApiError> {
     let inner = field.and_then(|field| field.shape.inner_type());
+    let mut wanted = Vec::with_capacity(patch.len());
     for item in patch {
         let Value::Object(mut item) = item else {
             return Err(ApiError::bad_request(format!(
@@ -70,28 +76,24 @@ fn merge_by_key(
                 go_map(&item)
             )));
         };
+        if directive == Directive::Delete {
+            original.retain(|one| one.get(key) != Some(&value));
+            continue;
+        }
         let place = original.iter().position(|one| one.get(key) == Some(&value));
-        match (directive, place) {
-            (Directive::Delete, _) => original.retain(|one| one.get(key) != Some(&value)),
-            (Directive::Replace, Some(place)) => {
-                original[place] = Value::Object(without_directives(item));
-            }
-            (Directive::Replace, None) => original.push(Value::Object(without_directives(item))),
-            (Directive::Merge, Some(place)) => {
-                let before = match std::mem::take(&mut original[place]) {
-                    Value::Object(map) => map,
-                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                        Map::new()
-                    }
-                };
-                original[place] = Value::Object(merge.maps(inner, before, item)?);
-            }
-            (Directive::Merge, None) => {
-                original.push(Value::Object(merge.maps(inner, Map::new(), item)?));
-            }
+        let before = place.map(|place| std::mem::take(&mut original[place]));
+        let before = match before {
+            Some(Value::Object(map)) => map,
+            Some(_) | None => Map::new(),
+        };
+        let merged = Value::Object(merge.maps(inner, before, item)?);
+        wanted.push(merged.clone());
+        match place {
+            Some(place) => original[place] = merged,
+            None => original.push(merged),
         }
     }
-    Ok(original)
+    Ok((original, wanted))
 }
 
 /// Writes a map as Go prints one, for the error clients know.
@@ -106,33 +108,41 @@ fn go_map(map: &Map<String, Value>) -> String {
     format!("map[{}]", pairs.join(" "))
 }
 
-/// Orders a merged list: items the directive names stand in its order; each other item stays behind the item
-/// it followed.
-pub(super) fn order_list(field: Option<&'static Field>, items: &mut Vec<Value>, order: &[Value]) {
-    let key = field.and_then(|field| field.merge_key);
+/// Orders a merged list: items of `wanted` stand in its order; another item comes before the first of them
+/// that it preceded in the list of the server, else after all of them.
+pub(super) fn interleave(
+    key: Option<&str>,
+    merged: Vec<Value>,
+    wanted: &[Value],
+    server: &[Value],
+) -> Vec<Value> {
     let identity = |item: &Value| match key {
         Some(key) => item.get(key).cloned().unwrap_or_default(),
         None => item.clone(),
     };
-    let wanted: Vec<Value> = order.iter().map(identity).collect();
-    let rank = |item: &Value| {
+    let place = |list: &[Value], item: &Value| {
         let own = identity(item);
-        wanted.iter().position(|one| *one == own)
+        list.iter().position(|one| identity(one) == own)
     };
-    let mut named: Vec<(usize, Value)> = Vec::new();
-    let mut others: Vec<(usize, Value)> = Vec::new();
-    for (place, item) in std::mem::take(items).into_iter().enumerate() {
-        match rank(&item) {
-            Some(rank) => named.push((rank, item)),
-            None => others.push((place, item)),
+    let (mut named, mut others): (Vec<Value>, Vec<Value>) =
+        merged.into_iter().partition(|item| place(wanted, item).is_some());
+    named.sort_by_key(|item| place(wanted, item));
+    others.sort_by_key(|item| place(server, item));
+    let mut ordered = Vec::with_capacity(named.len() + others.len());
+    let mut named = named.into_iter().peekable();
+    let mut others = others.into_iter().peekable();
+    loop {
+        let comes_first = match (others.peek(), named.peek()) {
+            (Some(other), Some(next)) => match (place(server, other), place(server, next)) {
+                (Some(other), Some(next)) => other < next,
+                _ => false,
+            },
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        match if comes_first { others.next() } else { named.next() } {
+            Some(item) => ordered.push(item),
+            None => return ordered,
         }
     }
-    named.sort_by_key(|(rank, _)| *rank);
-    // An item only the server has keeps its place in the list, as far as the others let it.
-    let mut ordered: Vec<Value> = named.into_iter().map(|(_, item)| item).collect();
-    for (place, item) in others {
-        let place = place.min(ordered.len());
-        ordered.insert(place, item);
-    }
-    *items = ordered;
 }
