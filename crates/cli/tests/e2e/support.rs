@@ -268,13 +268,20 @@ fn free_ports() -> [u16; 3] {
 fn ordinary_ids() -> (u32, u32) {
     static IDS: std::sync::OnceLock<(u32, u32)> = std::sync::OnceLock::new();
     *IDS.get_or_init(|| {
-        let find = || nix::unistd::User::from_name(ORDINARY).unwrap();
-        if find().is_none() {
+        ids_of(ORDINARY).unwrap_or_else(|| {
             let made =
                 Command::new("useradd").args(["--system", "--no-create-home", ORDINARY]).status().unwrap();
             assert!(made.success(), "useradd failed");
-        }
-        let user = find().unwrap();
-        (user.uid.as_raw(), user.gid.as_raw())
+            ids_of(ORDINARY).unwrap()
+        })
     })
+}
+
+/// Looked up by a program of the system: a static one can't load what it takes.
+fn ids_of(user: &str) -> Option<(u32, u32)> {
+    let id = |flag: &str| {
+        let output = Command::new("id").args([flag, user]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+    };
+    Some((id("-u")?, id("-g")?))
 }
