@@ -17,7 +17,6 @@ mod http;
 mod pace;
 mod tls;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -28,6 +27,11 @@ pub(crate) use http::check as http_check;
 pub(crate) use pace::Settings;
 
 use pace::{Pace, Step};
+
+/// The least pause before a refused check is repeated: what an instant server waits at most.
+const SOONEST: Duration = Duration::from_millis(5);
+/// The longest: a look a second costs nothing, however long the app takes.
+const LATEST: Duration = Duration::from_secs(1);
 
 /// The three kinds of probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,20 +79,23 @@ impl Kind {
 }
 
 /// Probes until the verdict is final (startup passed, liveness or startup failed) or the task is
-/// dropped.
-pub(crate) async fn run<F: Future<Output = ()> + Send>(
+/// dropped. `check` asks once, within the time it is given.
+pub(crate) async fn run<C, R>(
     kind: Kind,
     settings: Settings,
     started_at: Timestamp,
-    checker: Arc<Checker>,
-    report: impl Fn(Report) -> F + Send + Sync,
-) {
+    check: impl Fn(Duration) -> C + Send + Sync,
+    report: impl Fn(Report) -> R + Send + Sync,
+) where
+    C: Future<Output = Outcome> + Send,
+    R: Future<Output = ()> + Send,
+{
     let mut pace = Pace::new(kind, settings);
     let begin = instant_of(started_at) + settings.initial_delay;
     let mut tick = begin.max(Instant::now());
     loop {
         sleep_until(tick).await;
-        let outcome = checker.check(settings.timeout).await;
+        let outcome = check(settings.timeout).await;
         let next = next_tick(tick, settings.period);
         let is_unborn = matches!(outcome, Outcome::Refused(_)) && !pace.has_answered();
         // Within the first period an app that does not listen yet has not failed.
@@ -98,7 +105,7 @@ pub(crate) async fn run<F: Future<Output = ()> + Send>(
         }
         if is_unborn
             && kind.is_eager()
-            && let Some(answer) = hurry(&checker, settings, begin, next).await
+            && let Some(answer) = hurry(&check, settings, begin, next).await
             && deliver(pace.take(&answer), &report).await
         {
             return;
@@ -108,9 +115,9 @@ pub(crate) async fn run<F: Future<Output = ()> + Send>(
 }
 
 /// Reports what a step led to; returns whether the probe is over.
-async fn deliver<F: Future<Output = ()> + Send>(
+async fn deliver<R: Future<Output = ()> + Send>(
     step: Step,
-    report: &(impl Fn(Report) -> F + Send + Sync),
+    report: &(impl Fn(Report) -> R + Send + Sync),
 ) -> bool {
     for news in step.reports {
         report(news).await;
@@ -119,15 +126,20 @@ async fn deliver<F: Future<Output = ()> + Send>(
 }
 
 /// Repeats a refused check until something answers or the next regular one is due.
-async fn hurry(checker: &Checker, settings: Settings, begin: Instant, next: Instant) -> Option<Outcome> {
+async fn hurry<C: Future<Output = Outcome> + Send>(
+    check: &(impl Fn(Duration) -> C + Send + Sync),
+    settings: Settings,
+    begin: Instant,
+    next: Instant,
+) -> Option<Outcome> {
     loop {
-        let pause = (begin.elapsed() / 8).clamp(Duration::from_millis(5), Duration::from_secs(1));
+        let pause = (begin.elapsed() / 8).clamp(SOONEST, LATEST);
         let again = Instant::now() + pause;
         if again >= next {
             return None;
         }
         sleep_until(again).await;
-        match checker.check(settings.timeout).await {
+        match check(settings.timeout).await {
             Outcome::Refused(_) => {}
             answered @ (Outcome::Success | Outcome::Failure(_)) => return Some(answered),
         }

@@ -78,7 +78,11 @@ impl Worker {
                 let sender = sender.clone();
                 async move { drop(sender.send(message).await) }
             };
-            probe::run(kind, settings, started_at, checker, report).await;
+            let check = |timeout| {
+                let checker = checker.clone();
+                async move { checker.check(timeout).await }
+            };
+            probe::run(kind, settings, started_at, check, report).await;
         });
         self.probes.entry(container.name.clone()).or_default().push((kind, handle));
     }
