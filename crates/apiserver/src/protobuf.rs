@@ -337,6 +337,17 @@ mod tests {
         assert_eq!(object["metadata"]["creationTimestamp"], "1970-01-01T00:01:00Z");
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            for kind in ["Pod", "Service", "Event"] {
+                let _ = to_json(&body("v1", kind, &bytes[..bytes.len().min(120)]));
+            }
+            let _ = to_json(&bytes);
+        }
+    }
+
     #[test]
     fn hostile_bytes_are_refused() {
         let whole = config_map();

@@ -207,6 +207,15 @@ async fn hostile_requests_get_clear_refusals() {
         format!("{{\"metadata\":{{\"name\":\"a\"}},\"data\":{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let request = http::Request::post(MAPS).body(http_body_util::Full::from(deep)).unwrap();
     assert_eq!(caller.send(request).await.status(), 400);
+    let mut bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for (name, before) in ('b'..='k').zip('a'..) {
+        bomb.push_str(&format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 9].join(",")));
+    }
+    let request = http::Request::post(MAPS)
+        .header("content-type", "application/yaml")
+        .body(http_body_util::Full::from(bomb))
+        .unwrap();
+    assert_eq!(caller.send(request).await.status(), 400);
     let large = "x".repeat(4 << 20);
     let request = http::Request::post(MAPS).body(http_body_util::Full::from(large)).unwrap();
     assert_eq!(caller.send(request).await.status(), 413);
@@ -329,4 +338,16 @@ async fn documents_that_did_not_change_are_not_sent_again() {
     assert_eq!(first.status(), 200);
     let tag = first.headers()["etag"].clone();
     assert_eq!(ask(Some(tag)).await.status(), 304);
+}
+
+#[tokio::test]
+async fn an_object_may_come_as_yaml() {
+    let server = Inside::start().await;
+    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  key: значение\n";
+    let request = http::Request::post(MAPS)
+        .header("content-type", "application/yaml")
+        .body(http_body_util::Full::from(yaml))
+        .unwrap();
+    assert_eq!(server.caller().send(request).await.status(), 201);
+    assert_eq!(server.get(&path("a")).await.1["data"]["key"], "значение");
 }

@@ -157,3 +157,42 @@ async fn a_pod_can_be_debugged_by_a_container_more() {
     let other = json!({"spec": {"ephemeralContainers": [{"name": "debug", "image": "other"}]}});
     assert_eq!(server.patch(&path, "strategic-merge", other).await.0, 422);
 }
+
+#[tokio::test]
+async fn pods_and_services_are_reached_through_the_proxy() {
+    let server = Inside::start().await;
+    server.post(PODS, pod("a")).await;
+    server.post(&format!("{PODS}/a/binding"), binding("a", "n")).await;
+    let ask = |path: &str| {
+        let request = http::Request::get(path.to_owned())
+            .header("authorization", "Bearer secret")
+            .body(Default::default())
+            .unwrap();
+        let caller = server.caller();
+        async move {
+            use http_body_util::BodyExt;
+            let response = caller.send(request).await;
+            let code = response.status().as_u16();
+            let bytes = response.into_body().collect().await.unwrap().to_bytes();
+            (code, String::from_utf8_lossy(&bytes).into_owned())
+        }
+    };
+    let expected = "GET /metrics/x%20y?a=b HTTP/1.1, authorized: false".to_owned();
+    assert_eq!(ask(&format!("{PODS}/a:8080/proxy/metrics/x%20y?a=b")).await, (418, expected.clone()));
+    let (code, _) = ask("/api/v1/namespaces/default/services/web/proxy/").await;
+    assert_eq!(code, 404);
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+        "spec": {"ports": [{"name": "http", "port": 80}]}});
+    server.post("/api/v1/namespaces/default/services", service).await;
+    let path = "/api/v1/namespaces/default/services/web:http/proxy/metrics/x%20y?a=b";
+    assert_eq!(ask(path).await.0, 503, "no endpoint is ready");
+    let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+        "endpoints": [{"addresses": ["10.244.0.2"], "conditions": {"ready": true},
+            "targetRef": {"kind": "Pod", "name": "a", "namespace": "default"}}]});
+    let (code, answer) =
+        server.post("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", slice).await;
+    assert_eq!(code, 201, "{answer}");
+    assert_eq!(ask(path).await, (418, expected));
+}

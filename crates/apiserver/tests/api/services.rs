@@ -93,3 +93,22 @@ async fn an_external_name_has_no_address() {
     assert_eq!(code, 201, "{created}");
     assert!(created["spec"].get("clusterIP").is_none());
 }
+
+#[tokio::test]
+async fn services_made_at_once_share_nothing() {
+    let server = Inside::start().await;
+    let tasks: Vec<_> = (0..40)
+        .map(|number| {
+            let caller = server.caller();
+            let object = service(&format!("s{number}"), json!({"type": "NodePort"}));
+            tokio::spawn(async move { caller.call("POST", SERVICES, "application/json", object).await })
+        })
+        .collect();
+    let (mut addresses, mut ports) = (HashSet::new(), HashSet::new());
+    for task in tasks {
+        let (code, created) = task.await.unwrap();
+        assert_eq!(code, 201, "{created}");
+        assert!(addresses.insert(created["spec"]["clusterIP"].to_string()));
+        assert!(ports.insert(created["spec"]["ports"][0]["nodePort"].to_string()));
+    }
+}

@@ -226,6 +226,22 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
+            let _ = Decoder::new().decode(&bytes);
+            let _ = parse(&bytes);
+            // and a good block whose bytes were changed
+            if let Ok(mut block) = Encoder::new().and_then(|mut encoder| encoder.encode(&[("streamtype", "data")])) {
+                for (place, byte) in bytes.iter().enumerate().take(block.len()) {
+                    block[place] ^= byte & 1;
+                }
+                let _ = Decoder::new().decode(&block);
+            }
+        }
+    }
+
     #[test]
     fn garbage_and_bombs_are_refused() {
         assert!(Decoder::new().decode(b"no zlib at all").is_err());

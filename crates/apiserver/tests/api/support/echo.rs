@@ -14,7 +14,7 @@ use tokio::{
 };
 
 /// Answers logs with two lines, `exec cat` with its input, other commands with their words, and
-/// port-forwards with an echo.
+/// port-forwards with an echo, or with HTTP on port 8080.
 pub(crate) struct Echo;
 
 impl NodeStreams for Echo {
@@ -52,6 +52,10 @@ impl NodeStreams for Echo {
                 return Err(StreamError::Refused("connection refused on port 1".to_owned()));
             }
             let (near, far) = tokio::io::duplex(64 << 10);
+            if port == 8080 {
+                tokio::spawn(answer_http(far));
+                return Ok(Box::pin(near) as Pin<Box<dyn Duplex>>);
+            }
             tokio::spawn(async move {
                 let (mut read, mut write) = tokio::io::split(far);
                 let _ = tokio::io::copy(&mut read, &mut write).await;
@@ -60,6 +64,22 @@ impl NodeStreams for Echo {
             Ok(Box::pin(near) as Pin<Box<dyn Duplex>>)
         })
     }
+}
+
+/// Answers one request with its first line and whether it proves who asks.
+async fn answer_http(mut connection: tokio::io::DuplexStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match connection.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return,
+        }
+    }
+    let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let first = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
+    let body = format!("{first}, authorized: {}", text.contains("authorization:"));
+    let answer = format!("HTTP/1.1 418 I'm a teapot\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let _ = connection.write_all(answer.as_bytes()).await;
 }
 
 fn process(options: ExecOptions) -> Process {
