@@ -1,6 +1,7 @@
 //! Conditions of a status, and the rule by which they change.
 
 use api::k8s::api::apps::v1::{DeploymentCondition, ReplicaSetCondition};
+use api::k8s::api::batch::v1::JobCondition;
 use api::k8s::apimachinery::pkg::apis::meta::v1::Time;
 
 /// A condition of some kind of object.
@@ -31,6 +32,7 @@ macro_rules! condition {
 
 condition!(DeploymentCondition);
 condition!(ReplicaSetCondition);
+condition!(JobCondition);
 
 /// Returns the condition of one type.
 pub fn find<'a, C: Condition>(conditions: Option<&'a Vec<C>>, kind: &str) -> Option<&'a C> {

@@ -3,6 +3,7 @@
 use std::any::{Any, TypeId};
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::kind::Known;
 use crate::plan::Plan;
@@ -45,11 +46,13 @@ pub struct Settings {
     pub node_grace_seconds: i64,
     /// How many ended pods may stay before the oldest are removed.
     pub ended_pods: usize,
+    /// Finds a time zone by its name: the database of zones is outside of the deciders.
+    pub zone: fn(&str) -> Option<TimeZone>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { root_ca: None, node_grace_seconds: 50, ended_pods: 12_500 }
+        Self { root_ca: None, node_grace_seconds: 50, ended_pods: 12_500, zone: |_| None }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! In reading order:
 //! - [`kind`], [`view`], [`plan`], [`controller`]: the words a decider speaks in
-//! - [`claim`], [`owner`], [`condition`], [`naming`], [`pods`]: what deciders share
+//! - [`claim`], [`owner`], [`condition`], [`naming`], [`percent`], [`pods`], [`placement`],
+//!   [`revisions`]: what deciders share
 //! - one module per controller, each with its `reconcile`
 //! - [`all`]: the table of all of them
 //!
@@ -16,19 +17,27 @@ pub mod controller;
 pub mod kind;
 pub mod naming;
 pub mod owner;
+pub mod percent;
+pub mod placement;
 pub mod plan;
 pub mod pods;
+pub mod revisions;
 pub mod view;
 
+pub mod cron_job;
+pub mod daemon_set;
 pub mod deployment;
+pub mod disruption;
 pub mod endpoint_slice;
 pub mod garbage;
+pub mod job;
 pub mod namespace;
 pub mod node;
 pub mod pod_garbage;
 pub mod replica_set;
 pub mod root_ca;
 pub mod service_account;
+pub mod stateful_set;
 pub mod taint_eviction;
 
 pub use controller::{Controller, Env, Settings, Watch};
@@ -49,5 +58,10 @@ pub fn all() -> Vec<Controller> {
         node::controller(),
         taint_eviction::controller(),
         pod_garbage::controller(),
+        job::controller(),
+        cron_job::controller(),
+        daemon_set::controller(),
+        stateful_set::controller(),
+        disruption::controller(),
     ]
 }

@@ -158,3 +158,9 @@ pub fn set_condition(pod: &mut Pod, kind: &str, status: &str, why: Option<(&str,
         None => conditions.push(after),
     }
 }
+
+/// Returns the metadata that name an object.
+#[must_use]
+pub fn meta_of(namespace: &str, name: &str) -> ObjectMeta {
+    ObjectMeta { name: Some(name.to_owned()), namespace: Some(namespace.to_owned()), ..ObjectMeta::default() }
+}

@@ -37,7 +37,8 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { settings: Settings::default(), schedules: true }
+        let zone = |name: &str| jiff::tz::TimeZone::get(name).ok();
+        Self { settings: Settings { zone, ..Settings::default() }, schedules: true }
     }
 }
 

@@ -156,7 +156,8 @@ impl Server {
         }
         let is_leaving = !after["metadata"]["deletionTimestamp"].is_null();
         let is_held = after["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty());
-        if is_leaving && !is_held && place.0 != "pods" {
+        let runs = place.0 == "pods" && after["metadata"]["deletionGracePeriodSeconds"] != json!(0);
+        if is_leaving && !is_held && !runs {
             return Ok(self.remove(place, after));
         }
         if &after == before {
@@ -179,9 +180,16 @@ impl Server {
         if !is_held && (!runs || grace == Some(0)) {
             return Ok(self.remove(place, object));
         }
-        if object["metadata"]["deletionTimestamp"].is_null() {
-            object["metadata"]["deletionTimestamp"] = json!(second(self.now));
-            object["metadata"]["deletionGracePeriodSeconds"] = json!(grace.unwrap_or(30));
+        let grace = if runs { grace.unwrap_or(30) } else { 0 };
+        let is_sooner =
+            object["metadata"]["deletionGracePeriodSeconds"].as_i64().is_none_or(|known| grace < known);
+        if is_sooner {
+            let since = second(self.now);
+            let meta = &mut object["metadata"];
+            meta["deletionGracePeriodSeconds"] = json!(grace);
+            if meta["deletionTimestamp"].is_null() {
+                meta["deletionTimestamp"] = json!(since);
+            }
             return Ok(self.store(place.clone(), object));
         }
         Ok(object)

@@ -3,6 +3,8 @@
 use api::k8s::api::apps::v1::DeploymentSpec;
 use api::k8s::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::percent::{Round, resolve};
+
 /// The limits of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fence {
@@ -46,31 +48,6 @@ impl Fence {
     /// Available pods there must be at least.
     pub(super) fn least(&self) -> i32 {
         self.replicas - self.unavailable
-    }
-}
-
-/// Which way a share that is no whole number is rounded.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Round {
-    /// To the next higher.
-    Up,
-    /// To the next lower.
-    Down,
-}
-
-/// Returns a number, or a percentage of `whole`; 0 for what is neither.
-#[must_use]
-pub(super) fn resolve(value: &IntOrString, whole: i32, round: Round) -> i32 {
-    match value {
-        IntOrString::Int(number) => (*number).max(0),
-        IntOrString::String(text) => {
-            let percent =
-                text.strip_suffix('%').and_then(|percent| percent.parse::<i64>().ok()).unwrap_or(0).max(0);
-            let hundredths = percent.saturating_mul(i64::from(whole));
-            let share =
-                if round == Round::Up { hundredths.saturating_add(99) / 100 } else { hundredths / 100 };
-            i32::try_from(share).unwrap_or(i32::MAX)
-        }
     }
 }
 

@@ -308,8 +308,12 @@ impl<'a> Rollout<'a> {
         let deployment = self.observed.deployment;
         let mut noted = deployment.clone();
         noted.metadata.annotations.clone_from(&self.after.metadata.annotations);
-        let actions: Vec<Action> =
-            self.sets.into_iter().filter_map(|set| set.into_action(deployment)).collect();
+        // The newest set comes first: if it cannot be made, the old ones stay as they are.
+        let mut sets = self.sets;
+        if let Some(newest) = self.newest {
+            sets[..=newest].rotate_right(1);
+        }
+        let actions: Vec<Action> = sets.into_iter().filter_map(|set| set.into_action(deployment)).collect();
         // A set that could not be created has to be told of before it is tried again.
         let is_retry = self.observed.env.failure.is_some();
         let status =
