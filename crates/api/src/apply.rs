@@ -12,6 +12,7 @@ mod walk;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::decode;
 use crate::resource::{Resource, Subresource};
 use crate::schema::{Emptiness, Shape, Type};
 use crate::status::{ApiError, Cause};
@@ -61,8 +62,9 @@ impl Manager<'_> {
     }
 }
 
-/// Applies `applied` on top of `live` (absent: creates); returns the object with its managedFields.
+/// Applies a decoded object on top of `live` (absent: creates); returns the object with its managedFields.
 ///
+/// What decoding fills in (`status: {}`, `resources: {}`) counts as not named; [`apply_as_written`] is exact.
 /// The result is neither defaulted nor judged.
 ///
 /// # Errors
@@ -74,28 +76,47 @@ pub fn server_side_apply(
     manager: Manager<'_>,
     force: bool,
 ) -> Result<Value, ApiError> {
+    let named = match resource.schema() {
+        Some(schema) => without_fillers(applied, schema),
+        None => applied,
+    };
+    apply_as_written(resource, live, &named, manager, force)
+}
+
+/// Applies an object as its author wrote it ([`decode::decode_applied`]) on top of `live`.
+///
+/// The result is neither defaulted nor judged, nor in normal form.
+///
+/// # Errors
+/// 409 naming the other managers when fields conflict and `force` is off; 400/422 for malformed input.
+pub fn apply_as_written(
+    resource: &Resource,
+    live: Option<&Value>,
+    applied: &Value,
+    manager: Manager<'_>,
+    force: bool,
+) -> Result<Value, ApiError> {
     let Some(schema) = resource.schema() else {
         return Err(ApiError::internal(format!("no schema of {} is known", resource.kind)));
     };
     if applied.pointer("/metadata/managedFields").is_some_and(|list| !list.is_null()) {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
-    let applied = without_fillers(applied, schema);
-    let application = Application { resource, structure: Structure::of_type(schema), manager };
+    let application = Application { resource, schema, structure: Structure::of_type(schema), manager };
     let (bare, mut entries) = application.start(live);
-    let entry = match application.run(&bare, &applied, &mut entries, force) {
+    let entry = match application.run(&bare, applied, &mut entries, force) {
         Err(Refusal::Conflicts(conflicts)) => {
             let allowed = application.allowed_by_last_applied(&bare);
             let left: Vec<Conflict> = conflicts.into_iter().filter(|one| !allowed.has(&one.path)).collect();
             if !left.is_empty() || allowed.is_empty() {
                 return Err(conflict_error(&left));
             }
-            application.run(&bare, &applied, &mut entries, true)
+            application.run(&bare, applied, &mut entries, true)
         }
         other => other,
     };
     let mut object = entry.map_err(|refusal| application.error(refusal))?;
-    application.keep_last_applied(live, &applied, &mut object);
+    application.keep_last_applied(live, applied, &mut object);
     managers::write(&mut object, entries);
     Ok(object)
 }
@@ -103,7 +124,7 @@ pub fn server_side_apply(
 /// Records in `new`'s managedFields what `manager` changed from `old` by a create, update or patch.
 pub fn track_update(resource: &Resource, old: Option<&Value>, new: &mut Value, manager: Manager<'_>) {
     let Some(schema) = resource.schema() else { return };
-    let application = Application { resource, structure: Structure::of_type(schema), manager };
+    let application = Application { resource, schema, structure: Structure::of_type(schema), manager };
     let mut entries = Vec::new();
     if !managers::is_reset(new) || !manager.subresource.is_empty() {
         entries = managers::read(new);
@@ -112,7 +133,7 @@ pub fn track_update(resource: &Resource, old: Option<&Value>, new: &mut Value, m
         }
     }
     let bare_new = without_managed_fields(new);
-    let bare_old = old.map_or_else(|| json!({}), without_managed_fields);
+    let bare_old = old.map_or_else(|| decode::unset(schema), without_managed_fields);
     // An object that nobody is recorded for stays so until it is first applied.
     if old.is_some() && entries.is_empty() {
         managers::write(new, entries);
@@ -126,6 +147,7 @@ pub fn track_update(resource: &Resource, old: Option<&Value>, new: &mut Value, m
 /// One application.
 struct Application<'a> {
     resource: &'a Resource,
+    schema: &'static Type,
     structure: Structure,
     manager: Manager<'a>,
 }
@@ -150,7 +172,7 @@ impl Application<'_> {
         let mut entries = managers::read(live);
         if entries.is_empty() {
             let first = Application { manager: Manager { name: BEFORE_FIRST, ..self.manager }, ..*self };
-            first.record(&json!({}), &bare, &mut entries);
+            first.record(&decode::unset(self.schema), &bare, &mut entries);
         }
         (bare, entries)
     }

@@ -66,6 +66,22 @@ pub fn decode(resource: &Resource, body: &[u8], validation: FieldValidation) -> 
     finish(resource, parsed.value, parsed.duplicates, validation)
 }
 
+/// Decodes the body of a server-side apply: judged as [`decode`] judges, but left as its author wrote it, since
+/// what he names is his. Unknown fields are dropped when the result is checked.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_applied(
+    resource: &Resource,
+    body: &[u8],
+    validation: FieldValidation,
+) -> Result<Decoded, ApiError> {
+    let warnings = decode(resource, body, validation)?.warnings;
+    let mut object = parse(body)?;
+    check_kind(resource, &mut object)?;
+    Ok(Decoded { object, warnings })
+}
+
 /// Checks and normalises an object that a patch made, or that came in another encoding.
 ///
 /// # Errors
@@ -160,6 +176,11 @@ fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
 /// Returns the form Kubernetes would write, without judging.
 pub(crate) fn normal_form(wanted: &'static schema::Type, object: Value) -> Value {
     fields::Walk::new(wanted).root(object)
+}
+
+/// Returns an object of a type with nothing set, as Kubernetes would write it, nulls included.
+pub(crate) fn unset(wanted: &'static schema::Type) -> Value {
+    fields::unset(wanted)
 }
 
 fn summary(body: &[u8]) -> String {

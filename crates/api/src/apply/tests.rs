@@ -18,11 +18,12 @@ fn containers(list: Value) -> Value {
     json!({"template": {"spec": {"containers": list}}})
 }
 
-/// Applies as the API server does: what is applied comes decoded, and so goes the result.
+/// Applies as the API server does: the result is decoded.
 fn apply(live: Option<&Value>, applied: Value, name: &str, force: bool) -> Result<Value, ApiError> {
     let row = resource("apps", "Deployment");
-    let applied = decode::check(row, applied, FieldValidation::Strict).unwrap().object;
-    let object = server_side_apply(row, live, applied, manager(name), force)?;
+    let body = applied.to_string();
+    let applied = decode::decode_applied(row, body.as_bytes(), FieldValidation::Strict)?.object;
+    let object = apply_as_written(row, live, &applied, manager(name), force)?;
     Ok(decode::check(row, object, FieldValidation::Strict).unwrap().object)
 }
 
@@ -43,6 +44,17 @@ fn an_applier_owns_what_it_names() {
     assert_eq!(fields(&object, "me"), expected);
     let entry = &object["metadata"]["managedFields"][0];
     assert_eq!((&entry["operation"], &entry["apiVersion"]), (&json!("Apply"), &json!("apps/v1")));
+}
+
+#[test]
+fn a_decoded_applier_owns_only_what_it_named() {
+    let row = resource("apps", "Deployment");
+    let applied =
+        decode::check(row, deployment(json!({"replicas": 1})), FieldValidation::Strict).unwrap().object;
+    let object = server_side_apply(row, None, applied, manager("me"), false).unwrap();
+    assert_eq!(fields(&object, "me"), json!({"f:spec": {"f:replicas": {}}}));
+    let written = apply(None, deployment(json!({"strategy": {}})), "me", false).unwrap();
+    assert_eq!(fields(&written, "me"), json!({"f:spec": {"f:strategy": {}}}));
 }
 
 #[test]
@@ -88,13 +100,8 @@ fn updaters_are_told_with_their_version() {
             .unwrap()
             .object;
     track_update(row, None, &mut live, manager("kubectl-create"));
-    let error = apply(
-        Some(&live),
-        deployment(json!({"replicas": 3, "paused": false, "minReadySeconds": 1})),
-        "you",
-        false,
-    )
-    .unwrap_err();
+    let error = apply(Some(&live), deployment(json!({"replicas": 3, "minReadySeconds": 1})), "you", false)
+        .unwrap_err();
     assert_eq!(
         error.message,
         "Apply failed with 1 conflict: conflict with \"kubectl-create\" using apps/v1: .spec.replicas"

@@ -273,6 +273,20 @@ fn kept_zero(field: &Field) -> Option<Value> {
     }
 }
 
+/// Returns an object of a type with nothing set, as Go writes it, nulls included.
+pub(super) fn unset(wanted: &'static Type) -> Value {
+    let written = |field: &Field| match field.emptiness {
+        Emptiness::Keep => Some(match (&field.shape, field.shape.inner_type()) {
+            (Shape::Ref(_), Some(inner)) if inner.form == Form::Fields => unset(inner),
+            _ => kept_zero(field).unwrap_or(Value::Null),
+        }),
+        Emptiness::Null => Some(Value::Null),
+        Emptiness::Absent | Emptiness::DropZero => None,
+    };
+    let fields = wanted.fields.iter();
+    Value::Object(fields.filter_map(|field| Some((field.name.to_owned(), written(field)?))).collect())
+}
+
 /// Tells whether Go writes something else than null for an unset value.
 fn has_zero(form: Form) -> bool {
     matches!(form, Form::Fields | Form::Quantity | Form::IntOrString)
