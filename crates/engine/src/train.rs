@@ -33,6 +33,7 @@ pub fn train(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Trained, TrainError> {
+    options.check()?;
     let started = Instant::now();
     let split = split::stratified(dataset.targets(), dataset.classes().len(), options);
     let Fitted { features, matrix } = features::fit(dataset, &split.fitted, options, progress)?;

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
-/// The most inputs of one request; a full body of empty texts would be 300,000.
-const MAX_BATCH: usize = 10_000;
+/// The most inputs of one request: with a hundred classes their answer is about 3 MB.
+const MAX_BATCH: usize = 1_000;
 
 /// What a request asks for.
 #[derive(Debug, PartialEq)]

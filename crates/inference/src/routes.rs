@@ -1,6 +1,8 @@
 //! Answers requests: one table of paths, one function per path.
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -27,6 +29,8 @@ pub(crate) struct App {
     pub(crate) health: Health,
     metrics: Metrics,
     places: Semaphore,
+    /// One per core for predictions that run beside the reactor: more would only hold memory.
+    costly: Semaphore,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +58,7 @@ impl App {
         Arc::new(App {
             health: Health::starting_now(config.fail_after),
             places: Semaphore::new(config.max_concurrent.clamp(1, Semaphore::MAX_PERMITS)),
+            costly: Semaphore::new(available_parallelism().map_or(1, NonZero::get)),
             metrics: Metrics::default(),
             config,
             model,
@@ -142,17 +147,12 @@ impl App {
         drop(body);
         let count = request.len();
         let answered = if request.is_costly() {
-            let app = Arc::clone(self);
-            let task = tokio::task::spawn_blocking(move || predict::answer(&app.model, &request));
-            match task.await {
-                Ok(answered) => answered,
-                Err(panic) => {
-                    tracing::error!(%panic, "prediction failed");
-                    return error(StatusCode::INTERNAL_SERVER_ERROR, "the prediction failed", None);
-                }
-            }
+            self.predict_beside(request).await
         } else {
-            predict::answer(&self.model, &request)
+            Some(predict::answer(&self.model, &request))
+        };
+        let Some(answered) = answered else {
+            return error(StatusCode::INTERNAL_SERVER_ERROR, "the prediction failed", None);
         };
         match answered {
             Ok(body) => {
@@ -161,6 +161,18 @@ impl App {
             }
             Err(error) => bad_request(&error),
         }
+    }
+
+    /// Predicts in a thread of its own, so that the reactor goes on answering probes.
+    async fn predict_beside(
+        self: &Arc<Self>,
+        request: predict::Request,
+    ) -> Option<Result<Vec<u8>, RequestError>> {
+        // the semaphore is never closed
+        let _place = self.costly.acquire().await.ok()?;
+        let app = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || predict::answer(&app.model, &request));
+        task.await.inspect_err(|panic| tracing::error!(%panic, "a prediction failed")).ok()
     }
 }
 

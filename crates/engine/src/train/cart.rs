@@ -313,4 +313,39 @@ mod tests {
         let forest = grown(&[&[1.0], &[1.0]], &[0, 1]);
         assert_eq!(forest.trees()[0].parts().0.len(), 1);
     }
+
+    #[test]
+    fn a_shallow_tree_is_the_one_scikit_learn_grows() {
+        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/");
+        let json = |name: &str| -> serde_json::Value {
+            serde_json::from_str(&std::fs::read_to_string(format!("{data}{name}")).unwrap()).unwrap()
+        };
+        let numbers = |value: &serde_json::Value| -> Vec<Vec<f64>> {
+            let rows = value.as_array().unwrap().iter();
+            rows.map(|row| row.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()).collect()
+        };
+        let expected = &json("1.6/expected.json")["fit"]["tree"];
+        let columns: Vec<u32> = (0..4).collect();
+        let mut matrix = SparseMatrix::new(4);
+        for row in numbers(&expected["rows"]) {
+            matrix.push(RowRef { columns: &columns, values: &row });
+        }
+        let targets: Vec<u32> = expected["labels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| u32::try_from(v.as_u64().unwrap()).unwrap())
+            .collect();
+        let sample = Sample { matrix: &matrix, targets: &targets, classes: 3 };
+        let options = Options { max_depth: 3, ..Options::new(Algorithm::Tree) };
+        let forest = fit(&sample, &options, &mut |_| ());
+        let rows = numbers(&json("inputs.json")["rows"]);
+        for (row, expected) in rows.iter().zip(numbers(&expected["probabilities"])) {
+            let mut said = Vec::new();
+            forest.predict(RowRef { columns: &columns, values: row }, &mut said);
+            for (said, expected) in said.iter().zip(expected) {
+                assert!((said - expected).abs() < 1e-11, "{row:?}: {said} {expected}");
+            }
+        }
+    }
 }

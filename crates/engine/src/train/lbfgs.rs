@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 /// Pairs of steps remembered. scikit-learn's solver keeps 10; 6 converges as fast here and
-/// keeps a model of four million weights under half a gigabyte.
+/// keeps the fit of two million weights under 300 MB.
 const MEMORY: usize = 6;
 
 /// Wolfe's constants: enough decrease, enough flattening.

@@ -23,11 +23,15 @@ const WORTH_THREADS: usize = 200_000;
 const MAX_THREADS: usize = 8;
 
 pub(super) fn fit(sample: &Sample<'_>, options: &Options, progress: &mut dyn FnMut(f64)) -> Linear {
+    fit_until(STOP, sample, options, progress)
+}
+
+fn fit_until(stop: Stop, sample: &Sample<'_>, options: &Options, progress: &mut dyn FnMut(f64)) -> Linear {
     let outputs = if sample.classes == 2 { 1 } else { sample.classes };
     let width = sample.matrix.width();
     let mut loss = LogLoss::new(sample, outputs, options.c);
     let mut point = vec![0.0; (width + 1) * outputs];
-    minimize(&mut loss, &mut point, STOP, progress);
+    minimize(&mut loss, &mut point, stop, progress);
     let intercepts = point.split_off(width * outputs);
     let link = if outputs == 1 { Link::Sigmoid } else { Link::Softmax };
     #[expect(clippy::cast_possible_truncation, reason = "seven digits are more than data teaches")]
@@ -177,4 +181,80 @@ fn multinomial(scores: &mut [f64], target: usize) -> f64 {
     scores.iter_mut().for_each(|score| *score /= sum);
     scores[target] -= 1.0;
     sum.ln() - true_score
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::sparse::SparseRow;
+    use crate::text::Scratch;
+    use crate::train::{Algorithm, Dataset, features};
+
+    /// Weights are kept in single precision; both solvers stop at a gradient of 1e-9 or below.
+    const TOLERANCE: f64 = 1e-6;
+
+    #[test]
+    fn a_converged_fit_predicts_as_scikit_learns_converged_fit() {
+        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/");
+        let json = |name: &str| -> Value {
+            serde_json::from_str(&std::fs::read_to_string(format!("{data}{name}")).unwrap()).unwrap()
+        };
+        let (expected, inputs) = (json("1.6/expected.json"), json("inputs.json"));
+        let strings = |value: &Value| -> Vec<String> {
+            value
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|v| v.as_str().map_or(v.to_string(), str::to_owned))
+                .collect()
+        };
+        for case in ["multinomial", "binary"] {
+            let fit = &expected["fit"];
+            let dataset = Dataset::from_texts(strings(&fit["docs"]), &strings(&fit[case]["labels"]));
+            let options = Options::new(Algorithm::Logistic);
+            let rows: Vec<usize> = (0..dataset.rows()).collect();
+            let fitted = features::fit(&dataset, &rows, &options, &mut |_| ()).unwrap();
+            let classes = dataset.classes().len();
+            let sample = Sample { matrix: &fitted.matrix, targets: dataset.targets(), classes };
+            let stop = Stop { gradient: 1e-10, iterations: 10_000 };
+            let linear = fit_until(stop, &sample, &options, &mut |_| ());
+            let crate::model::Features::Text(features) = &fitted.features else { panic!("texts") };
+            for (text, expected) in
+                strings(&inputs["texts"]).iter().zip(fit[case]["probabilities"].as_array().unwrap())
+            {
+                let (mut row, mut said) = (SparseRow::default(), Vec::new());
+                features.compute(text, &mut Scratch::default(), &mut row).unwrap();
+                linear.predict(row.as_ref(), &mut said);
+                for (said, expected) in said.iter().zip(expected.as_array().unwrap()) {
+                    let difference = (said - expected.as_f64().unwrap()).abs();
+                    assert!(difference < TOLERANCE, "{case} {text:?}: off by {difference:e}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_no_bit() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut matrix = SparseMatrix::new(40);
+        let mut row = SparseRow::default();
+        for _ in 0..101 {
+            row.columns = (0..40).filter(|_| random.u8(0..4) == 0).collect();
+            row.values = row.columns.iter().map(|_| random.f64()).collect();
+            matrix.push(row.as_ref());
+        }
+        let targets: Vec<u32> = (0..101).map(|row| row % 3).collect();
+        let sample = Sample { matrix: &matrix, targets: &targets, classes: 3 };
+        let point: Vec<f64> = (0..41 * 3).map(|_| random.f64() - 0.5).collect();
+        let evaluated = |threads| {
+            let mut loss = LogLoss { threads, ..LogLoss::new(&sample, 3, 1.0) };
+            let mut gradient = vec![0.0; point.len()];
+            (loss.evaluate(&point, &mut gradient), gradient)
+        };
+        let alone = evaluated(1);
+        assert_eq!(evaluated(2), alone);
+        assert_eq!(evaluated(7), alone);
+    }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::TrainError;
 use crate::Model;
 
 /// Which classifier to train.
@@ -73,6 +74,23 @@ impl Options {
             max_depth: 100,
             min_leaf: 1,
         }
+    }
+}
+
+impl Options {
+    /// Refuses what no fit can end with.
+    pub(super) fn check(&self) -> Result<(), TrainError> {
+        let refuse = |option, range| Err(TrainError::Option { option, range });
+        if !(0.0..=0.9).contains(&self.held_out) {
+            return refuse("held_out", "a share from 0 to 0.9");
+        }
+        if !(self.c > 0.0 && self.c.is_finite()) {
+            return refuse("c", "a number above 0");
+        }
+        if self.max_depth == 0 {
+            return refuse("max_depth", "1 or more");
+        }
+        Ok(())
     }
 }
 

@@ -126,7 +126,7 @@ fn what_is_not_reproduced_is_refused_by_name() {
 /// A seeded walk through damaged files: whatever the bytes, an answer or an error.
 #[test]
 fn damaged_models_are_refused_without_panic() {
-    let rounds = rounds(150);
+    let rounds = rounds(40);
     let mut random = fastrand::Rng::with_seed(1);
     let mut opened = 0;
     for (_, _, path) in crate::sklearn::tests::files() {
@@ -145,7 +145,7 @@ fn damaged_models_are_refused_without_panic() {
 
 #[test]
 fn damaged_own_models_are_refused_without_panic() {
-    let rounds = rounds(5_000);
+    let rounds = rounds(2_000);
     let mut random = fastrand::Rng::with_seed(2);
     for algorithm in [Algorithm::Logistic, Algorithm::Tree] {
         let texts = ["кот и пёс", "пёс и кот", "дождь", "снег и дождь"].map(str::to_owned).to_vec();

@@ -1,0 +1,135 @@
+//! Training on the example tables, through the public interface alone.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::path::{Path, PathBuf};
+
+use engine::train::{Algorithm, Columns, Dataset, Options, Progress, Stage, TrainError, Trained, train};
+use engine::{Input, InputKind, Label, Model, PredictError};
+
+fn jokes() -> Dataset {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/jokemeter/jokes.csv");
+    let columns = Columns { text: Some("text".to_owned()), label: "label".to_owned() };
+    Dataset::read_csv(&path, &columns).unwrap()
+}
+
+fn trained(algorithm: Algorithm, dataset: &Dataset) -> Trained {
+    train(dataset, &Options::new(algorithm), &mut |_| ()).unwrap()
+}
+
+/// Two noisy clouds of points, as a table.
+fn table(folder: &Path) -> PathBuf {
+    let mut random = fastrand::Rng::with_seed(5);
+    let mut lines = "width,height,label\n".to_owned();
+    for row in 0..200 {
+        let (centre, label) = if row % 3 == 0 { (2.0, "large") } else { (-1.0, "small") };
+        let mut number = || centre + random.f64() * 2.0 - 1.0;
+        lines += &format!("{},{},{label}\n", number(), number() * 1000.0);
+    }
+    let path = folder.join("table.csv");
+    std::fs::write(&path, lines).unwrap();
+    path
+}
+
+#[test]
+fn the_toy_jokes_are_told_from_plain_lines() {
+    let dataset = jokes();
+    assert!(dataset.rows() >= 400);
+    for (algorithm, at_least) in [(Algorithm::Logistic, 0.8), (Algorithm::Tree, 0.65)] {
+        let Trained { model, report } = trained(algorithm, &dataset);
+        assert!(report.accuracy.unwrap() > at_least, "{algorithm}: {report:?}");
+        assert_eq!(report.rows_fitted + report.rows_held_out, dataset.rows());
+        assert_eq!(model.classes(), [Label::Int(0), Label::Int(1)]);
+        assert_eq!(model.input(), InputKind::Text);
+        let said = model.predict(&Input::from("Ходит дурачок по лесу, ищет дурачок глупее себя")).unwrap();
+        assert!((said.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        assert_eq!(said.score, said.probabilities[1]);
+    }
+}
+
+#[test]
+fn a_saved_model_says_the_same_and_is_saved_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = jokes();
+    for algorithm in [Algorithm::Logistic, Algorithm::Tree] {
+        let path = folder.path().join(format!("{algorithm}.pkl"));
+        let model = trained(algorithm, &dataset).model;
+        model.save(&path).unwrap();
+        let opened = Model::open(&path).unwrap();
+        assert_eq!(opened.name(), algorithm.to_string());
+        assert_eq!((opened.kind(), opened.origin()), (model.kind(), model.origin()));
+        for row in 0..dataset.rows() {
+            let input = dataset.input(row);
+            assert_eq!(opened.predict(&input).unwrap(), model.predict(&input).unwrap());
+        }
+        let again = folder.path().join("again");
+        trained(algorithm, &dataset).model.save(&again).unwrap();
+        assert_eq!(std::fs::read(&again).unwrap(), std::fs::read(&path).unwrap());
+    }
+}
+
+#[test]
+fn a_failed_save_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = trained(Algorithm::Tree, &jokes()).model;
+    let taken = folder.path().join("taken");
+    std::fs::create_dir(&taken).unwrap();
+    std::fs::write(taken.join("file"), "").unwrap();
+    assert!(model.save(&taken).is_err());
+    assert!(model.save(&folder.path().join("no/such/folder")).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_table_of_numbers_teaches_by_name_and_by_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let columns = Columns { text: None, label: "label".to_owned() };
+    let dataset = Dataset::read_csv(&table(folder.path()), &columns).unwrap();
+    for algorithm in [Algorithm::Logistic, Algorithm::Tree] {
+        let Trained { model, report } = trained(algorithm, &dataset);
+        assert!(report.accuracy.unwrap() > 0.95, "{algorithm}: {report:?}");
+        let InputKind::Numbers { count: 2, names } = model.input() else { panic!("{:?}", model.input()) };
+        let row = model.predict(&Input::Row(vec![2.5, 1900.0])).unwrap();
+        let named = names.into_iter().zip([2.5, 1900.0]).collect();
+        assert_eq!(row.label, Label::Text("large".to_owned()));
+        assert_eq!(model.predict(&Input::Named(named)).unwrap(), row);
+        let refused = |input: Input| model.predict(&input).unwrap_err();
+        assert_eq!(refused(Input::from("a")), PredictError::TextForNumbers { count: 2 });
+        assert_eq!(refused(Input::Row(vec![1.0])), PredictError::WrongCount { expected: 2, given: 1 });
+        assert_eq!(refused(Input::Row(vec![1.0, f64::NAN])), PredictError::NotFinite { position: 1 });
+        let unknown = [("width".to_owned(), 1.0), ("height".to_owned(), 1.0), ("depth".to_owned(), 1.0)];
+        let expected = PredictError::UnknownFeature { name: "depth".to_owned() };
+        assert_eq!(refused(Input::Named(unknown.into())), expected);
+    }
+}
+
+#[test]
+fn progress_runs_through_the_stages_once() {
+    let mut seen: Vec<Progress> = Vec::new();
+    train(&jokes(), &Options::new(Algorithm::Logistic), &mut |progress| seen.push(progress)).unwrap();
+    for stage in [Stage::Features, Stage::Fit, Stage::Evaluate] {
+        let fractions: Vec<f64> = seen.iter().filter(|p| p.stage == stage).map(|p| p.fraction).collect();
+        assert!(fractions.is_sorted() && fractions.last() == Some(&1.0), "{stage}: {fractions:?}");
+    }
+    assert!(seen.windows(2).all(|pair| pair[0].stage as u8 <= pair[1].stage as u8));
+}
+
+#[test]
+fn what_cannot_teach_is_refused() {
+    let dataset = |texts: [&str; 2], labels: [&str; 2]| {
+        Dataset::from_texts(texts.map(str::to_owned).to_vec(), &labels.map(str::to_owned))
+    };
+    let refused = |dataset: &Dataset, options: &Options| train(dataset, options, &mut |_| ()).unwrap_err();
+    let options = Options::new(Algorithm::Tree);
+    let one = dataset(["кот", "пёс"], ["x", "x"]);
+    assert_eq!(refused(&one, &options), TrainError::OneClass { label: "x".to_owned() });
+    assert_eq!(refused(&dataset(["", "."], ["x", "y"]), &options), TrainError::NoFeatures);
+    let sound = dataset(["кот", "пёс"], ["x", "y"]);
+    for wrong in [
+        Options { held_out: 0.95, ..options.clone() },
+        Options { held_out: f64::NAN, ..options.clone() },
+        Options { c: 0.0, ..options.clone() },
+        Options { max_depth: 0, ..options.clone() },
+    ] {
+        assert!(matches!(refused(&sound, &wrong), TrainError::Option { .. }), "{wrong:?}");
+    }
+}
