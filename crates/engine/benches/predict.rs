@@ -2,7 +2,6 @@
 //!
 //! The text model is the one scikit-learn 1.6 saved in `tests/data` (three classes, 120 words);
 //! `PINNACE_MODEL` names a model file to measure instead.
-#![expect(missing_docs, reason = "criterion's macros make public functions")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on panics")]
 
 use std::hint::black_box;

@@ -3,7 +3,6 @@
 //!
 //! Skips itself, saying so, where the files are not; with `PINNACE_DATA` set they must be.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-#![expect(clippy::print_stderr, reason = "a skipped test says why")]
 
 use std::path::PathBuf;
 
