@@ -36,7 +36,6 @@ pub(super) struct Container {
     pub(super) terminal: Option<OwnedFd>,
     /// What marks its processes, where containers share a process namespace.
     mark: Option<u64>,
-    shares_processes: bool,
     /// Set by the watchdog, where the kernel does not limit memory.
     pub(super) killed_for_memory: bool,
     /// Those who wait for its removal.
@@ -88,7 +87,6 @@ impl Container {
             stdin,
             terminal: None,
             mark: None,
-            shares_processes: sandbox.pause.is_some(),
             killed_for_memory: false,
             removers: Vec::new(),
         })
@@ -106,7 +104,7 @@ impl Container {
         }
         let started_at = SystemTime::now();
         let pid = launched.report.pid;
-        self.mark = if self.shares_processes { pause::mark(pid) } else { None };
+        self.mark = launched.report.mark;
         self.phase = Phase::Running { pid, started_at };
         Ok(Started { pid, at: started_at, notes: launched.report.notes })
     }

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::executor::CommandExecutor;
 use super::oci::{self, Ids, Surroundings};
+use super::pause;
 use super::rootfs;
 use super::server::Sandbox;
 use super::trouble::{self, Trouble};
@@ -73,6 +74,8 @@ pub(super) struct ExecJob<'a> {
 pub(super) struct Report {
     pub(super) pid: i32,
     pub(super) notes: Vec<String>,
+    /// What marks the container's processes, where containers share a process namespace.
+    pub(super) mark: Option<u64>,
     pub(super) fault: Option<Fault>,
 }
 
@@ -80,13 +83,14 @@ pub(super) struct Report {
 pub(super) struct Made {
     pid: i32,
     notes: Vec<String>,
+    mark: Option<u64>,
     terminal: Option<OwnedFd>,
 }
 
 /// Turns the outcome into what is sent to the shim.
 pub(super) fn report(outcome: Result<Made, Fault>) -> (Report, Option<OwnedFd>) {
     match outcome {
-        Ok(made) => (Report { pid: made.pid, notes: made.notes, fault: None }, made.terminal),
+        Ok(Made { pid, notes, mark, terminal }) => (Report { pid, notes, mark, fault: None }, terminal),
         Err(fault) => (Report { fault: Some(fault), ..Report::default() }, None),
     }
 }
@@ -127,11 +131,13 @@ impl StartJob<'_> {
             layout.kill_group_on_oom(self.cgroup);
         }
         let pid = container.pid().map_or(0, nix_old_pid);
+        // Read before the program runs, which may end at once and leave others behind.
+        let mark = pause.and_then(|_| pause::mark(pid));
         if let Err(error) = container.start() {
             return Err(explain(trouble, &error));
         }
         let notes = ids.note(&self.spec.user).into_iter().collect();
-        finish(trouble, pid, notes, console)
+        Ok(Made { notes, mark, ..finish(trouble, pid, console)? })
     }
 }
 
@@ -164,7 +170,7 @@ impl ExecJob<'_> {
         let built = builder
             .and_then(|builder| builder.as_tenant().with_process(Some(&process)).with_detach(true).build());
         match built {
-            Ok(pid) => finish(trouble, nix_old_pid(pid), Vec::new(), console),
+            Ok(pid) => finish(trouble, nix_old_pid(pid), console),
             Err(error) => Err(explain(trouble, &error)),
         }
     }
@@ -203,14 +209,14 @@ fn builder(
     Ok(builder)
 }
 
-fn finish(trouble: Trouble, pid: i32, notes: Vec<String>, console: Option<Console>) -> Result<Made, Fault> {
+fn finish(trouble: Trouble, pid: i32, console: Option<Console>) -> Result<Made, Fault> {
     let said = trouble.listen(EXEC_TIMEOUT_MS);
     if let Some(fault) = said.fault {
         return Err(fault);
     }
     let terminal = console.map(Console::receive).transpose();
     let terminal = terminal.map_err(|error| Fault::container("cannot get the terminal", &error))?;
-    Ok(Made { pid, notes, terminal })
+    Ok(Made { pid, notes: Vec::new(), mark: None, terminal })
 }
 
 fn explain(trouble: Trouble, error: &LibcontainerError) -> Fault {

@@ -80,7 +80,7 @@ async fn flood(world: &World) {
 fn private_kib(pid: i32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let kib = |line: &str| {
-        line.starts_with("Private_").then(|| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+        line.starts_with("Private_Dirty").then(|| line.split_whitespace().nth(1)?.parse::<u64>().ok())
     };
     text.lines().filter_map(kib).flatten().sum()
 }

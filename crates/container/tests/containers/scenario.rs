@@ -49,6 +49,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = scenarios![
     inside::the_termination_message_can_be_written,
     inside::processes_outside_are_not_seen,
     inside::processes_are_shared_where_asked,
+    inside::the_network_and_its_parameters_are_the_sandboxes,
     inside::a_volume_may_hide_a_standard_mount,
     logs::a_flood_is_rotated,
     logs::a_full_disk_loses_lines_but_stops_nobody,

@@ -214,3 +214,27 @@ impl World {
         pids.filter(|pid| has(pid, "cmdline", &folder) || has(pid, "environ", &inside)).collect()
     }
 }
+
+impl World {
+    /// Makes a network namespace with a link of that name and pins it to a file.
+    pub(crate) fn pin_network(&self, file: &str, link: &'static str) -> PathBuf {
+        let path = self.folder.join(file);
+        fs::write(&path, "").unwrap();
+        let target = path.clone();
+        // A namespace is a thread's own: this thread ends with it, the pin keeps it.
+        let made = std::thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            let status =
+                std::process::Command::new("ip").args(["link", "add", link, "type", "veth"]).status();
+            assert!(status.is_ok_and(|status| status.success()), "`ip link add` works");
+            let source = Some("/proc/thread-self/ns/net");
+            mount(source, &target, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+        });
+        made.join().unwrap();
+        path
+    }
+
+    pub(crate) fn unpin_network(&self, file: &str) {
+        nix::mount::umount(&self.folder.join(file)).unwrap();
+    }
+}

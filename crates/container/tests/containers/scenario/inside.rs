@@ -227,3 +227,21 @@ pub(crate) async fn devices_of_the_machine_are_out_of_reach(world: &World) {
         assert_eq!(log.lines().count(), 2);
     }
 }
+
+pub(crate) async fn the_network_and_its_parameters_are_the_sandboxes(world: &World) {
+    let pinned = world.pin_network("pinned", "marked");
+    let mut spec =
+        SandboxSpec { id: "network".to_owned(), network_namespace: Some(pinned), ..SandboxSpec::default() };
+    spec.sysctls.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "80".to_owned());
+    let sandbox = world.runtime.create(spec).await.unwrap();
+    sandbox.start(world.container("links", &["list", "/sys/class/net"])).await.unwrap();
+    end_of(&sandbox, "links").await;
+    assert!(world.log("links").contains("marked"), "{}", world.log("links"));
+    let path = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+    sandbox.start(world.container("parameter", &["read", path])).await.unwrap();
+    end_of(&sandbox, "parameter").await;
+    assert!(world.log("parameter").starts_with("stdout F 80\n"), "{}", world.log("parameter"));
+    sandbox.destroy().await.unwrap();
+    assert_ne!(std::fs::read_to_string(path).unwrap().trim(), "80");
+    world.unpin_network("pinned");
+}
