@@ -120,7 +120,7 @@ pub(crate) fn prepare(inputs: &Inputs<'_>) -> Result<Prepared, SpecError> {
         attempt: inputs.restarts,
         layers: image.layers.clone(),
         args,
-        env: full_environment(pod, &image.config, own),
+        env: full_environment(files::hostname(pod, &node.config.node_name), &image.config, own),
         cwd: cwd.unwrap_or_else(|| image.config.working_dir.clone()).into(),
         user: permissions.user,
         mounts,
@@ -156,11 +156,11 @@ fn own_environment(inputs: &Inputs<'_>) -> Result<BTreeMap<String, String>, Envi
 
 /// The image's environment, then the container's own, which wins.
 fn full_environment(
-    pod: &Pod,
+    hostname: String,
     image: &image::Config,
     own: BTreeMap<String, String>,
 ) -> Vec<(String, String)> {
-    let mut variables = vec![("HOSTNAME".to_owned(), files::hostname(pod))];
+    let mut variables = vec![("HOSTNAME".to_owned(), hostname)];
     if !image.env.iter().any(|(name, _)| name == "PATH") && !own.contains_key("PATH") {
         variables.push(("PATH".to_owned(), DEFAULT_PATH.to_owned()));
     }
@@ -198,7 +198,7 @@ fn add_own_files(inputs: &Inputs<'_>, read_only: bool, mounts: &mut Vec<Mount>) 
     let folder = config.directories.pods.join(spec::uid(inputs.pod)).join("etc");
     let contents = [
         ("hosts", files::hosts(inputs.pod, address, &host)),
-        ("hostname", format!("{}\n", files::hostname(inputs.pod))),
+        ("hostname", format!("{}\n", files::hostname(inputs.pod, &config.node_name))),
         ("resolv.conf", files::resolv_conf(inputs.pod, &host)),
     ];
     for (name, text) in contents {

@@ -19,9 +19,13 @@ pub struct Host<'a> {
     pub hosts: &'a str,
 }
 
-/// Returns the host name a pod's containers see.
+/// Returns the host name a pod's containers see; `node` is the node's.
 #[must_use]
-pub fn hostname(pod: &Pod) -> String {
+pub fn hostname(pod: &Pod, node: &str) -> String {
+    if spec::is_host_network(pod) { node.to_owned() } else { own_name(pod) }
+}
+
+fn own_name(pod: &Pod) -> String {
     let name = spec::spec(pod).hostname.as_deref().filter(|name| !name.is_empty()).unwrap_or(spec::name(pod));
     // The kernel takes 64 bytes, a DNS label 63, and a cut must not leave a separator at the end.
     name[..name.len().min(63)].trim_end_matches(['-', '.']).to_owned()
@@ -30,7 +34,7 @@ pub fn hostname(pod: &Pod) -> String {
 /// Returns the pod's full name, if it has a subdomain.
 fn full_name(pod: &Pod, domain: &str) -> Option<String> {
     let subdomain = spec::spec(pod).subdomain.as_deref().filter(|name| !name.is_empty())?;
-    Some(format!("{}.{subdomain}.{}.svc.{domain}", hostname(pod), spec::namespace(pod)))
+    Some(format!("{}.{subdomain}.{}.svc.{domain}", own_name(pod), spec::namespace(pod)))
 }
 
 /// Returns the pod's `/etc/hosts`.
@@ -49,7 +53,7 @@ pub fn hosts(pod: &Pod, address: IpAddr, host: &Host<'_>) -> String {
     text.push_str(
         "fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n",
     );
-    let name = hostname(pod);
+    let name = own_name(pod);
     let names =
         full_name(pod, &host.dns.domain).map_or_else(|| name.clone(), |full| format!("{full}\t{name}"));
     let _ = writeln!(text, "{address}\t{names}");
@@ -200,6 +204,6 @@ mod tests {
     #[test]
     fn a_long_name_is_cut_to_what_the_kernel_takes() {
         let long = format!("{}-{}", "a".repeat(62), "b".repeat(10));
-        assert_eq!(hostname(&pod(json!({ "containers": [], "hostname": long }))), "a".repeat(62));
+        assert_eq!(own_name(&pod(json!({ "containers": [], "hostname": long }))), "a".repeat(62));
     }
 }

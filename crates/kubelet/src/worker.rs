@@ -166,6 +166,7 @@ impl Worker {
             self.publish();
             self.wait(plan.recheck).await;
         }
+        self.release_address();
         self.node.views().remove(spec::uid(&self.seen.pod));
     }
 

@@ -60,9 +60,9 @@ pub(super) async fn keep(node: Arc<Node>) {
 }
 
 /// What changed; `None` if it may be anything.
-fn key<K>(notice: Option<&Notice<K>>) -> Option<Key> {
+fn key<K>(notice: Option<&Notice<K>>) -> Option<&Key> {
     match notice {
-        Some(Notice::Changed(change)) => Some(change.key.clone()),
+        Some(Notice::Changed(change)) => Some(&change.key),
         Some(Notice::Resync) | None => None,
     }
 }
@@ -115,10 +115,10 @@ impl Workers {
     }
 
     /// Wakes the workers of the pods that a config map or a secret concerns.
-    fn sources_changed(&mut self, changed: Option<Key>, names: fn(&Pod, &str) -> bool) {
+    fn sources_changed(&mut self, changed: Option<&Key>, names: fn(&Pod, &str) -> bool) {
         self.sources += 1;
         let sources = self.sources;
-        let concerns = |pod: &Pod| match &changed {
+        let concerns = |pod: &Pod| match changed {
             Some(key) => spec::namespace(pod) == &*key.namespace && names(pod, &key.name),
             None => true,
         };

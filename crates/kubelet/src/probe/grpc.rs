@@ -143,6 +143,12 @@ fn name(status: u64) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use hyper::service::service_fn;
+
     use super::*;
 
     #[test]
@@ -159,6 +165,35 @@ mod tests {
         assert_eq!(serving_status(&[0, 0, 0, 0, 6, 0x12, 2, 9, 9, 8, 2]), Some(2));
         assert_eq!(serving_status(&[0, 0, 0, 0, 9, 8, 1]), None);
         assert_eq!(serving_status(&[1, 2]), None);
+    }
+
+    /// Serves one health status over HTTP/2, as a gRPC server does: a message, then trailers.
+    async fn serve(status: u8) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer = move |request: Request<hyper::body::Incoming>| async move {
+            assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
+            assert_eq!(request.into_body().collect().await.unwrap().to_bytes(), frame("model"));
+            let mut trailers = http::HeaderMap::new();
+            trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
+            let message = Bytes::from(vec![0, 0, 0, 0, 2, 8, status]);
+            let frames = [Frame::data(message), Frame::trailers(trailers)].map(Ok::<_, Infallible>);
+            Ok::<_, Infallible>(http::Response::new(StreamBody::new(futures::stream::iter(frames))))
+        };
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            let _ = server.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_real_server_is_asked_and_believed() {
+        let ask = async |status| check(serve(status).await, "model", Duration::from_secs(5)).await;
+        assert_eq!(ask(1).await, Outcome::Success);
+        let sick = ask(2).await;
+        assert!(matches!(&sick, Outcome::Failure(why) if why.contains("NOT_SERVING")), "{sick:?}");
     }
 
     #[test]

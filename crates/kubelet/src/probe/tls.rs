@@ -66,3 +66,46 @@ impl ServerCertVerifier for Anybody {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+    use crate::probe::Outcome;
+    use crate::probe::check::HttpTarget;
+
+    #[tokio::test]
+    async fn an_app_with_a_certificate_of_its_own_making_is_healthy() {
+        let made = rcgen::generate_simple_self_signed(["elsewhere.example".to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap();
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+            let _ = stream.shutdown().await;
+        });
+        let target = HttpTarget {
+            address,
+            is_https: true,
+            host: address.to_string(),
+            path: "/".to_owned(),
+            headers: vec![("X-Probe".to_owned(), "yes".to_owned())],
+        };
+        let outcome = crate::probe::http_check(&target, std::time::Duration::from_secs(5)).await;
+        assert_eq!(outcome, Outcome::Success);
+    }
+}

@@ -173,6 +173,13 @@ impl Worker {
         });
     }
 
+    /// Gives the pod's address back, if it has one of its own.
+    pub(super) fn release_address(&mut self) {
+        if let Some(address) = self.address.take() {
+            self.node.addresses.release(address);
+        }
+    }
+
     /// The address the pod's containers have, once it is known.
     pub(super) fn pod_address(&self) -> Option<std::net::IpAddr> {
         let own = self.address.map(std::net::IpAddr::V4);

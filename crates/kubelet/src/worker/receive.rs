@@ -46,6 +46,7 @@ impl Worker {
     }
 
     pub(super) fn sandbox_failed(&mut self, message: &str) {
+        self.release_address();
         let now = Timestamp::now();
         self.sandbox_failures = self.sandbox_failures.next(now, now);
         let words = format!("Failed to create pod sandbox: {message}");

@@ -35,13 +35,19 @@ pub(super) async fn make(
     let labels = [(POD_LABEL, spec::name(pod)), (NAMESPACE_LABEL, spec::namespace(pod))];
     let sandbox = SandboxSpec {
         id: uid.to_owned(),
-        hostname: files::hostname(pod),
+        hostname: files::hostname(pod, &node.config.node_name),
         network_namespace,
         share_processes: spec::spec(pod).share_process_namespace == Some(true),
         sysctls: sysctls.into_iter().map(|sysctl| (sysctl.name, sysctl.value)).collect(),
         labels: labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
     };
-    node.runtime.create(sandbox).await.map_err(|error| chain(&error))
+    let made = node.runtime.create(sandbox).await.map_err(|error| chain(&error));
+    if let (Err(_), Some(_)) = (&made, address)
+        && let Err(error) = node.network.detach(uid).await
+    {
+        tracing::warn!(pod = spec::name(pod), error = chain(&error), "a pod's link could not be removed");
+    }
+    made
 }
 
 /// Destroys what there is of a sandbox and gives the address back. What cannot be undone is
