@@ -111,10 +111,10 @@ pub(crate) async fn delete_collection(core: &Core, call: &Call, body: Bytes) -> 
     let listing = core.store().list(&selection.prefix, None, usize::MAX);
     let mut deleted = Vec::new();
     for (key, entry) in listing.entries.iter().filter(|(key, _)| selection.has_key(key)) {
-        let object = core.object(row, entry);
-        if !selection.matches(&object) {
+        if !selection.selects(core, entry) {
             continue;
         }
+        let object = core.object(row, entry);
         let Some(name) = meta::name(&object) else {
             tracing::error!(%key, "a stored object has no name");
             continue;

@@ -6,7 +6,7 @@
 //! - one request: `serve` (connections), `dispatch` (from head to answer), `authenticate`, `authorize` with
 //!   `rbac`, `route`, `query`, `negotiate`, `body`,
 //!   `protobuf`, `respond`;
-//! - the verbs: `answer` (get), `select` and `list`, `watch`, `create`, `modify` (every change), `patch`,
+//! - the verbs: `answer` (get), `select` with `pick`, `list`, `watch`, `create`, `modify` (every change), `patch`,
 //!   `delete`; `subresource`, `streaming` (exec, attach, port-forward), `reviews` (kinds that are only answered), `documents` (discovery and the like);
 //! - what they share: `core`, `stored` (the kept form of objects), `admission`, `allocate` (service addresses),
 //!   `tokens`;
@@ -41,6 +41,7 @@ mod documents;
 mod list;
 mod modify;
 mod patch;
+mod pick;
 mod reviews;
 mod select;
 mod streaming;

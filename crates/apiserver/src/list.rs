@@ -41,8 +41,7 @@ impl Continue {
 
 /// One page of a list.
 struct Page {
-    /// With the decoded object when a selector needed it.
-    items: Vec<(Entry, Option<Value>)>,
+    items: Vec<Entry>,
     revision: Revision,
     next: Option<Continue>,
     /// Not known when a selector leaves things out.
@@ -114,21 +113,15 @@ fn page(core: &Core, call: &Call, selection: &Selection) -> Result<Page, ApiErro
     let mut last_key = None;
     let mut more = listing.remaining > 0;
     for (key, entry) in listing.entries.into_iter().filter(|(key, _)| selection.has_key(key)) {
-        let object = if selection.is_by_key() {
-            None
-        } else {
-            let object = core.object(selection.row, &entry);
-            if !selection.matches(&object) {
-                continue;
-            }
-            Some(object)
-        };
+        if !selection.selects(core, &entry) {
+            continue;
+        }
         if page.items.len() >= limit {
             more = true;
             break;
         }
         last_key = Some(key);
-        page.items.push((entry, object));
+        page.items.push(entry);
     }
     if let Some(key) = last_key.filter(|_| more) {
         page.next = Some(Continue { revision: listing.revision.0, start_after: key.to_string() });
@@ -173,15 +166,12 @@ fn expired_page(call: &Call, error: &ApiError) -> Response<Body> {
 }
 
 fn decoded(core: &Core, selection: &Selection, page: &Page) -> Vec<Value> {
-    let decode = |(entry, object): &(Entry, Option<Value>)| {
-        object.clone().unwrap_or_else(|| core.object(selection.row, entry))
-    };
-    page.items.iter().map(decode).collect()
+    page.items.iter().map(|entry| core.object(selection.row, entry)).collect()
 }
 
 fn whole(core: &Core, selection: &Selection, page: &Page) -> Vec<u8> {
     let row = selection.row;
-    let size: usize = page.items.iter().map(|(entry, _)| entry.value.len() + 64).sum();
+    let size: usize = page.items.iter().map(|entry| entry.value.len() + 64).sum();
     let mut out = Vec::with_capacity(size + 256);
     out.extend_from_slice(
         format!("{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":", row.kind, row.api_version())
@@ -189,7 +179,7 @@ fn whole(core: &Core, selection: &Selection, page: &Page) -> Vec<u8> {
     );
     answer::append_json(&mut out, &page.metadata());
     out.extend_from_slice(b",\"items\":[");
-    for (position, (entry, _)) in page.items.iter().enumerate() {
+    for (position, entry) in page.items.iter().enumerate() {
         if position > 0 {
             out.push(b',');
         }

@@ -1,11 +1,16 @@
 //! Which objects of a kind a list or a watch is about.
 
-use api::resource::Resource;
+use api::resource::{Resource, Storage};
 use api::selector::{FieldSelector, LabelSelector};
 use api::status::ApiError;
 use serde_json::Value;
+use store::Entry;
 
-use crate::core::{Call, Core};
+use crate::{
+    core::{Call, Core},
+    pick::Picker,
+    stored,
+};
 
 /// The selection of a list or a watch.
 #[derive(Clone)]
@@ -17,6 +22,7 @@ pub(crate) struct Selection {
     pub(crate) exact: Option<String>,
     labels: LabelSelector,
     fields: FieldSelector,
+    picker: Picker,
 }
 
 impl Selection {
@@ -43,7 +49,9 @@ impl Selection {
         let name = target.name.clone().or_else(|| wanted("metadata.name"));
         let is_one = namespace.is_some() || !target.row.namespaced;
         let exact = name.filter(|_| is_one).map(|name| format!("{prefix}{name}"));
-        Ok(Self { row: target.row, prefix, exact, labels, fields })
+        let wanted = fields.terms().iter().map(|term| term.field.as_str());
+        let picker = Picker::new(["metadata.labels"].into_iter().chain(wanted));
+        Ok(Self { row: target.row, prefix, exact, labels, fields, picker })
     }
 
     /// Tells whether objects need no decoding to know that they are selected.
@@ -57,6 +65,17 @@ impl Selection {
     /// Tells whether a key is selected.
     pub(crate) fn has_key(&self, key: &str) -> bool {
         self.exact.as_deref().is_none_or(|exact| exact == key)
+    }
+
+    /// Tells whether a stored object is selected; reads no more of it than that takes.
+    pub(crate) fn selects(&self, core: &Core, entry: &Entry) -> bool {
+        if self.is_by_key() {
+            return true;
+        }
+        if let Storage::Shared { .. } = self.row.storage {
+            return self.matches(&core.object(self.row, entry));
+        }
+        self.picker.pick(stored::json(&entry.value)).is_ok_and(|picked| self.matches(&picked))
     }
 
     /// Tells whether an object is selected.

@@ -64,6 +64,11 @@ pub(crate) fn decode(stored: &[u8], revision: Revision) -> Value {
     object
 }
 
+/// Returns the JSON of a stored object, which lacks its resource version.
+pub(crate) fn json(stored: &[u8]) -> &[u8] {
+    split(stored).1
+}
+
 /// Sets `metadata.resourceVersion`.
 pub(crate) fn set_revision(object: &mut Value, revision: Revision) {
     object["metadata"]["resourceVersion"] = Value::String(revision.to_string());

@@ -220,12 +220,9 @@ struct Render {
 
 impl Render {
     fn initial(&self, out: &mut Vec<u8>, entry: &Entry) {
-        if !self.selection.is_by_key()
-            && !self.selection.matches(&self.core.object(self.selection.row, entry))
-        {
-            return;
+        if self.selection.selects(&self.core, entry) {
+            self.line(out, "ADDED", entry);
         }
-        self.line(out, "ADDED", entry);
     }
 
     fn event(&self, out: &mut Vec<u8>, event: &Event) {
@@ -233,10 +230,7 @@ impl Render {
             return;
         }
         let selected = |entry: &Option<Entry>| {
-            entry.as_ref().is_some_and(|entry| {
-                self.selection.is_by_key()
-                    || self.selection.matches(&self.core.object(self.selection.row, entry))
-            })
+            entry.as_ref().is_some_and(|entry| self.selection.selects(&self.core, entry))
         };
         let (kind, entry) = match (selected(&event.previous), selected(&event.entry)) {
             (false, false) => return,
