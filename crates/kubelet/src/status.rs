@@ -87,8 +87,12 @@ pub fn patch(pod: &Pod, status: &PodStatus) -> serde_json::Value {
         previous.is_some_and(|previous| !previous.is_empty() && owned.pod_ips.as_ref() != Some(previous));
     let mut wire = serde_json::to_value(owned).unwrap_or_default();
     if let Some(fields) = wire.as_object_mut() {
-        for field in ["reason", "message"] {
-            fields.entry(field).or_insert(serde_json::Value::Null);
+        clear_absent_words(fields);
+        // Conditions are merged by type: without this what a condition said once would stay.
+        for condition in
+            fields.get_mut("conditions").and_then(serde_json::Value::as_array_mut).into_iter().flatten()
+        {
+            condition.as_object_mut().into_iter().for_each(clear_absent_words);
         }
         // Merged by address: without this the address of an earlier sandbox would stay.
         if let (true, Some(serde_json::Value::Array(addresses))) = (has_moved, fields.get_mut("podIPs")) {
@@ -96,6 +100,13 @@ pub fn patch(pod: &Pod, status: &PodStatus) -> serde_json::Value {
         }
     }
     serde_json::json!({ "metadata": { "uid": spec::uid(pod) }, "status": wire })
+}
+
+/// Has the merge remove a reason or message that is not there any more.
+fn clear_absent_words(fields: &mut serde_json::Map<String, serde_json::Value>) {
+    for field in ["reason", "message"] {
+        fields.entry(field).or_insert(serde_json::Value::Null);
+    }
 }
 
 #[cfg(test)]

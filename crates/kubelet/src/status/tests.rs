@@ -156,3 +156,14 @@ fn a_readiness_gate_holds_the_pod_back_and_a_foreign_condition_is_not_written() 
     assert_eq!(patch["metadata"]["uid"], "u");
     assert_eq!(patch["status"]["reason"], Value::Null);
 }
+
+#[test]
+fn a_condition_that_became_true_takes_back_why_it_was_not() {
+    let pod = observed(one()).with("a", running(true, true));
+    let patch = patch(&pod.pod, &status(&pod));
+    let conditions = patch["status"]["conditions"].as_array().unwrap();
+    let ready = conditions.iter().find(|condition| condition["type"] == "Ready").unwrap();
+    for field in ["reason", "message"] {
+        assert!(ready.as_object().unwrap().get(field).is_some_and(Value::is_null), "{ready}");
+    }
+}
