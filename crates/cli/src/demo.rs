@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use cluster::Home;
+use cluster::{Home, HostNetwork};
 use engine::train::{Algorithm, Columns, Dataset, Options};
 use image::Reference;
 use serde_json::json;
@@ -267,6 +267,7 @@ fn target(stage: &Stage, data: &Data) -> Result<Target> {
         connections: 2,
         rate: Some(400.0),
         timeout: Duration::from_secs(10),
+        network: HostNetwork::spawn().context("failed to start a thread")?,
     })
 }
 

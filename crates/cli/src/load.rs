@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use cluster::HostNetwork;
 use http::Uri;
 use tokio::task::JoinSet;
 
@@ -33,6 +34,8 @@ pub(crate) struct Target {
     pub(crate) rate: Option<f64>,
     /// How long an answer may take before it counts as failed.
     pub(crate) timeout: Duration,
+    /// Resolves names and connects.
+    pub(crate) network: HostNetwork,
 }
 
 /// Requests under way in the background.
@@ -125,7 +128,7 @@ impl Worker {
         };
         let mut ready = match connection.take().filter(|_| is_open) {
             Some(kept) => kept,
-            None => Connection::open(&self.target.url).await?,
+            None => Connection::open(&self.target).await?,
         };
         self.turn += 1;
         let body = match self.target.bodies.as_ref() {
@@ -141,7 +144,7 @@ impl Worker {
 /// Sends one request on a connection of its own; the error says in words what went wrong.
 pub(crate) async fn once(target: &Target) -> Result<Bytes, String> {
     let exchange = async {
-        let mut connection = Connection::open(&target.url).await?;
+        let mut connection = Connection::open(target).await?;
         connection.send(target, target.bodies.first().cloned()).await
     };
     let no_answer = |_| Err(format!("no answer in {}", output::span(target.timeout)));
@@ -157,6 +160,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         connections: args.connections,
         rate: args.rate,
         timeout: Duration::from_secs(10),
+        network: HostNetwork::spawn().context("failed to start a thread")?,
     };
     if target.url.scheme_str() != Some("http") || target.url.host().is_none() {
         bail!("`{}` is no URL to send to: use `http://host:port/path`", args.url);

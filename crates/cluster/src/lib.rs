@@ -5,7 +5,7 @@
 //!   other commands; [`addresses`]: the address plan inside.
 //! - [`pki`], [`kubeconfig`]: the cluster's certificates, and the user's context.
 //! - [`settings`], `capacity`: what `up` is told; `run`: the start order; `build`, `bootstrap`,
-//!   `nodes`, `streams`, `tls`: the wiring.
+//!   `nodes`, [`registry`], `streams`, `tls`: the wiring.
 //! - [`lifecycle`], [`access`]: what `status`, `down` and other commands do with a cluster.
 //!
 //! Never prints, and holds no behaviour of its own: what a cluster does is in the crates it joins.
@@ -23,6 +23,7 @@ pub mod lifecycle;
 mod nodes;
 pub mod pki;
 pub mod record;
+pub mod registry;
 mod run;
 pub mod settings;
 mod streams;
@@ -32,6 +33,7 @@ pub use access::{Overview, connect, overview, switch_node};
 pub use advice::Advice;
 pub use home::Home;
 pub use lifecycle::{Standing, Stopped, cleanup_main, exists, purge, standing, stop};
+pub use network::HostNetwork;
 pub use network::machine::holder_main;
 pub use run::run;
 pub use settings::{Ready, Settings};

@@ -20,6 +20,7 @@ use crate::addresses;
 use crate::build::DOMAIN;
 use crate::capacity::Capacity;
 use crate::record::ClusterFolder;
+use crate::registry::registry;
 use crate::run::runtime_config;
 
 /// Pods a node takes at most: Kubernetes' own default.
@@ -83,6 +84,7 @@ impl Nodes<'_> {
         names: &[String],
         drain: &Arc<dyn Drain>,
     ) -> Result<(Vec<Kubelet>, Vec<String>)> {
+        let registry = Arc::new(registry(self.machine.host.clone()));
         let images = ImageStore::open(&self.home.images()).context("failed to open the image store")?;
         let mut kubelets = Vec::new();
         let mut warnings = Vec::new();
@@ -108,7 +110,8 @@ impl Nodes<'_> {
                 network: self.network.clone(),
                 drain: drain.clone(),
             };
-            kubelets.push(Kubelet::build(self.config(number, name, limits)?, dependencies));
+            let kubelet = Kubelet::build(self.config(number, name, limits)?, dependencies);
+            kubelets.push(kubelet.with_registry(registry.clone()));
         }
         Ok((kubelets, warnings))
     }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
+use cluster::HostNetwork;
 use image::{
-    Credentials, Digest, ImageStore, Reference, Registry, RegistryOptions, Transfer, TransferOptions,
+    Credentials, Digest, ImageStore, Reference, Registry, Transfer, TransferOptions,
     TransferState,
 };
 use indicatif::{MultiProgress, ProgressBar};
@@ -17,7 +18,7 @@ pub(crate) fn pull(store: &ImageStore, text: &str) -> Result<()> {
     let reference = Reference::parse(text)?;
     let bars = Bars::default();
     let image = run(async {
-        let registry = Registry::new(RegistryOptions::default());
+        let registry = registry()?;
         Ok(registry.pull(store, &reference, &bars.options()?).await?)
     })?;
     bars.clear();
@@ -31,13 +32,18 @@ pub(crate) fn push(store: &ImageStore, text: &str) -> Result<()> {
     let reference = Reference::parse(text)?;
     let bars = Bars::default();
     let digest = run(async {
-        let registry = Registry::new(RegistryOptions::default());
+        let registry = registry()?;
         Ok(registry.push(store, &reference, &reference, &bars.options()?).await?)
     })?;
     bars.clear();
     output::note(format!("pushed `{reference}`"));
     output::data(digest);
     Ok(())
+}
+
+fn registry() -> Result<Registry> {
+    let host = HostNetwork::spawn().context("failed to start a thread")?;
+    Ok(cluster::registry::registry(host))
 }
 
 fn run<T>(work: impl Future<Output = Result<T>>) -> Result<T> {

@@ -1,11 +1,10 @@
 //! One HTTP/1.1 connection, without a pool in between that would hide what happens.
 
 use bytes::Bytes;
-use http::{Method, Request, Uri, header};
+use http::{Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use super::Target;
 
@@ -14,9 +13,10 @@ pub(crate) struct Connection(SendRequest<Full<Bytes>>);
 
 impl Connection {
     /// Connects; the error says in words what went wrong.
-    pub(crate) async fn open(url: &Uri) -> Result<Self, String> {
-        let address = (url.host().unwrap_or("127.0.0.1"), url.port_u16().unwrap_or(80));
-        let stream = TcpStream::connect(address).await.map_err(|error| format!("connect: {error}"))?;
+    pub(crate) async fn open(target: &Target) -> Result<Self, String> {
+        let (host, port) = (target.url.host().unwrap_or_default(), target.url.port_u16().unwrap_or(80));
+        let stream = cluster::registry::connect(&target.network, host, port).await;
+        let stream = stream.map_err(|error| format!("connect: {error}"))?;
         let _ = stream.set_nodelay(true);
         let (sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| format!("connect: {error}"))?;
