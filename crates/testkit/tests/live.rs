@@ -1,14 +1,16 @@
 //! The manager against the real API server, in process, with a kubelet that only pretends.
 
 mod live {
-    pub mod cluster;
-    pub mod kubelet;
+    pub(crate) mod cluster;
+    pub(crate) mod kubelet;
 }
 
 use std::time::{Duration, Instant};
 
-use api::k8s::api::apps::v1::{Deployment, ReplicaSet};
+use api::k8s::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
+use api::k8s::api::batch::v1::{CronJob, Job};
 use api::k8s::api::core::v1::{ConfigMap, Event, Namespace, Pod, ServiceAccount};
+use api::k8s::api::policy::v1::PodDisruptionBudget;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use live::cluster::{Cluster, deployment, eventually};
@@ -135,5 +137,89 @@ async fn an_idle_manager_does_nothing() {
     let before = cluster.revision();
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(cluster.revision(), before, "something was written though nothing has changed");
+    cluster.stop().await;
+}
+
+fn object<K: controllers::Known>(name: &str, spec: &serde_json::Value) -> K {
+    let kind =
+        json!({ "apiVersion": K::API_VERSION, "kind": K::KIND, "metadata": { "name": name }, "spec": spec });
+    serde_json::from_value(kind).expect("an object")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_workload_comes_up_and_settles() {
+    let cluster = Cluster::start().await;
+    let client = || cluster.client.clone();
+    let template = |app: &str, restart: &str| {
+        let spec = json!({ "restartPolicy": restart, "containers": [{ "name": "app", "image": "app" }] });
+        json!({ "metadata": { "labels": { "app": app } }, "spec": spec })
+    };
+    let selector = |app: &str| json!({ "matchLabels": { "app": app } });
+    let job = json!({ "completions": 3, "parallelism": 2, "template": template("task", "Never") });
+    let post = PostParams::default();
+    Api::<Job>::default_namespaced(client()).create(&post, &object("task", &job)).await.expect("a Job");
+    let cron = json!({ "schedule": "* * * * *", "jobTemplate": { "spec": job } });
+    Api::<CronJob>::default_namespaced(client())
+        .create(&post, &object("tick", &cron))
+        .await
+        .expect("a CronJob");
+    let daemon = json!({ "selector": selector("agent"), "template": template("agent", "Always") });
+    Api::<DaemonSet>::default_namespaced(client())
+        .create(&post, &object("agent", &daemon))
+        .await
+        .expect("a DaemonSet");
+    let claim = json!({ "metadata": { "name": "data" }, "spec": {
+        "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Mi" } } } });
+    let stateful = json!({ "replicas": 3, "serviceName": "db", "selector": selector("db"),
+        "template": template("db", "Always"), "volumeClaimTemplates": [claim] });
+    Api::<StatefulSet>::default_namespaced(client())
+        .create(&post, &object("db", &stateful))
+        .await
+        .expect("a StatefulSet");
+    let budget = json!({ "maxUnavailable": 1, "selector": selector("db") });
+    Api::<PodDisruptionBudget>::default_namespaced(client())
+        .create(&post, &object("db", &budget))
+        .await
+        .expect("a budget");
+
+    let jobs = cluster.caches.of::<Job>();
+    eventually("the Job is complete", || {
+        let status = jobs.get("default", "task").and_then(|job| job.status.clone()).unwrap_or_default();
+        status.succeeded == Some(3) && status.conditions.iter().flatten().any(|it| it.type_ == "Complete")
+    })
+    .await;
+    let daemons = cluster.caches.of::<DaemonSet>();
+    eventually("the DaemonSet is ready", || {
+        daemons
+            .get("default", "agent")
+            .and_then(|set| set.status.clone())
+            .is_some_and(|status| status.number_ready == 1)
+    })
+    .await;
+    let sets = cluster.caches.of::<StatefulSet>();
+    eventually("the StatefulSet is ready", || {
+        sets.get("default", "db")
+            .and_then(|set| set.status.clone())
+            .is_some_and(|status| status.ready_replicas == Some(3))
+    })
+    .await;
+    let budgets = cluster.caches.of::<PodDisruptionBudget>();
+    eventually("one pod may go", || {
+        let status = budgets.get("default", "db").and_then(|budget| budget.status.clone());
+        status.is_some_and(|status| status.disruptions_allowed == Some(1) && status.expected_pods == Some(3))
+    })
+    .await;
+    Api::<Job>::default_namespaced(client())
+        .delete("task", &DeleteParams::background())
+        .await
+        .expect("deleted");
+    let pods = cluster.caches.of::<Pod>();
+    eventually("the pods of the Job are gone with it", || {
+        pods.list().iter().all(|pod| {
+            pod.metadata.labels.as_ref().and_then(|all| all.get("app")).map(String::as_str) != Some("task")
+        })
+    })
+    .await;
+    cluster.settle().await;
     cluster.stop().await;
 }

@@ -49,8 +49,8 @@ fn percent_or_number() -> impl Strategy<Value = String> {
 fn limits(replicas: i32, surge: &str, unavailable: &str) -> (usize, usize) {
     let share = |text: &str, up: bool| match text.strip_suffix('%') {
         Some(percent) => {
-            let exact = f64::from(replicas) * percent.parse::<f64>().expect("a percentage") / 100.0;
-            (if up { exact.ceil() } else { exact.floor() }) as i32
+            let hundredths = replicas * percent.parse::<i32>().expect("a percentage");
+            hundredths / 100 + i32::from(up && hundredths % 100 > 0)
         }
         None => text.parse().expect("a number"),
     };

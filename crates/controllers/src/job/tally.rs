@@ -58,7 +58,7 @@ impl Tally {
         };
         let succeeded = named.succeeded.unwrap_or_default();
         let failed = named.failed.unwrap_or_default();
-        tally.count(all, &succeeded, |pod| has_succeeded(pod), true);
+        tally.count(all, &succeeded, has_succeeded, true);
         tally.count(all, &failed, has_failed, false);
         let done = all.iter().filter(|pod| has_succeeded(pod)).filter_map(|pod| indexes::of(pod));
         tally.done.extend(done);

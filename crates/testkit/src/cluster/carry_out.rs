@@ -111,7 +111,7 @@ impl Cluster {
         match &result {
             Ok(()) => told.done.iter().for_each(|event| self.tell_event(event)),
             Err(Refused::Forbidden(cause)) => {
-                for event in &told.failed {
+                if let Some(event) = &told.failed {
                     self.tell(format!("{} {}: {cause}", event.reason, event.message));
                 }
             }

@@ -19,9 +19,9 @@ use tokio::task::JoinHandle;
 
 use super::kubelet;
 
-pub struct Cluster {
-    pub client: kube::Client,
-    pub caches: Caches,
+pub(crate) struct Cluster {
+    pub(crate) client: kube::Client,
+    pub(crate) caches: Caches,
     store: Store,
     stop: Option<oneshot::Sender<()>>,
     manager: JoinHandle<()>,
@@ -51,7 +51,7 @@ impl NodeStreams for NoStreams {
 }
 
 impl Cluster {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let _ = tracing_subscriber::fmt()
             .with_env_filter(std::env::var("LOG").unwrap_or_default())
             .with_test_writer()
@@ -74,12 +74,12 @@ impl Cluster {
         Self { client, caches, store, stop: Some(stop), manager, kubelet, _folder: folder }
     }
 
-    pub fn revision(&self) -> u64 {
+    pub(crate) fn revision(&self) -> u64 {
         self.store.revision().0
     }
 
     /// Waits until nothing has been written for a while.
-    pub async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         let mut before = 0;
         while before != self.revision() {
             before = self.revision();
@@ -87,14 +87,14 @@ impl Cluster {
         }
     }
 
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.take().expect("not stopped yet").send(()).expect("the manager runs");
         self.kubelet.abort();
         self.manager.await.expect("the manager ends");
     }
 }
 
-pub async fn add_node(client: &kube::Client, name: &str, cpu: &str) {
+pub(crate) async fn add_node(client: &kube::Client, name: &str, cpu: &str) {
     let nodes: Api<Node> = Api::all(client.clone());
     let node = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": name, "labels": { "kubernetes.io/hostname": name } } });
     let node: Node = serde_json::from_value(node).expect("a node");
@@ -107,7 +107,7 @@ pub async fn add_node(client: &kube::Client, name: &str, cpu: &str) {
     nodes.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.expect("patched");
 }
 
-pub fn deployment(name: &str, replicas: i32, image: &str) -> Deployment {
+pub(crate) fn deployment(name: &str, replicas: i32, image: &str) -> Deployment {
     let labels = json!({ "app": name });
     let object = json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name },
@@ -125,7 +125,7 @@ pub fn deployment(name: &str, replicas: i32, image: &str) -> Deployment {
 }
 
 /// Waits for a condition, which the caches make true.
-pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while !condition() {
         assert!(tokio::time::Instant::now() < deadline, "not within 20 s: {what}");

@@ -1,4 +1,5 @@
-//! A kubelet that pretends: bound pods are ready at once, deleted ones gone at once.
+//! A kubelet that pretends: bound pods are ready at once (those that are not to be started anew end
+//! well at once), deleted ones gone at once.
 
 use api::k8s::api::core::v1::Pod;
 use client::{Caches, Notice};
@@ -6,7 +7,7 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-pub async fn run(client: kube::Client, caches: Caches) {
+pub(crate) async fn run(client: kube::Client, caches: Caches) {
     let cache = caches.of::<Pod>();
     let mut changes = cache.subscribe();
     while let Some(notice) = changes.next().await {
@@ -33,7 +34,12 @@ async fn look_after(client: kube::Client, pod: std::sync::Arc<Pod>) {
             .await;
         return;
     }
-    if controllers::pods::is_ready(&pod) {
+    if controllers::pods::is_ready(&pod) || controllers::pods::has_ended(&pod) {
+        return;
+    }
+    if pod.spec.as_ref().is_some_and(|spec| spec.restart_policy.as_deref() == Some("Never")) {
+        let status = json!({ "status": { "phase": "Succeeded" } });
+        let _ = pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(status)).await;
         return;
     }
     let now = jiff::Timestamp::now().to_string();
