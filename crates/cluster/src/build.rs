@@ -108,6 +108,7 @@ pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Res
     while tasks.join_next().await.is_some() {}
     let ends = kubelets.iter().map(|kubelet| kubelet.stop_pods(DOWN_GRACE));
     futures::future::join_all(ends).await;
+    plan.dismantle().await;
     Ok(())
 }
 

@@ -150,6 +150,7 @@ async fn end_pods(folder: &ClusterFolder, machine: &network::machine::Machine) -
         for sandbox in runtime.adopt().await {
             sandbox.destroy().await?;
         }
+        runtime.dismantle().await;
     }
     Ok(())
 }

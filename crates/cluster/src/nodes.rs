@@ -116,6 +116,13 @@ impl Nodes<'_> {
         Ok((kubelets, warnings))
     }
 
+    /// Removes what the runtime made for the cluster as a whole, once no pod is left.
+    pub(crate) async fn dismantle(&self) {
+        if let Ok(runtime) = Runtime::new(runtime_config(self.folder, self.machine, "")) {
+            runtime.dismantle().await;
+        }
+    }
+
     fn config(&self, number: u8, name: &str, limits: LimitSupport) -> Result<kubelet::Config> {
         let (address, prefix) = addresses::pod_range(number);
         Ok(kubelet::Config {
