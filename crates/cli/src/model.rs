@@ -1,6 +1,8 @@
 //! `train`, `predict` and `serve`: the model in the user's hands.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use engine::train::{Columns, Dataset, Options, Progress, Trained};
@@ -97,13 +99,16 @@ fn input(model: &Model, text: &str) -> Result<Input> {
 
 /// Serves a model until SIGTERM or Ctrl-C.
 pub(crate) fn serve(args: Serve) -> Result<()> {
+    let defaults = inference::Config::new(args.model);
     let config = inference::Config {
         port: args.port,
         address: args.address,
         startup_delay: args.startup_delay,
         fail_after: args.fail_after.filter(|after| !after.is_zero()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..inference::Config::new(args.model)
+        // Nobody routes to a server that someone tries out in a terminal.
+        drain: if std::io::stdin().is_terminal() { Duration::ZERO } else { defaults.drain },
+        ..defaults
     };
     init_log();
     // One reactor thread and as many for predictions as they need: a model server lives among many on a node.

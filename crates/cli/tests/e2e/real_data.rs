@@ -60,7 +60,7 @@ fn a_pipeline_of_scikit_learn_predicts_the_same_in_a_pod() {
     let reference: Value =
         serde_json::from_slice(&std::fs::read(folder.join("reference.json")).unwrap()).unwrap();
     user.write("models/note.txt", "not a model\n");
-    for (tag, file) in [("joblib", "pipeline.joblib"), ("pickle", "pipeline.pkl")] {
+    for (tag, file) in [("joblib", "fortunes_lr.joblib"), ("pickle", "fortunes_lr.pkl")] {
         std::fs::copy(folder.join(file), user.home().join("models").join(file)).unwrap();
         let argument = format!("MODEL_TO_USE={file}");
         user.pinnace(&["image", "build", "-t", &format!("sk:{tag}"), "--build-arg", &argument, "models"]);
@@ -80,21 +80,25 @@ fn serve_and_compare(user: &User, tag: &str, reference: &Value) {
     let host = format!("{tag}.localhost");
     eventually("the pipeline serves", || (user.get(&host, "/api/v1/ready").0 == 200).then_some(()));
     let url = format!("http://127.0.0.1:{}/api/v1/predict", user.http_port);
-    let rows = reference["rows"].as_array().unwrap();
-    assert!(rows.len() >= 20);
-    for row in rows {
-        let body = user.write("body.json", &serde_json::json!({"text": row["text"]}).to_string());
-        let (status, answer) =
-            user.curl(&["-H", &format!("Host: {host}"), "--data-binary", &format!("@{body}"), &url]);
+    let list = |name: &str| reference[name].as_array().unwrap();
+    let (texts, labels, expected) = (list("texts"), list("labels"), list("probabilities"));
+    assert!(texts.len() >= 100);
+    for from in (0..texts.len()).step_by(100) {
+        let rows = from..(from + 100).min(texts.len());
+        let body = user.write("body.json", &serde_json::json!({"texts": texts[rows.clone()]}).to_string());
+        let data = format!("@{body}");
+        let (status, answer) = user.curl(&["-H", &format!("Host: {host}"), "--data-binary", &data, &url]);
         assert_eq!(status, 200, "{answer}");
         let answer: Value = serde_json::from_str(&answer).unwrap();
-        assert_eq!(answer["label"], row["label"], "{row}");
-        for (class, probability) in row["probabilities"].as_object().unwrap() {
-            let ours = answer["probabilities"][class].as_f64().unwrap();
-            assert!(
-                (ours - probability.as_f64().unwrap()).abs() <= 1e-9,
-                "{class}: {ours} against {probability}"
-            );
+        for (row, prediction) in rows.zip(answer["predictions"].as_array().unwrap()) {
+            assert_eq!(prediction["label"], labels[row], "{}", texts[row]);
+            for (class, probability) in list("classes").iter().zip(expected[row].as_array().unwrap()) {
+                let ours = prediction["probabilities"][class.as_str().unwrap()].as_f64().unwrap();
+                assert!(
+                    (ours - probability.as_f64().unwrap()).abs() <= 1e-9,
+                    "{class}: {ours} against {probability}"
+                );
+            }
         }
     }
 }
