@@ -40,8 +40,8 @@ const VERDICT_TYPE: u32 = 0xffff_ff00;
 const PLAIN_TYPE: u32 = 13;
 const GOTO: i32 = -4;
 
-/// An unprivileged socket's send buffer is some 200 kB: a larger batch is refused (EMSGSIZE).
-pub(crate) const BATCH_BYTES: usize = 128 << 10;
+/// An unprivileged socket's send buffer is 208 KiB: a larger batch is refused (EMSGSIZE).
+pub(crate) const BATCH_BYTES: usize = 192 << 10;
 
 /// An attribute is below 64 KiB; an element takes up to 80 bytes.
 const ELEMENTS_PER_MESSAGE: usize = 700;
@@ -212,6 +212,9 @@ impl Batch {
         message.put_be32(5, key_bytes);
         message.put_be32(6, PLAIN_TYPE);
         message.put_be32(7, value_bytes);
+        // Knowing its size, the kernel takes a plain table instead of one that grows.
+        let size = u32::try_from(elements.len()).unwrap_or(u32::MAX);
+        message.put_nest(9, |description| description.put_be32(1, size));
         message.put_be32(10, map.id);
         self.push(message);
         self.elements(NEW_ELEMENTS, CREATE, AnonymousMap::NAME, Some(map.id), elements);

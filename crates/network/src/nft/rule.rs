@@ -158,6 +158,11 @@ impl Rule {
         })
     }
 
+    /// Goes on for one packet in so many, at random.
+    pub(crate) fn one_in(self, count: u32) -> Self {
+        self.random(count, Register(0)).compare(Register(0), EQUAL, &0_u32.to_ne_bytes())
+    }
+
     /// Hashes four bytes, always alike.
     pub(crate) fn hash(self, from: Register, below: u32, into: Register) -> Self {
         self.expression("hash", |m| {

@@ -8,33 +8,41 @@ use crate::nft::{Batch, Element, Register, Rule, Value};
 /// evenly; this many differ by some ten percent with ten backends.
 const PLACES: u32 = 256;
 
+/// Up to this many backends get a rule each. A map is looked up in one step, but the kernel walks all
+/// maps of a table whenever one is made: thousands of services would take seconds.
+const MAX_RULES: u32 = 8;
+
 const PICK: Register = Register(0);
 const ADDRESS: Register = Register(1);
 const PORT: Register = Register(2);
 
-/// Writes the rule that sends a packet to one of the backends.
+/// Writes the rules that send a packet to one of the backends.
 pub(super) fn write(batch: &mut Batch, chain: &str, backends: &[SocketAddrV4], stay: bool) {
-    let rule = match backends {
-        [] => return,
-        [only] => Rule::new().destination_nat_to(*only.ip(), only.port()),
+    let count = u32::try_from(backends.len()).unwrap_or(u32::MAX);
+    match backends {
+        [] => {}
+        [only] => batch.add_rule(chain, &Rule::new().destination_nat_to(*only.ip(), only.port())),
         several if stay => {
             let elements: Vec<Element> =
                 (0..PLACES).map(|place| element(place, owner(place, several))).collect();
             let map = batch.add_anonymous_map(4, 8, &elements);
-            Rule::new()
-                .load_source(PICK)
-                .hash(PICK, PLACES, PICK)
-                .look_up(map, PICK, ADDRESS)
-                .destination_nat(ADDRESS, PORT)
+            let pick = Rule::new().load_source(PICK).hash(PICK, PLACES, PICK);
+            batch.add_rule(chain, &pick.look_up(map, PICK, ADDRESS).destination_nat(ADDRESS, PORT));
+        }
+        several if count <= MAX_RULES => {
+            // One in n for the first, one in the n-1 that are left for the second: equal shares.
+            for (left, backend) in (1..=count).rev().zip(several) {
+                let pick = if left == 1 { Rule::new() } else { Rule::new().one_in(left) };
+                batch.add_rule(chain, &pick.destination_nat_to(*backend.ip(), backend.port()));
+            }
         }
         several => {
             let elements: Vec<Element> = (0_u32..).zip(several).map(|(n, b)| element(n, *b)).collect();
             let map = batch.add_anonymous_map(4, 8, &elements);
-            let count = u32::try_from(several.len()).unwrap_or(u32::MAX);
-            Rule::new().random(count, PICK).look_up(map, PICK, ADDRESS).destination_nat(ADDRESS, PORT)
+            let pick = Rule::new().random(count, PICK);
+            batch.add_rule(chain, &pick.look_up(map, PICK, ADDRESS).destination_nat(ADDRESS, PORT));
         }
-    };
-    batch.add_rule(chain, &rule);
+    }
 }
 
 fn element(key: u32, backend: SocketAddrV4) -> Element {

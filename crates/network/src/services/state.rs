@@ -218,8 +218,8 @@ fn forget_stale_exchanges(present: &Wanted, wanted: &Wanted) {
 }
 
 fn commit_when_full(batch: Batch, socket: &mut Socket, table: &str) -> io::Result<Batch> {
-    // A service's own part is small against the rest of the send buffer.
-    if batch.len() < BATCH_BYTES / 2 {
+    // The rest is room for the part of one more service, with thousands of backends.
+    if batch.len() < BATCH_BYTES / 3 * 2 {
         return Ok(batch);
     }
     batch.commit(socket)?;

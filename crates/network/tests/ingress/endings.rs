@@ -217,7 +217,10 @@ async fn a_rolling_update_under_load_fails_no_request() {
             })
         })
         .collect();
-    for round in 0..100 {
+    // For a longer run: NETWORK_TEST_ROUNDS=100000.
+    let rounds =
+        std::env::var("NETWORK_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(100);
+    for round in 0..rounds {
         let place = round % 3;
         let old = std::mem::replace(&mut current[place], named("n").await);
         proxy.proxy.set(all_to(&addresses(&current)));
