@@ -46,6 +46,38 @@ DEFAULTS = {("core.v1.ContainerPort", "protocol"): "TCP", ("core.v1.ServicePort"
 # The special types write null when they are unset unless Go leaves them out.
 
 
+# The types of metrics.k8s.io, which an extension of the API serves and the inputs don't describe.
+METRICS = """\
+T metrics.v1beta1.ContainerMetrics
+ name s ! k
+ usage {@resource.Quantity ! k
+T metrics.v1beta1.NodeMetrics metrics.k8s.io/v1beta1/NodeMetrics
+ apiVersion s 0
+ kind s 0
+ metadata @meta.v1.ObjectMeta k
+ timestamp @meta.v1.Time ! k
+ usage {@resource.Quantity ! k
+ window s ! k
+T metrics.v1beta1.NodeMetricsList metrics.k8s.io/v1beta1/NodeMetricsList
+ apiVersion s 0
+ items [@metrics.v1beta1.NodeMetrics ! k
+ kind s 0
+ metadata @meta.v1.ListMeta k
+T metrics.v1beta1.PodMetrics metrics.k8s.io/v1beta1/PodMetrics
+ apiVersion s 0
+ containers [@metrics.v1beta1.ContainerMetrics ! k
+ kind s 0
+ metadata @meta.v1.ObjectMeta k
+ timestamp @meta.v1.Time ! k
+ window s ! k
+T metrics.v1beta1.PodMetricsList metrics.k8s.io/v1beta1/PodMetricsList
+ apiVersion s 0
+ items [@metrics.v1beta1.PodMetrics ! k
+ kind s 0
+ metadata @meta.v1.ListMeta k
+"""
+
+
 def short(name):
     for long, brief in PREFIXES:
         if name.startswith(long):
@@ -111,10 +143,14 @@ def main():
     definitions = json.load(open(sys.argv[1]))["$defs"]
     facts = json.load(open(sys.argv[2]))
     print("# Facts about the types of the Kubernetes API v1.36; written by generate.py, see there.")
+    extra = METRICS
     for name, definition in sorted(definitions.items(), key=lambda item: short(item[0])):
         if not wanted(name):
             continue
         brief = short(name)
+        if extra and brief > "metrics.":
+            print(extra, end="")
+            extra = ""
         words = ["T", brief]
         if definition.get("x-kubernetes-map-type") == "atomic":
             words.append("atomic")

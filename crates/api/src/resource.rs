@@ -30,7 +30,7 @@ pub enum Storage {
         /// How the forms become each other.
         convert: &'static Conversion,
     },
-    /// Never kept: the answer to a create (reviews, bindings).
+    /// Never kept: the answer to a create (reviews, bindings), or measured when read (metrics).
     Virtual,
 }
 

@@ -199,6 +199,7 @@ impl Type {
             "runtime" | "version" => format!("io.k8s.apimachinery.pkg.{name}"),
             "apiextensions" => format!("io.k8s.apiextensions-apiserver.pkg.apis.{name}"),
             "apiregistration" => format!("io.k8s.kube-aggregator.pkg.apis.{name}"),
+            "metrics" => format!("io.k8s.metrics.pkg.apis.{name}"),
             _ => format!("io.k8s.api.{name}"),
         }
     }

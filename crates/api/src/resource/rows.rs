@@ -79,6 +79,22 @@ const fn review(
     }
 }
 
+/// A kind whose objects are measured when they are asked for.
+const fn measured(
+    name: &'static str,
+    plural: &'static str,
+    schema: &'static str,
+    printer: &'static table::Printer,
+) -> Resource {
+    Resource {
+        version: "v1beta1",
+        verbs: &["get", "list"],
+        storage: Storage::Virtual,
+        printer,
+        ..kind(METRICS, name, plural, schema)
+    }
+}
+
 const CORE: &str = "";
 const APPS: &str = "apps";
 const EVENTS: &str = "events.k8s.io";
@@ -93,6 +109,7 @@ const STORAGE: &str = "storage.k8s.io";
 const SCHEDULING: &str = "scheduling.k8s.io";
 const COORDINATION: &str = "coordination.k8s.io";
 const DISCOVERY: &str = "discovery.k8s.io";
+const METRICS: &str = "metrics.k8s.io";
 
 /// Every built-in row.
 pub(super) static ROWS: &[Resource] = &[
@@ -475,4 +492,10 @@ pub(super) static ROWS: &[Resource] = &[
         printer: &table::ENDPOINT_SLICE,
         ..kind(DISCOVERY, "EndpointSlice", "endpointslices", "discovery.v1.EndpointSlice")
     },
+    // Last, so that clients take `pods` and `nodes` for those of the core.
+    Resource {
+        namespaced: false,
+        ..measured("NodeMetrics", "nodes", "metrics.v1beta1.NodeMetrics", &table::NODE_METRICS)
+    },
+    measured("PodMetrics", "pods", "metrics.v1beta1.PodMetrics", &table::POD_METRICS),
 ];
