@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use store::Store;
 
-use crate::streams::NodeStreams;
+use crate::{measure::ResourceMetrics, streams::NodeStreams};
 
 /// Plain data and the two dependencies of an API server.
 #[derive(Clone)]
@@ -13,6 +13,8 @@ pub struct Config {
     pub store: Store,
     /// Logs, exec, attach and port-forward of pods.
     pub node_streams: Arc<dyn NodeStreams>,
+    /// What nodes and pods use; without it `metrics.k8s.io` answers 503.
+    pub resource_metrics: Option<Arc<dyn ResourceMetrics>>,
     /// The key that signs service-account tokens: a P-256 private key, PKCS#8 DER.
     pub service_account_key: Vec<u8>,
     /// The certificate authority that pods and users trust, PEM.
@@ -36,6 +38,7 @@ impl Config {
         Self {
             store,
             node_streams,
+            resource_metrics: None,
             service_account_key,
             certificate_authority: String::new(),
             endpoint: None,

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Body, Identity, answer, authenticate, authorize, body,
     core::{Call, Core},
-    create, delete, documents, list, modify, patch,
+    create, delete, documents, list, metrics, modify, patch,
     query::Query,
     respond, reviews,
     route::{self, Route, Target},
@@ -145,6 +145,12 @@ where
     }
     if part == Some(Subresource::Proxy) {
         return proxy::serve(core, call, wanted.method, &wanted.uri, body).await;
+    }
+    if call.target.row.group == metrics::GROUP {
+        return match wanted.verb {
+            "get" | "list" => metrics::read(core, call).await,
+            _ => Err(not_allowed(&call.target, wanted.verb)),
+        };
     }
     match (wanted.verb, part) {
         ("get", None | Some(Subresource::Status)) => return answer::get(core, call),

@@ -1,13 +1,13 @@
 //! Serves the Kubernetes API over the store: generic verbs over the resource table.
 //!
 //! Modules, in reading order:
-//! - [`config`] (plain data in), [`identity`] (who asks), [`streams`] (what the node side must offer),
+//! - [`config`] (plain data in), [`identity`] (who asks), [`streams`] and [`measure`] (what the node side must offer),
 //!   [`server`] (the handle: build, call in process, serve), [`tls`];
 //! - one request: `serve` (connections), `dispatch` (from head to answer), `authenticate`, `authorize` with
 //!   `rbac`, `route`, `query`, `negotiate`, `body`,
 //!   `protobuf`, `respond`;
 //! - the verbs: `answer` (get), `select` with `pick`, `list`, `watch`, `create`, `modify` (every change), `patch`,
-//!   `delete`; `subresource`, `streaming` (exec, attach, port-forward), `reviews` (kinds that are only answered), `documents` (discovery and the like);
+//!   `delete`; `subresource`, `streaming` (exec, attach, port-forward), `reviews` (kinds that are only answered), `metrics` (kinds that are measured), `documents` (discovery and the like);
 //! - what they share: `core`, `stored` (the kept form of objects), `admission`, `allocate` (service addresses),
 //!   `tokens`;
 //! - `bootstrap` (the first objects) and `expiry` (old events).
@@ -17,6 +17,7 @@
 
 pub mod config;
 pub mod identity;
+pub mod measure;
 pub mod server;
 pub mod streams;
 pub mod tls;
@@ -39,6 +40,7 @@ mod create;
 mod delete;
 mod documents;
 mod list;
+mod metrics;
 mod modify;
 mod patch;
 mod pick;
@@ -59,5 +61,6 @@ mod expiry;
 
 pub use config::{BuildError, Config};
 pub use identity::Identity;
+pub use measure::ResourceMetrics;
 pub use server::{ApiServer, Body, Service};
 pub use streams::NodeStreams;
