@@ -4,7 +4,7 @@
 //! then refuses requests that are already on their way, and people add `preStop: sleep 5`. Here the
 //! proxy lives in the same process, so the kubelet asks it instead: the first signal goes out when
 //! no route leads to the pod any more and the requests under way have been answered, or after
-//! [`LIMIT`], whichever is first. A `preStop` hook runs meanwhile, not afterwards, and both count
+//! [`limit`], whichever is first. A `preStop` hook runs meanwhile, not afterwards, and both count
 //! against the pod's grace period.
 
 use std::future::Future;
@@ -12,9 +12,17 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-/// The longest a pod waits for its routes to go. Long enough for requests of an ordinary model
-/// server to end; short enough that a proxy that is stuck does not hold up a deletion.
-pub const LIMIT: Duration = Duration::from_secs(2);
+/// The longest that a pod waits for requests under way, however long its grace is: a stream that
+/// never ends, or a proxy that is stuck, must not hold up a deletion for long.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Returns how long a pod with this grace period waits for its routes to go and its requests to
+/// end: at most a third of it, so that the app has time to stop as well. Without long requests the
+/// wait is a few milliseconds.
+#[must_use]
+pub fn limit(grace: Duration) -> Duration {
+    (grace / 3).min(LONGEST)
+}
 
 /// Knows when no new request reaches a pod.
 pub trait Drain: Send + Sync + 'static {
@@ -30,5 +38,18 @@ pub struct NoRoutes;
 impl Drain for NoRoutes {
     fn drained(&self, _address: IpAddr) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(std::future::ready(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_never_spends_more_than_a_third_of_its_grace_on_leaving() {
+        assert_eq!(limit(Duration::from_secs(30)), Duration::from_secs(10));
+        assert_eq!(limit(Duration::from_secs(3)), Duration::from_secs(1));
+        assert_eq!(limit(Duration::from_secs(3600)), Duration::from_secs(10));
+        assert_eq!(limit(Duration::ZERO), Duration::ZERO);
     }
 }

@@ -64,7 +64,8 @@ impl Pulls {
                 }
             })
         };
-        tokio::task::spawn_blocking(pull).await.map_err(|error| failed(&error))?
+        let pulled = tokio::task::spawn_blocking(pull).await.map_err(|error| failed(&error))?;
+        pulled.map_err(|error| if is_at_hand { error } else { with_advice(error) })
     }
 
     fn turn(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
@@ -80,6 +81,13 @@ pub(crate) async fn look(store: &ImageStore, name: &str) -> Result<Option<Image>
     let (store, name) = (store.clone(), name.to_owned());
     let found = tokio::task::spawn_blocking(move || images::find(&store, &name)).await;
     found.map_err(|error| failed(&error))?
+}
+
+/// Most images that cannot be pulled here were meant to be built here.
+fn with_advice(error: ImageError) -> ImageError {
+    let message =
+        format!("{}; nor is it among the local images, which `pinnace image ls` lists", error.message);
+    ImageError { message, ..error }
 }
 
 fn missing(message: &str) -> ImageError {

@@ -110,6 +110,12 @@ impl Proxy {
         }
     }
 
+    /// Returns what the ingress has counted since the start.
+    #[must_use]
+    pub fn metrics(&self) -> network::ingress::Metrics {
+        self.inner.dependencies.ingress.metrics()
+    }
+
     /// Completes when no service, name or route leads to `address` any more and no request of the
     /// ingress to it is under way. Meant for a pod that has just been marked as deleted: whatever
     /// the caches of this process knew when this was called has been applied when it completes.

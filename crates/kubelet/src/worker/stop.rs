@@ -66,7 +66,8 @@ async fn reached(kill_at: &mut watch::Receiver<Timestamp>) {
 async fn leave_traffic(request: &Request) {
     let is_leaving = request.reason == StopReason::Deleted && !spec::is_host_network(&request.pod);
     let Some(address) = request.address.filter(|_| is_leaving) else { return };
-    if tokio::time::timeout(drain::LIMIT, request.node.drain.drained(address)).await.is_err() {
+    let limit = drain::limit(spec::grace(&request.pod));
+    if tokio::time::timeout(limit, request.node.drain.drained(address)).await.is_err() {
         tracing::warn!(pod = spec::name(&request.pod), %address, "requests to the pod go on, it is stopped all the same");
     }
 }
