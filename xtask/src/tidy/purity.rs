@@ -5,7 +5,7 @@ use super::mask::{code, code_without_tests, words};
 use crate::workspace::{File, Workspace};
 
 /// Vocabulary and deciders: time, ids and seeds are arguments there.
-const PURE: &[&str] = &["api", "controllers", "scheduler"];
+const PURE: &[&str] = &["api", "controllers", "scheduler", "insight"];
 
 /// Crates that a pure one can have no use for.
 const IMPURE_CRATES: &[&str] = &[

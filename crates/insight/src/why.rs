@@ -1,0 +1,125 @@
+//! Why is nothing happening? One answer in words, with the evidence and the next step.
+//!
+//! [`Look`] asks about a pod, a deployment or an Ingress. In reading order: [`observed`] is what there is to go
+//! by; `words` how answers are phrased; `pod` follows a pod through its life and stops at the first thing that
+//! holds it up (`scheduling`, `container`, `image`, `probe`, `ending`); `deployment` and `ingress` reuse its
+//! answers.
+
+mod container;
+mod deployment;
+mod ending;
+mod image;
+mod ingress;
+pub mod observed;
+mod pod;
+mod probe;
+mod scheduling;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use jiff::Timestamp;
+
+pub use observed::Observed;
+
+/// How it stands with the object asked about, from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// Nothing is wrong.
+    Fine,
+    /// It will go on by itself.
+    Waiting,
+    /// Somebody has to do something.
+    Stuck,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// How it stands.
+    pub health: Health,
+    /// The answer in one line: lower case, no full stop, literals in backticks.
+    pub verdict: String,
+    /// What it follows from, the weightiest first.
+    pub because: Vec<String>,
+    /// What to do next: words, or words with a command in backticks.
+    pub next: Vec<String>,
+}
+
+impl Answer {
+    fn new(health: Health, verdict: impl Into<String>) -> Self {
+        Self { health, verdict: verdict.into(), because: Vec::new(), next: Vec::new() }
+    }
+
+    fn fine(verdict: impl Into<String>) -> Self {
+        Self::new(Health::Fine, verdict)
+    }
+
+    fn waiting(verdict: impl Into<String>) -> Self {
+        Self::new(Health::Waiting, verdict)
+    }
+
+    fn stuck(verdict: impl Into<String>) -> Self {
+        Self::new(Health::Stuck, verdict)
+    }
+
+    /// Adds evidence; nothing when there is none.
+    fn because(mut self, evidence: impl IntoIterator<Item = String>) -> Self {
+        for line in evidence {
+            if !line.is_empty() && !self.because.contains(&line) {
+                self.because.push(line);
+            }
+        }
+        self
+    }
+
+    /// Adds next steps.
+    fn next(mut self, steps: impl IntoIterator<Item = String>) -> Self {
+        for step in steps {
+            if !self.next.contains(&step) {
+                self.next.push(step);
+            }
+        }
+        self
+    }
+}
+
+/// A look at the objects of one namespace, at one moment.
+#[derive(Clone, Copy)]
+pub struct Look<'a> {
+    /// What there is.
+    pub observed: &'a Observed,
+    /// The namespace of the object asked about.
+    pub namespace: &'a str,
+    /// The time of the look.
+    pub now: Timestamp,
+}
+
+/// Which requests an Ingress is asked about; all of them when nothing is given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request<'a> {
+    /// The `Host` header.
+    pub host: Option<&'a str>,
+    /// The path, such as `/api/v1/predict`.
+    pub path: Option<&'a str>,
+}
+
+impl Look<'_> {
+    /// Answers for the pod of this name.
+    #[must_use]
+    pub fn pod(&self, name: &str) -> Answer {
+        pod::answer(self, name)
+    }
+
+    /// Answers for the Deployment of this name.
+    #[must_use]
+    pub fn deployment(&self, name: &str) -> Answer {
+        deployment::answer(self, name)
+    }
+
+    /// Answers for the Ingress of this name.
+    #[must_use]
+    pub fn ingress(&self, name: &str, request: Request<'_>) -> Answer {
+        ingress::answer(self, name, request)
+    }
+}

@@ -1,0 +1,414 @@
+//! The containers of a pod that has a node: the first one that holds the pod up, and why.
+
+use api::k8s::api::core::v1::{
+    Container, ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
+};
+use jiff::SignedDuration;
+
+use super::pod::Seen;
+use super::words::{quoted_after, span};
+use super::{Answer, image, probe};
+
+/// A container and what its node says of it.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub(super) spec: &'a Container,
+    pub(super) status: Option<&'a ContainerStatus>,
+    pub(super) role: Role,
+}
+
+/// When a container runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Init,
+    /// An init container that goes on running.
+    Sidecar,
+    Main,
+}
+
+/// Returns the containers of a pod, in the order in which they start.
+fn parts(pod: &Pod) -> Vec<Part<'_>> {
+    let Some(spec) = &pod.spec else { return Vec::new() };
+    let status = pod.status.as_ref();
+    let init_statuses = status.and_then(|status| status.init_container_statuses.as_deref()).unwrap_or_default();
+    let main_statuses = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
+    let init = spec.init_containers.iter().flatten().map(|container| {
+        let role = if container.restart_policy.as_deref() == Some("Always") { Role::Sidecar } else { Role::Init };
+        (container, init_statuses, role)
+    });
+    let main = spec.containers.iter().map(|container| (container, main_statuses, Role::Main));
+    init.chain(main)
+        .map(|(spec, statuses, role)| {
+            let status = statuses.iter().find(|status| status.name == spec.name);
+            Part { spec, status, role }
+        })
+        .collect()
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn name(&self) -> &'a str {
+        &self.spec.name
+    }
+
+    fn state(&self) -> Option<&'a ContainerState> {
+        self.status?.state.as_ref()
+    }
+
+    fn waiting(&self) -> Option<&'a ContainerStateWaiting> {
+        self.state()?.waiting.as_ref()
+    }
+
+    fn waits_as(&self) -> Option<&'a str> {
+        self.waiting()?.reason.as_deref()
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.state().is_some_and(|state| state.running.is_some())
+    }
+
+    /// Returns how it ended last: just now, or before it was started again.
+    pub(super) fn last_end(&self) -> Option<&'a ContainerStateTerminated> {
+        let last = || self.status?.last_state.as_ref()?.terminated.as_ref();
+        self.state().and_then(|state| state.terminated.as_ref()).or_else(last)
+    }
+
+    fn has_ended_well(&self) -> bool {
+        let terminated = self.state().and_then(|state| state.terminated.as_ref());
+        terminated.is_some_and(|end| end.exit_code == 0)
+    }
+
+    /// Returns how the container is called in a sentence.
+    pub(super) fn called(&self) -> String {
+        let kind = match self.role {
+            Role::Init => "init container",
+            Role::Sidecar => "sidecar",
+            Role::Main => "container",
+        };
+        format!("{kind} `{}`", self.spec.name)
+    }
+}
+
+/// Returns what the first container that is not as it should be waits for.
+pub(super) fn held_up(seen: &Seen<'_>) -> Option<Answer> {
+    let parts = parts(seen.pod);
+    // A container that somebody has to mend comes before one that merely waits; but init containers come in turn.
+    let initial = parts.iter().filter(|part| part.role != Role::Main);
+    for part in initial {
+        if let Some(answer) = one(seen, *part) {
+            return Some(answer);
+        }
+    }
+    let main = parts.iter().filter(|part| part.role == Role::Main);
+    // Of equals the first: `max_by_key` would return the last.
+    main.filter_map(|part| one(seen, *part)).rev().max_by_key(|answer| answer.health)
+}
+
+fn one(seen: &Seen<'_>, part: Part<'_>) -> Option<Answer> {
+    if part.role == Role::Init && part.has_ended_well() {
+        return None;
+    }
+    if part.is_running() {
+        return if part.role == Role::Init { Some(init_running(seen, part)) } else { probe::not_ready(seen, part) };
+    }
+    if let Some(reason) = part.waits_as() {
+        return Some(waiting(seen, part, reason));
+    }
+    if part.state().is_some_and(|state| state.terminated.is_some()) {
+        return ended(seen, part);
+    }
+    Some(creating(seen, part))
+}
+
+fn init_running(seen: &Seen<'_>, part: Part<'_>) -> Answer {
+    let running = part.state().and_then(|state| state.running.as_ref());
+    let since = running
+        .and_then(|running| running.started_at.as_ref())
+        .and_then(|time| seen.look.since(Some(time.0)))
+        .map(|since| format!(", for {since}"))
+        .unwrap_or_default();
+    let verdict = seen.says(&format!("waits for {}, which runs{since}", part.called()));
+    let logs = seen.look.kubectl(&format!("logs {} -c {} --follow", seen.name, part.name()));
+    Answer::waiting(verdict)
+        .because(["the pod's containers start when every init container has ended with exit code 0".to_owned()])
+        .next([format!("see what it does: {logs}")])
+}
+
+fn waiting(seen: &Seen<'_>, part: Part<'_>, reason: &str) -> Answer {
+    match reason {
+        "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" | "ImageInspectError"
+        | "RegistryUnavailable" | "SignatureValidationFailed" => image::refused(seen, part, reason),
+        "CrashLoopBackOff" => crash_loop(seen, part),
+        "CreateContainerConfigError" => config_error(seen, part),
+        "RunContainerError" | "CreateContainerError" | "StartError" => start_error(seen, part, reason),
+        "ContainerCreating" | "PodInitializing" => creating(seen, part),
+        other => {
+            let verdict = seen.says(&format!("waits: {} is in `{other}`", part.called()));
+            Answer::waiting(verdict).because(message(part)).next([seen.describe()])
+        }
+    }
+}
+
+fn message(part: Part<'_>) -> Option<String> {
+    part.waiting()?.message.clone()
+}
+
+/// What keeps a node from making the container.
+fn creating(seen: &Seen<'_>, part: Part<'_>) -> Answer {
+    if let Some(told) = seen.message(&["FailedMount", "FailedAttachVolume", "FailedMapVolume"]) {
+        return no_volume(seen, told);
+    }
+    if let Some(told) = seen.event(&["FailedCreatePodSandBox", "NetworkNotReady"]) {
+        let verdict = seen.says("can't be started: its node failed to set up its network and isolation");
+        let next = "this is for who runs the node: its log tells more".to_owned();
+        return Answer::stuck(verdict).because([told]).next([next, seen.describe()]);
+    }
+    if let Some(answer) = unbound(seen) {
+        return answer;
+    }
+    if let Some(answer) = image::pulling(seen, part) {
+        return answer;
+    }
+    let node = seen.pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("?");
+    let scheduled = api::pod_template::condition(seen.pod, "PodScheduled")
+        .and_then(|condition| condition.last_transition_time.as_ref())
+        .and_then(|time| seen.look.since(Some(time.0)));
+    let since = scheduled.map(|since| format!(", scheduled {since} ago")).unwrap_or_default();
+    let verdict = seen.says(&format!("is being created on node `{node}`{since}: nothing has failed so far"));
+    Answer::waiting(verdict)
+        .because(seen.events.first().map(|event| super::pod::tell(seen.look, event)))
+        .next([format!("look again in a moment: `pinnace why pod/{}`", seen.name), seen.describe()])
+}
+
+fn no_volume(seen: &Seen<'_>, told: &str) -> Answer {
+    let volume = quoted_after(told, "for volume").map(|name| format!(" `{name}`")).unwrap_or_default();
+    let answer = |cause: &str| {
+        let verdict = seen.says(&format!("can't start: its volume{volume} {cause}"));
+        Answer::stuck(verdict).because([told.to_owned()])
+    };
+    match missing(seen, told) {
+        Some((what, step)) => answer(&format!("needs {what}")).next([step]),
+        None => answer("can't be mounted").next([seen.describe()]),
+    }
+}
+
+/// Returns the object or key that a message says is missing, and how to make it.
+fn missing(seen: &Seen<'_>, told: &str) -> Option<(String, String)> {
+    let look = seen.look;
+    if let Some((_, rest)) = told.split_once("couldn't find key ") {
+        let mut words = rest.split_whitespace();
+        let (key, kind, path) = (words.next()?, words.nth(1)?, words.next()?);
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let show = look.kubectl(&format!("get {} {name} -o yaml", kind.to_lowercase()));
+        return Some((
+            format!("the key `{key}` of {kind} `{name}`, which has no such key"),
+            format!("see which keys it has: {show}"),
+        ));
+    }
+    for (marker, kind, command) in [
+        ("configmap", "ConfigMap", "create configmap NAME --from-literal=KEY=VALUE"),
+        ("secret", "Secret", "create secret generic NAME --from-literal=KEY=VALUE"),
+    ] {
+        let Some(name) = quoted_after(told, &format!("{marker} ")) else { continue };
+        if told.contains(&format!("{marker} \"{name}\" not found")) {
+            let create = look.kubectl(&command.replace("NAME", name));
+            return Some((
+                format!("the {kind} `{name}`, which does not exist"),
+                format!("create it: {create}; the pod goes on by itself"),
+            ));
+        }
+    }
+    None
+}
+
+fn unbound(seen: &Seen<'_>) -> Option<Answer> {
+    let volumes = seen.pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    let claims = volumes.filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.as_str()));
+    for wanted in claims {
+        let claim = seen.look.observed.claims.iter().find(|claim| claim.metadata.name.as_deref() == Some(wanted));
+        let phase = claim.and_then(|claim| claim.status.as_ref()).and_then(|status| status.phase.as_deref());
+        if claim.is_some() && phase != Some("Bound") {
+            let verdict = seen.says(&format!("waits for its storage: the claim `{wanted}` is not bound"));
+            let events = claim.map(|claim| seen.look.observed.events("PersistentVolumeClaim", &claim.metadata));
+            let told = events.iter().flatten().next().map(|event| super::pod::tell(seen.look, event));
+            let step = seen.look.kubectl(&format!("describe pvc {wanted}"));
+            return Some(Answer::stuck(verdict).because(told).next([format!("see why: {step}")]));
+        }
+    }
+    None
+}
+
+fn config_error(seen: &Seen<'_>, part: Part<'_>) -> Answer {
+    let told = message(part).unwrap_or_default();
+    let (what, step) = match missing(seen, &told) {
+        Some((what, step)) => (format!("needs {what}"), step),
+        None => (format!("has a configuration that can't be used: {told}"), format!("mend it: {}", seen.edit())),
+    };
+    let verdict = seen.says(&format!("can't start: {} {what}", part.called()));
+    Answer::stuck(verdict).because([told]).next([step]).next(seen.undo())
+}
+
+fn start_error(seen: &Seen<'_>, part: Part<'_>, reason: &str) -> Answer {
+    let end = part.last_end().and_then(|end| end.message.clone());
+    let told = message(part).or(end).or_else(|| seen.message(&["Failed"]).map(str::to_owned)).unwrap_or_default();
+    let is_lost = ["executable file not found", "no such file or directory", "not found in $PATH"];
+    let cause = if is_lost.iter().any(|marker| told.contains(marker)) {
+        "its command is not in the image"
+    } else if told.contains("permission denied") {
+        "its command must not be executed"
+    } else {
+        "its node failed to start it"
+    };
+    let verdict = seen.says(&format!("can't run: {} does not start, {cause} (`{reason}`)", part.called()));
+    let step = format!("check `command` and `args` of {}: {}", part.called(), seen.edit());
+    Answer::stuck(verdict).because([told]).because(command(part.spec)).next([step]).next(seen.undo())
+}
+
+fn command(container: &Container) -> Option<String> {
+    let words: Vec<&str> =
+        container.command.iter().chain(&container.args).flatten().map(String::as_str).collect();
+    (!words.is_empty()).then(|| format!("the manifest says `{}`", words.join(" ")))
+}
+
+fn crash_loop(seen: &Seen<'_>, part: Part<'_>) -> Answer {
+    let restarts = part.status.map_or(0, |status| status.restart_count);
+    let end = part.last_end();
+    let how = end.map_or_else(|| "ended".to_owned(), how_it_ended);
+    let verdict = seen.says(&format!("keeps crashing: {} {how} (restarted {restarts} times)", part.called()));
+    let mut answer = Answer::stuck(verdict).because(next_start(seen, part));
+    answer = answer.because(end.and_then(|end| end.message.clone()).map(|text| format!("it left word: {}", text.trim())));
+    answer = answer.because(memory(part)).because(probe::liveness_killed(seen));
+    answer.next(memory_step(seen, part)).next([previous_logs(seen, part)]).next(seen.undo())
+}
+
+/// When the next start is due, by the back-off in the message of the node.
+fn next_start(seen: &Seen<'_>, part: Part<'_>) -> Option<String> {
+    let message = message(part)?;
+    let word = message.strip_prefix("back-off ")?.split_whitespace().next()?.to_owned();
+    let back_off = go_duration(&word)?;
+    let finished = part.last_end()?.finished_at.as_ref()?.0;
+    let due = finished.checked_add(back_off).ok()?;
+    let left = due.duration_since(seen.look.now);
+    Some(if left > SignedDuration::ZERO {
+        format!("started again in {} (the back-off is {word}, and doubles up to 5 min)", span(left))
+    } else {
+        format!("is about to be started again (the back-off was {word})")
+    })
+}
+
+/// Reads a duration as Go writes it: `40s`, `1m20s`, `5m0s`.
+fn go_duration(word: &str) -> Option<SignedDuration> {
+    let mut total = SignedDuration::ZERO;
+    let mut rest = word;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, tail) = rest.split_at(digits);
+        let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let factor = match &tail[..unit] {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            _ => return None,
+        };
+        let seconds = number.parse::<i64>().ok()?.checked_mul(factor)?;
+        total = total.checked_add(SignedDuration::from_secs(seconds))?;
+        rest = &tail[unit..];
+    }
+    Some(total)
+}
+
+/// A container that has ended and is not yet started again, or never will be.
+fn ended(seen: &Seen<'_>, part: Part<'_>) -> Option<Answer> {
+    let end = part.last_end()?;
+    let policy = seen.pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()).unwrap_or("Always");
+    let is_restarted = match policy {
+        "Never" => false,
+        "OnFailure" => end.exit_code != 0,
+        _ => true,
+    } || part.role == Role::Sidecar;
+    if !is_restarted && end.exit_code == 0 {
+        return None;
+    }
+    if end.reason.as_deref() == Some("StartError") {
+        return Some(start_error(seen, part, "StartError"));
+    }
+    let future = if is_restarted { "and is about to be started again" } else { "and is not to be restarted" };
+    let verdict = seen.says(&format!("is not running: {} {}, {future}", part.called(), how_it_ended(end)));
+    let logs = seen.look.kubectl(&format!("logs {} -c {}", seen.name, part.name()));
+    let answer = if is_restarted { Answer::waiting(verdict) } else { Answer::stuck(verdict) };
+    Some(
+        answer
+            .because(end.message.clone())
+            .because(memory(part))
+            .because(probe::liveness_killed(seen))
+            .next(memory_step(seen, part))
+            .next([format!("read what it wrote: {logs}")]),
+    )
+}
+
+fn how_it_ended(end: &ContainerStateTerminated) -> String {
+    if end.reason.as_deref() == Some("OOMKilled") {
+        return "took more memory than its limit and was killed (OOMKilled)".to_owned();
+    }
+    let meaning = match end.exit_code {
+        0 => "it is done, but is expected to go on running",
+        1 => "an error of the program",
+        2 => "wrong arguments, or a panic of the program",
+        126 => "its command is not executable",
+        127 => "its command was not found",
+        134 => "aborted: SIGABRT",
+        137 => "killed: SIGKILL",
+        139 => "memory fault: SIGSEGV",
+        143 => "stopped: SIGTERM",
+        _ => "an error of the program",
+    };
+    format!("ended with exit code {} ({meaning})", end.exit_code)
+}
+
+fn is_out_of_memory(part: Part<'_>) -> bool {
+    part.last_end().is_some_and(|end| end.reason.as_deref() == Some("OOMKilled"))
+}
+
+fn memory(part: Part<'_>) -> Option<String> {
+    if !is_out_of_memory(part) {
+        return None;
+    }
+    let limit = part.spec.resources.as_ref()?.limits.as_ref()?.get("memory")?;
+    Some(format!("the memory limit of {} is {}", part.called(), limit.0))
+}
+
+fn memory_step(seen: &Seen<'_>, part: Part<'_>) -> Option<String> {
+    if !is_out_of_memory(part) {
+        return None;
+    }
+    let container = part.name();
+    Some(match seen.look.observed.deployment_of(seen.pod) {
+        Some(deployment) => {
+            let words = format!("set resources deployment/{deployment} -c {container} --limits=memory=…");
+            format!("raise the limit: {}; or make the program take less", seen.look.kubectl(&words))
+        }
+        None => format!("raise `resources.limits.memory` of `{container}`: {}", seen.edit()),
+    })
+}
+
+fn previous_logs(seen: &Seen<'_>, part: Part<'_>) -> String {
+    let command = format!("logs {} -c {} --previous", seen.name, part.name());
+    format!("read what the last run wrote: {}", seen.look.kubectl(&command))
+}
+
+/// How the containers of a pod ended that ended badly, one line each.
+pub(super) fn ends(pod: &Pod) -> Vec<String> {
+    let bad = |part: &Part<'_>| part.last_end().is_some_and(|end| end.exit_code != 0);
+    let tell = |part: Part<'_>| part.last_end().map(|end| format!("{} {}", part.called(), how_it_ended(end)));
+    parts(pod).into_iter().filter(bad).filter_map(tell).collect()
+}
+
+/// How containers that run again ended before, one line each.
+pub(super) fn last_ends(seen: &Seen<'_>) -> Vec<String> {
+    let tell = |part: Part<'_>| {
+        let end = part.status?.last_state.as_ref()?.terminated.as_ref()?;
+        let ago = seen.look.since(end.finished_at.as_ref().map(|time| time.0));
+        let ago = ago.map(|ago| format!(", {ago} ago")).unwrap_or_default();
+        Some(format!("{} {}{ago}", part.called(), how_it_ended(end)))
+    };
+    parts(seen.pod).into_iter().filter_map(tell).collect()
+}
