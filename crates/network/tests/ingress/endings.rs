@@ -219,13 +219,19 @@ async fn a_rolling_update_under_load_fails_no_request() {
         .collect();
     // For a longer run: NETWORK_TEST_ROUNDS=100000.
     let rounds =
-        std::env::var("NETWORK_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(100);
+        std::env::var("NETWORK_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(50);
     for round in 0..rounds {
         let place = round % 3;
         let old = std::mem::replace(&mut current[place], named("n").await);
         proxy.proxy.set(all_to(&addresses(&current)));
         assert!(proxy.proxy.quiesced(old.address.ip(), PATIENCE).await);
         drop(old);
+        // The new one has its share before the next one goes.
+        let deadline = Instant::now() + PATIENCE;
+        while current[place].requests.load(Ordering::SeqCst) < 10 {
+            assert!(Instant::now() < deadline, "the new one gets no requests");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
     stop.store(true, Ordering::Relaxed);
     let mut total = 0;
