@@ -115,7 +115,10 @@ async fn concurrent_commits_share_syncs() {
             tokio::spawn(async move { store.commit(put(&number.to_string(), Expect::Absent, "v")).await })
         })
         .collect();
-    tokio::task::yield_now().await;
+    // every task has handed in its write once each of them had its turn
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
     disk.pause_syncs(false);
     for write in writes {
         write.await.unwrap().unwrap();
