@@ -33,20 +33,20 @@ pub(crate) async fn read(core: &Core, call: &Call) -> Result<Response<Body>, Api
     }
     let row = call.target.row;
     Ok(match form {
-        Form::Whole => respond::json(StatusCode::OK, &list(&row.list_kind(), &row.api_version(), objects)),
+        Form::Whole => respond::json(StatusCode::OK, &list(&row.list_kind(), &row.api_version(), &objects)),
         Form::Table(include) => {
             let borrowed: Vec<&Value> = objects.iter().collect();
             let table = api::table::table(row, &borrowed, json!({}), include, call.now);
             respond::json(StatusCode::OK, &table)
         }
         Form::Metadata => {
-            let items = objects.iter().map(answer::metadata_only).collect();
-            respond::json(StatusCode::OK, &list("PartialObjectMetadataList", "meta.k8s.io/v1", items))
+            let items: Vec<Value> = objects.iter().map(answer::metadata_only).collect();
+            respond::json(StatusCode::OK, &list("PartialObjectMetadataList", "meta.k8s.io/v1", &items))
         }
     })
 }
 
-fn list(kind: &str, api_version: &str, items: Vec<Value>) -> Value {
+fn list(kind: &str, api_version: &str, items: &[Value]) -> Value {
     json!({"kind": kind, "apiVersion": api_version, "metadata": {}, "items": items})
 }
 
