@@ -26,6 +26,7 @@ use crate::addresses;
 use crate::bootstrap;
 use crate::capacity::Capacity;
 use crate::kubeconfig;
+use crate::meter::Meter;
 use crate::nodes::{self, Nodes};
 use crate::pki::Pki;
 use crate::record::ClusterFolder;
@@ -65,7 +66,8 @@ pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Res
 
     let network = Network::start(&machine, settings).await?;
     let streams = Arc::new(Streams::default());
-    let api = start_api(folder, pki, settings, streams.clone()).await?;
+    let meter = Arc::new(Meter::default());
+    let api = start_api(folder, pki, settings, streams.clone(), meter.clone()).await?;
     let inside =
         TcpListener::bind((addresses::node(0), API_PORT)).await.context("failed to listen for the API")?;
     let outside = TcpListener::from_std(listeners.api).context("failed to use the API's listener")?;
@@ -88,6 +90,7 @@ pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Res
     let plan = Nodes { home, folder, machine: &machine, capacity, caches: &caches, network: &network.pods };
     let (kubelets, warnings) = plan.build(&names, &drain)?;
     streams.connect(&kubelets);
+    meter.connect(&kubelets);
 
     let stop_proxy = stop.clone();
     tasks.spawn(async move { proxy.run(stop_proxy.cancelled()).await });
@@ -136,6 +139,7 @@ async fn start_api(
     pki: &Pki,
     settings: &Settings,
     streams: Arc<Streams>,
+    meter: Arc<Meter>,
 ) -> Result<ApiServer> {
     let store = Store::open(&folder.store(), store::Options::default())
         .context("failed to open the cluster's store")?;
@@ -144,6 +148,7 @@ async fn start_api(
         endpoint: Some((addresses::node(0), API_PORT)),
         advertised: format!("127.0.0.1:{}", settings.api_port),
         service_range: addresses::SERVICE_RANGE,
+        resource_metrics: Some(meter),
         ..apiserver::Config::new(store, streams, tls::service_account_key(pki)?)
     };
     ApiServer::build(config).await.context("failed to build the API")

@@ -5,7 +5,7 @@
 //!   other commands; [`addresses`]: the address plan inside.
 //! - [`pki`], [`kubeconfig`]: the cluster's certificates, and the user's context.
 //! - [`settings`], `capacity`: what `up` is told; `run`: the start order; `build`, `bootstrap`,
-//!   `nodes`, [`registry`], `streams`, `tls`: the wiring.
+//!   `nodes`, [`registry`], `streams`, `meter`, `tls`: the wiring.
 //! - [`lifecycle`], [`access`]: what `status`, `down` and other commands do with a cluster.
 //!
 //! Never prints, and holds no behaviour of its own: what a cluster does is in the crates it joins.
@@ -20,6 +20,7 @@ mod capacity;
 pub mod home;
 pub mod kubeconfig;
 pub mod lifecycle;
+mod meter;
 mod nodes;
 pub mod pki;
 pub mod record;
