@@ -26,10 +26,10 @@ pub(crate) struct Target<'a> {
 pub(crate) async fn run(hook: &LifecycleHandler, target: &Target<'_>) -> Result<(), String> {
     if let Some(action) = &hook.exec {
         let command = action.command.clone().unwrap_or_default();
-        let ended = probe::run_command(target.sandbox, target.container_id, &command).await;
+        let ended = probe::run_command(target.sandbox, target.container_id, &command, None).await;
         return match ended {
-            Ok((0, _)) => Ok(()),
-            Ok((code, output)) => Err(format!("command {command:?} exited with {code}: {output}")),
+            Ok(Some((0, _)) | None) => Ok(()),
+            Ok(Some((code, output))) => Err(format!("command {command:?} exited with {code}: {output}")),
             Err(error) => Err(error.to_string()),
         };
     }

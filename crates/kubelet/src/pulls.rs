@@ -65,7 +65,7 @@ impl Pulls {
             })
         };
         let pulled = tokio::task::spawn_blocking(pull).await.map_err(|error| failed(&error))?;
-        pulled.map_err(|error| if is_at_hand { error } else { with_advice(error) })
+        pulled.map_err(|error| if is_at_hand { error } else { with_advice(&error) })
     }
 
     fn turn(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
@@ -84,10 +84,10 @@ pub(crate) async fn look(store: &ImageStore, name: &str) -> Result<Option<Image>
 }
 
 /// Most images that cannot be pulled here were meant to be built here.
-fn with_advice(error: ImageError) -> ImageError {
+fn with_advice(error: &ImageError) -> ImageError {
     let message =
         format!("{}; nor is it among the local images, which `pinnace image ls` lists", error.message);
-    ImageError { message, ..error }
+    ImageError { reason: error.reason, message }
 }
 
 fn missing(message: &str) -> ImageError {

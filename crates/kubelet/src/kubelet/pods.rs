@@ -101,9 +101,13 @@ impl Workers {
         }
         let (sender, updates) = watch::channel(Update { pod, is_gone: false, sources: self.sources });
         self.updates.insert(uid.clone(), sender);
-        let worker = Worker::new(self.node.clone(), updates, self.left.remove(&uid));
+        let (node, left) = (self.node.clone(), self.left.remove(&uid));
         self.running.spawn(async move {
-            worker.run().await;
+            let left = match left {
+                Some(left) => Some(left),
+                None => recover(&node, &uid).await,
+            };
+            Worker::new(node, updates, left).run().await;
             uid
         });
     }
@@ -166,6 +170,15 @@ impl Workers {
         let (node, known) = (self.node.clone(), self.updates.keys().cloned().collect());
         let _ = tokio::task::spawn_blocking(move || remove_orphans(&node, &known)).await;
     }
+}
+
+/// Finds what an earlier worker of the pod left, should it have failed.
+async fn recover(node: &Node, uid: &str) -> Option<Adopted> {
+    let handle = node.views().get(uid)?.sandbox.clone()?;
+    let containers = handle.containers().await.ok()?;
+    let attached = node.network.list().await.unwrap_or_default();
+    let address = attached.into_iter().find(|(id, _)| id == uid).map(|(_, address)| address);
+    Some(Adopted { handle, address, containers })
 }
 
 /// Finds what an earlier process of this node left running.

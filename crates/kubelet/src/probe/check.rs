@@ -121,29 +121,40 @@ impl Checker {
     }
 
     async fn exec(&self, command: &[String], timeout: Duration) -> Outcome {
-        let run = run_command(&self.sandbox, &self.container_id, command);
-        match tokio::time::timeout(timeout, run).await {
-            Err(_) => Outcome::Failure(format!("command timed out: {command:?} timed out after {timeout:?}")),
-            Ok(Err(error)) => Outcome::Failure(error.to_string()),
-            Ok(Ok((0, _))) => Outcome::Success,
-            Ok(Ok((_, output))) => Outcome::Failure(output),
+        match run_command(&self.sandbox, &self.container_id, command, Some(timeout)).await {
+            Ok(Some((0, _))) => Outcome::Success,
+            Ok(Some((_, output))) => Outcome::Failure(output),
+            Ok(None) => {
+                Outcome::Failure(format!("command timed out: {command:?} timed out after {timeout:?}"))
+            }
+            Err(error) => Outcome::Failure(error.to_string()),
         }
     }
 }
 
-/// Runs a command in a container; returns its exit code and the beginning of what it wrote.
+/// Runs a command in a container; returns its exit code and the beginning of what it wrote. One
+/// that takes longer than `limit` is killed, so that hanging probes do not pile up, and `None` is
+/// returned.
 pub(crate) async fn run_command(
     sandbox: &container::Sandbox,
     container_id: &str,
     command: &[String],
-) -> Result<(i32, String), container::Error> {
+    limit: Option<Duration>,
+) -> Result<Option<(i32, String)>, container::Error> {
     let spec = container::ExecSpec { args: command.to_vec(), ..container::ExecSpec::default() };
     let mut exec = sandbox.exec(container_id, spec).await?;
     let (stdout, stderr) = (exec.stdout.take(), exec.stderr.take());
-    let (stdout, stderr, code) = tokio::join!(read(stdout), read(stderr), exec.wait());
-    let mut output = stdout;
-    output.extend(stderr);
-    Ok((code?.code, String::from_utf8_lossy(&output).into_owned()))
+    let ended = async { tokio::join!(read(stdout), read(stderr), exec.wait()) };
+    let ended = match limit {
+        Some(limit) => tokio::time::timeout(limit, ended).await.ok(),
+        None => Some(ended.await),
+    };
+    let Some((mut output, errors, code)) = ended else {
+        exec.signal(nix::libc::SIGKILL).await?;
+        return Ok(None);
+    };
+    output.extend(errors);
+    Ok(Some((code?.code, String::from_utf8_lossy(&output).into_owned())))
 }
 
 /// Reads to the end, so that the command never blocks, and keeps the beginning.

@@ -29,7 +29,7 @@ pub(super) struct Request {
     pub(super) address: Option<IpAddr>,
     /// The wait after a failed pull that is not over, and why it failed.
     pub(super) pull_wait: Option<(Wait, String)>,
-    /// Says that the image is not wanted any more.
+    /// Says that the container is not wanted any more.
     pub(super) given_up: CancellationToken,
 }
 
@@ -150,7 +150,12 @@ async fn run_post_start(request: &Request, id: &str) -> bool {
         container: &request.container,
         address: request.address,
     };
-    match hooks::run(hook, &target).await {
+    let ended = tokio::select! {
+        ended = hooks::run(hook, &target) => ended,
+        // The pod is ending: it is stopped with its hook half-way.
+        () = request.given_up.cancelled() => Ok(()),
+    };
+    match ended {
         Ok(()) => true,
         Err(message) => {
             warn(request, "FailedPostStartHook", &format!("PostStartHook failed: {message}"));
