@@ -24,11 +24,13 @@ pub mod pods;
 pub mod revisions;
 pub mod view;
 
+pub mod autoscaler;
 pub mod cron_job;
 pub mod daemon_set;
 pub mod deployment;
 pub mod disruption;
 pub mod endpoint_slice;
+pub mod endpoints;
 pub mod garbage;
 pub mod job;
 pub mod namespace;
@@ -46,13 +48,14 @@ pub use plan::{Action, Create, Delete, Event, Part, Patch, Plan, Propagation, Ta
 pub use view::{Key, Lister, View};
 
 /// Returns every controller that looks at kinds known beforehand. [`garbage`] and [`namespace`]
-/// look at all kinds there are, and are driven by themselves.
+/// look at all kinds there are, [`autoscaler`] at measurements: they are driven by themselves.
 #[must_use]
 pub fn all() -> Vec<Controller> {
     vec![
         deployment::controller(),
         replica_set::controller(),
         endpoint_slice::controller(),
+        endpoints::controller(),
         service_account::controller(),
         root_ca::controller(),
         node::controller(),

@@ -12,7 +12,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Namespace, Node, PersistentVolumeClaim, Pod, Service, ServiceAccount,
+    ConfigMap, Endpoints, Namespace, Node, PersistentVolumeClaim, Pod, Service, ServiceAccount,
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -53,6 +53,7 @@ impl Kinds {
         kinds.add::<DaemonSet>(caches);
         kinds.add::<Deployment>(caches);
         kinds.add::<EndpointSlice>(caches);
+        kinds.add::<Endpoints>(caches);
         kinds.add::<HorizontalPodAutoscaler>(caches);
         kinds.add::<Job>(caches);
         kinds.add::<Lease>(caches);

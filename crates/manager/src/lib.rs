@@ -7,11 +7,13 @@
 //! - `queue`, `drive`: which key is worked on when
 //! - `execute`: carries a plan out
 //! - `schedule`: binds pods to nodes
+//! - `autoscale`: sizes workloads by what they use
 //! - `inventory`: the kinds the API serves, whatever they are
 //! - `collect`: deletes what nobody owns any more, and empties namespaces that are to go
 //!
 //! It decides nothing itself, polls nothing, and writes no files.
 
+mod autoscale;
 mod collect;
 mod drive;
 mod execute;
@@ -25,6 +27,8 @@ use std::sync::Arc;
 use client::{Caches, Recorder};
 pub use controllers::Settings;
 use tokio::task::JoinSet;
+
+use crate::execute::Executor;
 
 /// What is set for one manager.
 #[derive(Clone, Debug)]
@@ -54,17 +58,17 @@ pub async fn run(
     let recorder = Recorder::new(client.clone(), "", "");
     let kinds = Arc::new(kinds::Kinds::new(&caches));
     let settings = Arc::new(config.settings);
+    let executor = |name: &str| Executor::new(client.clone(), kinds.clone(), recorder.named(name));
     for controller in controllers::all() {
-        let executor = execute::Executor::new(client.clone(), kinds.clone(), recorder.named(controller.name));
+        let executor = executor(controller.name);
         drive::start(&mut tasks, controller, &kinds, executor, settings.clone());
     }
     if config.schedules {
-        let recorder = recorder.named("default-scheduler");
-        tasks.spawn(schedule::run(client.clone(), caches.clone(), kinds.clone(), recorder));
+        tasks.spawn(schedule::run(caches.clone(), executor("default-scheduler")));
     }
-    let executor =
-        execute::Executor::new(client.clone(), kinds.clone(), recorder.named("garbage-collector-controller"));
-    tasks.spawn(collect::run(client.clone(), caches.clone(), kinds.clone(), executor));
+    tasks.spawn(autoscale::run(client.clone(), caches.clone(), executor("horizontal-pod-autoscaler")));
+    let collector = executor("garbage-collector-controller");
+    tasks.spawn(collect::run(client.clone(), caches.clone(), kinds.clone(), collector));
     tokio::select! {
         () = shutdown => {}
         () = watch_over(&mut tasks) => {}

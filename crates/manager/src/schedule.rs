@@ -6,7 +6,7 @@ mod surroundings;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use client::{Caches, Change, Key, Notice, Recorder};
+use client::{Caches, Change, Key, Notice};
 use controllers::Action;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::execute::{Executor, Failure};
-use crate::kinds::Kinds;
 use pending::Pending;
 use surroundings::Surroundings;
 
@@ -25,12 +24,12 @@ const BINDINGS: usize = 32;
 const NAME: &str = "default-scheduler";
 
 /// Schedules until cancelled.
-pub(crate) async fn run(client: kube::Client, caches: Caches, kinds: Arc<Kinds>, recorder: Recorder) {
+pub(crate) async fn run(caches: Caches, executor: Executor) {
     let surroundings = Surroundings::new(&caches);
     surroundings.synced().await;
     let (pods, nodes, namespaces) = (caches.of::<Pod>(), caches.of::<Node>(), caches.of::<Namespace>());
     let (mut pod_changes, mut node_changes) = (pods.subscribe(), nodes.subscribe());
-    let executor = Arc::new(Executor::new(client, kinds, recorder));
+    let executor = Arc::new(executor);
     let mut scheduler = Scheduler {
         caches: (pods.clone(), nodes.clone(), namespaces),
         surroundings,

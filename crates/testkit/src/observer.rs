@@ -9,7 +9,7 @@ use api::k8s::api::autoscaling::v2::HorizontalPodAutoscaler;
 use api::k8s::api::batch::v1::{CronJob, Job};
 use api::k8s::api::coordination::v1::Lease;
 use api::k8s::api::core::v1::{
-    ConfigMap, Namespace, Node, PersistentVolumeClaim, Pod, Service, ServiceAccount,
+    ConfigMap, Endpoints, Namespace, Node, PersistentVolumeClaim, Pod, Service, ServiceAccount,
 };
 use api::k8s::api::discovery::v1::EndpointSlice;
 use api::k8s::api::policy::v1::PodDisruptionBudget;
@@ -118,6 +118,7 @@ impl Observer {
         observer.add::<DaemonSet>(server);
         observer.add::<Deployment>(server);
         observer.add::<EndpointSlice>(server);
+        observer.add::<Endpoints>(server);
         observer.add::<HorizontalPodAutoscaler>(server);
         observer.add::<Job>(server);
         observer.add::<Lease>(server);
