@@ -30,10 +30,12 @@ pub(super) enum Role {
 fn parts(pod: &Pod) -> Vec<Part<'_>> {
     let Some(spec) = &pod.spec else { return Vec::new() };
     let status = pod.status.as_ref();
-    let init_statuses = status.and_then(|status| status.init_container_statuses.as_deref()).unwrap_or_default();
+    let init_statuses =
+        status.and_then(|status| status.init_container_statuses.as_deref()).unwrap_or_default();
     let main_statuses = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
     let init = spec.init_containers.iter().flatten().map(|container| {
-        let role = if container.restart_policy.as_deref() == Some("Always") { Role::Sidecar } else { Role::Init };
+        let role =
+            if container.restart_policy.as_deref() == Some("Always") { Role::Sidecar } else { Role::Init };
         (container, init_statuses, role)
     });
     let main = spec.containers.iter().map(|container| (container, main_statuses, Role::Main));
@@ -108,7 +110,11 @@ fn one(seen: &Seen<'_>, part: Part<'_>) -> Option<Answer> {
         return None;
     }
     if part.is_running() {
-        return if part.role == Role::Init { Some(init_running(seen, part)) } else { probe::not_ready(seen, part) };
+        return if part.role == Role::Init {
+            Some(init_running(seen, part))
+        } else {
+            probe::not_ready(seen, part)
+        };
     }
     if let Some(reason) = part.waits_as() {
         return Some(waiting(seen, part, reason));
@@ -129,14 +135,21 @@ fn init_running(seen: &Seen<'_>, part: Part<'_>) -> Answer {
     let verdict = seen.says(&format!("waits for {}, which runs{since}", part.called()));
     let logs = seen.look.kubectl(&format!("logs {} -c {} --follow", seen.name, part.name()));
     Answer::waiting(verdict)
-        .because(["the pod's containers start when every init container has ended with exit code 0".to_owned()])
+        .because([
+            "the pod's containers start when every init container has ended with exit code 0".to_owned()
+        ])
         .next([format!("see what it does: {logs}")])
 }
 
 fn waiting(seen: &Seen<'_>, part: Part<'_>, reason: &str) -> Answer {
     match reason {
-        "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" | "ImageInspectError"
-        | "RegistryUnavailable" | "SignatureValidationFailed" => image::refused(seen, part, reason),
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "ErrImageNeverPull"
+        | "InvalidImageName"
+        | "ImageInspectError"
+        | "RegistryUnavailable"
+        | "SignatureValidationFailed" => image::refused(seen, part, reason),
         "CrashLoopBackOff" => crash_loop(seen, part),
         "CreateContainerConfigError" => config_error(seen, part),
         "RunContainerError" | "CreateContainerError" | "StartError" => start_error(seen, part, reason),
@@ -222,13 +235,16 @@ fn missing(seen: &Seen<'_>, told: &str) -> Option<(String, String)> {
 
 fn unbound(seen: &Seen<'_>) -> Option<Answer> {
     let volumes = seen.pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
-    let claims = volumes.filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.as_str()));
+    let claims =
+        volumes.filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.as_str()));
     for wanted in claims {
-        let claim = seen.look.observed.claims.iter().find(|claim| claim.metadata.name.as_deref() == Some(wanted));
+        let claim =
+            seen.look.observed.claims.iter().find(|claim| claim.metadata.name.as_deref() == Some(wanted));
         let phase = claim.and_then(|claim| claim.status.as_ref()).and_then(|status| status.phase.as_deref());
         if claim.is_some() && phase != Some("Bound") {
             let verdict = seen.says(&format!("waits for its storage: the claim `{wanted}` is not bound"));
-            let events = claim.map(|claim| seen.look.observed.events("PersistentVolumeClaim", &claim.metadata));
+            let events =
+                claim.map(|claim| seen.look.observed.events("PersistentVolumeClaim", &claim.metadata));
             let told = events.iter().flatten().next().map(|event| super::pod::tell(seen.look, event));
             let step = seen.look.kubectl(&format!("describe pvc {wanted}"));
             return Some(Answer::stuck(verdict).because(told).next([format!("see why: {step}")]));
@@ -241,7 +257,9 @@ fn config_error(seen: &Seen<'_>, part: Part<'_>) -> Answer {
     let told = message(part).unwrap_or_default();
     let (what, step) = match missing(seen, &told) {
         Some((what, step)) => (format!("needs {what}"), step),
-        None => (format!("has a configuration that can't be used: {told}"), format!("mend it: {}", seen.edit())),
+        None => {
+            (format!("has a configuration that can't be used: {told}"), format!("mend it: {}", seen.edit()))
+        }
     };
     let verdict = seen.says(&format!("can't start: {} {what}", part.called()));
     Answer::stuck(verdict).because([told]).next([step]).next(seen.undo())
@@ -249,7 +267,8 @@ fn config_error(seen: &Seen<'_>, part: Part<'_>) -> Answer {
 
 fn start_error(seen: &Seen<'_>, part: Part<'_>, reason: &str) -> Answer {
     let end = part.last_end().and_then(|end| end.message.clone());
-    let told = message(part).or(end).or_else(|| seen.message(&["Failed"]).map(str::to_owned)).unwrap_or_default();
+    let told =
+        message(part).or(end).or_else(|| seen.message(&["Failed"]).map(str::to_owned)).unwrap_or_default();
     let is_lost = ["executable file not found", "no such file or directory", "not found in $PATH"];
     let cause = if is_lost.iter().any(|marker| told.contains(marker)) {
         "its command is not in the image"
@@ -275,7 +294,9 @@ fn crash_loop(seen: &Seen<'_>, part: Part<'_>) -> Answer {
     let how = end.map_or_else(|| "ended".to_owned(), how_it_ended);
     let verdict = seen.says(&format!("keeps crashing: {} {how} (restarted {restarts} times)", part.called()));
     let mut answer = Answer::stuck(verdict).because(next_start(seen, part));
-    answer = answer.because(end.and_then(|end| end.message.clone()).map(|text| format!("it left word: {}", text.trim())));
+    answer = answer.because(
+        end.and_then(|end| end.message.clone()).map(|text| format!("it left word: {}", text.trim())),
+    );
     answer = answer.because(memory(part)).because(probe::liveness_killed(seen));
     answer.next(memory_step(seen, part)).next([previous_logs(seen, part)]).next(seen.undo())
 }

@@ -1,7 +1,7 @@
 //! Pods that end or have ended.
 
-use api::pod_template;
 use api::k8s::api::core::v1::Pod;
+use api::pod_template;
 use jiff::SignedDuration;
 
 use super::pod::Seen;
@@ -21,7 +21,8 @@ pub(super) fn terminating(seen: &Seen<'_>) -> Option<Answer> {
     }
     let force = seen.look.kubectl(&format!("delete pod {} --grace-period=0 --force", seen.name));
     if let Some(lost) = scheduling::lost(seen) {
-        let verdict = seen.says(&format!("is being deleted, but {lost}, so nobody can say that it has ended"));
+        let verdict =
+            seen.says(&format!("is being deleted, but {lost}, so nobody can say that it has ended"));
         let next = [
             "bring the node back, or remove it for good".to_owned(),
             format!("if the node is surely off: {force}"),
@@ -32,7 +33,8 @@ pub(super) fn terminating(seen: &Seen<'_>) -> Option<Answer> {
         let verdict = seen.says(&format!("is ending: {} of its {grace} s of grace are left", span(left)));
         let still = (!running.is_empty()).then(|| format!("still running: {}", list(&running)));
         let wait = "wait: it is gone when its containers have ended, at the latest when the grace is over";
-        let answer = Answer::waiting(verdict).because(still).because(hooks(seen.pod)).because(finalizer_line(seen));
+        let answer =
+            Answer::waiting(verdict).because(still).because(hooks(seen.pod)).because(finalizer_line(seen));
         return Some(answer.next([wait.to_owned(), format!("don't want to wait: {force}")]));
     }
     let late = span(SignedDuration::ZERO - left);
@@ -96,10 +98,13 @@ pub(super) fn finished(seen: &Seen<'_>) -> Option<Answer> {
         ]),
         Some("DeadlineExceeded") => {
             let allowed = seen.pod.spec.as_ref().and_then(|spec| spec.active_deadline_seconds).unwrap_or(0);
-            let verdict = format!("failed: it ran longer than the {allowed} s its `activeDeadlineSeconds` allow");
+            let verdict =
+                format!("failed: it ran longer than the {allowed} s its `activeDeadlineSeconds` allow");
             Answer::stuck(seen.says(&verdict)).because([message]).next([logs])
         }
-        Some(reason) => Answer::stuck(seen.says(&format!("failed: {reason}"))).because([message]).next([logs]),
+        Some(reason) => {
+            Answer::stuck(seen.says(&format!("failed: {reason}"))).because([message]).next([logs])
+        }
         None => {
             let ends = container::ends(seen.pod);
             let failed = plural(ends.len(), "container");

@@ -18,9 +18,11 @@ pub(super) fn refused(seen: &Seen<'_>, part: Part<'_>, reason: &str) -> Answer {
     let similar = similar(seen, image);
     let verdict = seen.says(&format!("has no image: `{image}` of {} {cause} (`{reason}`)", part.called()));
     let at_hand = (!similar.is_empty()).then(|| format!("at hand under a similar name: {}", list(&similar)));
-    let failed = seen.message(&["Failed"]).filter(|text| text.starts_with("Failed to pull")).map(str::to_owned);
+    let failed =
+        seen.message(&["Failed"]).filter(|text| text.starts_with("Failed to pull")).map(str::to_owned);
     let evidence = if told.is_empty() { failed } else { Some(told) };
-    let set = similar.first().map(|other| format!("perhaps `{other}` was meant: {}", set_image(seen, part, other)));
+    let set =
+        similar.first().map(|other| format!("perhaps `{other}` was meant: {}", set_image(seen, part, other)));
     let correct = format!("correct the image: {}", set_image(seen, part, "NAME:TAG"));
     let correct = if set.is_some() { None } else { Some(correct) };
     Answer::stuck(verdict)
@@ -55,8 +57,16 @@ fn cause(seen: &Seen<'_>, told: &str, reason: &str, image: &str) -> (&'static st
             vec![tags(), format!("{build}, or change the policy: {}", seen.edit())],
         );
     }
-    if says(&["unauthorized", "authentication required", "access denied", "403 forbidden", "no basic auth", "denied:"]) {
-        let create = "create secret docker-registry NAME --docker-server=HOST --docker-username=… --docker-password=…";
+    if says(&[
+        "unauthorized",
+        "authentication required",
+        "access denied",
+        "403 forbidden",
+        "no basic auth",
+        "denied:",
+    ]) {
+        let create =
+            "create secret docker-registry NAME --docker-server=HOST --docker-username=… --docker-password=…";
         let create = seen.look.kubectl(create);
         return (
             "is not given out by its registry without a login, or does not exist there",
@@ -67,12 +77,23 @@ fn cause(seen: &Seen<'_>, told: &str, reason: &str, image: &str) -> (&'static st
         let step = "trust the registry's certificate on the node, or mend the certificate".to_owned();
         return ("can't be pulled: its registry shows a certificate that is not trusted", vec![step]);
     }
-    if says(&["no such host", "connection refused", "timeout", "timed out", "lookup ", "unreachable", "failed to connect"]) {
+    if says(&[
+        "no such host",
+        "connection refused",
+        "timeout",
+        "timed out",
+        "lookup ",
+        "unreachable",
+        "failed to connect",
+    ]) {
         let check = "check the registry's name in the image, and that nodes reach it".to_owned();
         return ("can't be pulled: its registry does not answer", vec![check, tags()]);
     }
     if says(&["toomanyrequests", "rate limit", "429"]) {
-        return ("can't be pulled just now: its registry limits requests", vec!["wait, or log in".to_owned()]);
+        return (
+            "can't be pulled just now: its registry limits requests",
+            vec!["wait, or log in".to_owned()],
+        );
     }
     if says(&["not found", "manifest unknown", "name unknown", "does not exist"]) {
         return ("does not exist", vec![tags()]);
@@ -91,8 +112,10 @@ fn similar(seen: &Seen<'_>, image: &str) -> Vec<String> {
     let resembles = |other: &&str| {
         let (other_repository, other_tag) = split(other);
         let is_same = other_repository == repository && other_tag == tag;
-        !is_same && !other.contains('@')
-            && (other_repository == repository || (tag == other_tag && is_similar(other_repository, repository)))
+        !is_same
+            && !other.contains('@')
+            && (other_repository == repository
+                || (tag == other_tag && is_similar(other_repository, repository)))
     };
     let mut found: Vec<&str> = on_nodes.chain(in_pods).filter(resembles).map(familiar).collect();
     found.sort_by_key(|other| (!is_similar(split(other).1, tag), *other));

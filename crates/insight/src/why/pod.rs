@@ -119,7 +119,8 @@ fn gated(seen: &Seen<'_>) -> Option<Answer> {
     let is_shut = |kind: &str| {
         pod_template::condition(seen.pod, kind).is_none_or(|condition| condition.status != "True")
     };
-    let shut: Vec<&str> = gates.map(|gate| gate.condition_type.as_str()).filter(|kind| is_shut(kind)).collect();
+    let shut: Vec<&str> =
+        gates.map(|gate| gate.condition_type.as_str()).filter(|kind| is_shut(kind)).collect();
     if let Some(gate) = shut.first() {
         let verdict = seen.says(&format!("is not ready: its readiness gate `{gate}` is not true"));
         let next = "whatever sets this condition (often a load balancer's controller) has to act".to_owned();

@@ -33,20 +33,28 @@ fn starting(seen: &Seen<'_>, part: Part<'_>, probe: &Probe, running: Option<Sign
     let (delay, period, failures) = pace(probe);
     let allowed = SignedDuration::from_secs(delay.saturating_add(period.saturating_mul(failures)));
     let since = running.map(|running| format!(" after {}", span(running))).unwrap_or_default();
-    let verdict = seen.says(&format!("is starting: {} has not passed its startup probe{since}", part.called()));
-    let limit = format!("it has {} in all, then it is restarted ({failures} failures, each {period} s)", span(allowed));
+    let verdict =
+        seen.says(&format!("is starting: {} has not passed its startup probe{since}", part.called()));
+    let limit = format!(
+        "it has {} in all, then it is restarted ({failures} failures, each {period} s)",
+        span(allowed)
+    );
     let wait = "wait, if the program needs this long to start".to_owned();
-    let longer = format!("if it needs longer: raise `failureThreshold` of the startup probe: {}", seen.edit());
-    let answer = Answer::waiting(verdict).because([describe(probe)]).because(failed(seen, "Startup")).because([limit]);
+    let longer =
+        format!("if it needs longer: raise `failureThreshold` of the startup probe: {}", seen.edit());
+    let answer =
+        Answer::waiting(verdict).because([describe(probe)]).because(failed(seen, "Startup")).because([limit]);
     answer.because(liveness_killed(seen)).next([wait, logs(seen, part), longer])
 }
 
 fn unready(seen: &Seen<'_>, part: Part<'_>, probe: &Probe, running: Option<SignedDuration>) -> Answer {
     let (delay, period, _) = pace(probe);
-    let is_early = running.is_some_and(|running| running < SignedDuration::from_secs(delay.saturating_add(period)));
+    let is_early =
+        running.is_some_and(|running| running < SignedDuration::from_secs(delay.saturating_add(period)));
     let told = failed(seen, "Readiness");
     let since = running.map(|running| format!(", {} after its start", span(running))).unwrap_or_default();
-    let verdict = seen.says(&format!("runs, but is not ready: {} fails its readiness probe{since}", part.called()));
+    let verdict =
+        seen.says(&format!("runs, but is not ready: {} fails its readiness probe{since}", part.called()));
     if is_early && told.is_none() {
         let verdict = seen.says(&format!("runs, and its readiness probe is about to be asked{since}"));
         return Answer::waiting(verdict).because([describe(probe)]).next([logs(seen, part)]);

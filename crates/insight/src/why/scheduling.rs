@@ -14,8 +14,11 @@ pub(super) fn unscheduled(seen: &Seen<'_>) -> Option<Answer> {
     if spec.and_then(|spec| spec.node_name.as_deref()).is_some_and(|node| !node.is_empty()) {
         return None;
     }
-    let gates: Vec<&str> =
-        spec.iter().flat_map(|spec| spec.scheduling_gates.iter().flatten()).map(|gate| gate.name.as_str()).collect();
+    let gates: Vec<&str> = spec
+        .iter()
+        .flat_map(|spec| spec.scheduling_gates.iter().flatten())
+        .map(|gate| gate.name.as_str())
+        .collect();
     if !gates.is_empty() {
         let verdict = seen.says(&format!("waits for its scheduling gates to be removed: {}", list(&gates)));
         let next = "whoever set the gates has to remove them; until then no node is looked for".to_owned();
@@ -26,8 +29,11 @@ pub(super) fn unscheduled(seen: &Seen<'_>) -> Option<Answer> {
     let Some(message) = told.or_else(|| seen.message(&["FailedScheduling"])) else {
         return Some(not_tried(seen));
     };
-    if message.starts_with("no nodes available") || seen.look.observed.nodes.as_ref().is_some_and(Vec::is_empty) {
-        let answer = Answer::stuck(seen.says("has no node: the cluster has none")).because([message.to_owned()]);
+    if message.starts_with("no nodes available")
+        || seen.look.observed.nodes.as_ref().is_some_and(Vec::is_empty)
+    {
+        let answer =
+            Answer::stuck(seen.says("has no node: the cluster has none")).because([message.to_owned()]);
         return Some(answer.next([format!("see the nodes: {}", seen.look.kubectl("get nodes"))]));
     }
     let asked = asked(seen.pod, message);
@@ -40,8 +46,10 @@ fn not_tried(seen: &Seen<'_>) -> Answer {
     let scheduler = seen.pod.spec.as_ref().and_then(|spec| spec.scheduler_name.as_deref());
     match scheduler.filter(|name| *name != "default-scheduler" && !name.is_empty()) {
         Some(scheduler) => {
-            let verdict = seen.says(&format!("waits for the scheduler `{scheduler}`, which has not looked at it"));
-            Answer::stuck(verdict).next(["see that this scheduler runs, or remove `schedulerName`".to_owned()])
+            let verdict =
+                seen.says(&format!("waits for the scheduler `{scheduler}`, which has not looked at it"));
+            Answer::stuck(verdict)
+                .next(["see that this scheduler runs, or remove `schedulerName`".to_owned()])
         }
         None => Answer::waiting(seen.says("waits for the scheduler, which has not looked at it yet")).next([
             format!("look again in a moment: `pinnace why pod/{}`", seen.name),
@@ -74,7 +82,8 @@ fn asked(pod: &Pod, message: &str) -> Vec<String> {
         .filter_map(|resource| {
             let main = spec.containers.iter().filter_map(|container| request(container, resource));
             let sum = main.fold(Quantity::ZERO, Quantity::plus);
-            let init = spec.init_containers.iter().flatten().filter_map(|container| request(container, resource));
+            let init =
+                spec.init_containers.iter().flatten().filter_map(|container| request(container, resource));
             let largest = init.chain([sum]).max_by_key(Quantity::milli)?;
             Some(format!("the pod requests {resource} {largest}"))
         })
@@ -83,9 +92,9 @@ fn asked(pod: &Pod, message: &str) -> Vec<String> {
 
 fn request(container: &Container, resource: &str) -> Option<Quantity> {
     let resources = container.resources.as_ref()?;
-    let of = |map: Option<&std::collections::BTreeMap<String, api::k8s::apimachinery::pkg::api::resource::Quantity>>| {
-        map.and_then(|map| map.get(resource)).and_then(|quantity| quantity.0.parse().ok())
-    };
+    let of = |map: Option<
+        &std::collections::BTreeMap<String, api::k8s::apimachinery::pkg::api::resource::Quantity>,
+    >| { map.and_then(|map| map.get(resource)).and_then(|quantity| quantity.0.parse().ok()) };
     of(resources.requests.as_ref()).or_else(|| of(resources.limits.as_ref()))
 }
 
@@ -148,7 +157,9 @@ fn steps(seen: &Seen<'_>, message: &str) -> Vec<String> {
         ),
         (
             &["untolerated taint", "had taint"],
-            format!("tolerate the taint (`spec.tolerations`): {edit}; or remove it: `kubectl taint nodes NODE KEY-`"),
+            format!(
+                "tolerate the taint (`spec.tolerations`): {edit}; or remove it: `kubectl taint nodes NODE KEY-`"
+            ),
         ),
         (
             &["didn't match Pod's node affinity/selector", "didn't match node selector"],
@@ -159,13 +170,18 @@ fn steps(seen: &Seen<'_>, message: &str) -> Vec<String> {
             format!("add nodes, or loosen `affinity` (`preferredDuringScheduling…`): {edit}"),
         ),
         (&["topology spread constraints"], format!("loosen `topologySpreadConstraints`: {edit}")),
-        (&["free ports"], format!("each node has a `hostPort` only once: fewer replicas, or no `hostPort`: {edit}")),
+        (
+            &["free ports"],
+            format!("each node has a `hostPort` only once: fewer replicas, or no `hostPort`: {edit}"),
+        ),
     ];
     let applies = |markers: &[&str]| markers.iter().any(|marker| message.contains(marker));
     steps.extend(rows.into_iter().filter(|(markers, _)| applies(markers)).map(|(_, step)| step));
     if message.contains("persistentvolumeclaim") || message.contains("PersistentVolumeClaims") {
         let step = match super::words::quoted_after(message, "persistentvolumeclaim") {
-            Some(claim) => format!("create or mend the claim: {}", look.kubectl(&format!("describe pvc {claim}"))),
+            Some(claim) => {
+                format!("create or mend the claim: {}", look.kubectl(&format!("describe pvc {claim}")))
+            }
             None => format!("see why the claim is not bound: {}", look.kubectl("describe pvc")),
         };
         steps.push(step);
@@ -178,9 +194,14 @@ fn selector_step(pod: &Pod, edit: &str) -> String {
     let pairs: Vec<String> =
         selector.into_iter().flatten().map(|(key, value)| format!("{key}={value}")).collect();
     if pairs.is_empty() {
-        return format!("loosen `nodeAffinity`: {edit}; or label a node: `kubectl label node NODE KEY=VALUE`");
+        return format!(
+            "loosen `nodeAffinity`: {edit}; or label a node: `kubectl label node NODE KEY=VALUE`"
+        );
     }
-    format!("label a node so: `kubectl label node NODE {}`; or change `nodeSelector`: {edit}", pairs.join(" "))
+    format!(
+        "label a node so: `kubectl label node NODE {}`; or change `nodeSelector`: {edit}",
+        pairs.join(" ")
+    )
 }
 
 /// Says that a pod's node does not answer.
@@ -197,7 +218,10 @@ pub(super) fn node_lost(seen: &Seen<'_>) -> Option<Answer> {
     let step = if is_known {
         format!("see what the node says: `kubectl describe node {node}`")
     } else {
-        format!("the pod is removed soon; if not: {}", seen.look.kubectl(&format!("delete pod {}", seen.name)))
+        format!(
+            "the pod is removed soon; if not: {}",
+            seen.look.kubectl(&format!("delete pod {}", seen.name))
+        )
     };
     Some(answer.because(told).next([step, pods]))
 }
