@@ -1,9 +1,13 @@
 //! The command line.
 
+pub(crate) mod look;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+use look::{Timeline, Why};
 
 /// Takes a trained model from a file to production: serves, packs, runs and rolls it.
 #[derive(Debug, Parser)]
@@ -37,6 +41,10 @@ pub(crate) enum Command {
     Node(Node),
     /// Send requests and count the answers
     Load(Load),
+    /// Tell why a pod, Deployment or Ingress is not as it should be, and what to do
+    Why(Why),
+    /// Draw the pods of a rollout over time
+    Timeline(Timeline),
 }
 
 /// `pinnace demo`.

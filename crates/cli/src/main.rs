@@ -1,7 +1,8 @@
 //! The `pinnace` program: one binary for the model server, the image builder and the cluster.
 //!
 //! In reading order: [`args`] is the command line; [`output`] is the one place that prints; `model` trains,
-//! predicts and serves; `image` packs; `up`, `status` and `down` run clusters; `node` switches nodes; `load` sends requests; `demo` tells the whole story.
+//! predicts and serves; `image` packs; `up`, `status` and `down` run clusters; `node` switches nodes; `load` sends requests;
+//! `why` and `timeline` explain what goes on in any Kubernetes; `demo` tells the whole story.
 
 mod args;
 mod demo;
@@ -12,7 +13,9 @@ mod model;
 mod node;
 mod output;
 mod status;
+mod timeline;
 mod up;
+mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -63,6 +66,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Status(args) => status::run(&args.name),
         Command::Node(args) => node::run(&args),
         Command::Load(args) => load::run(&args),
+        Command::Why(args) => why::run(&args),
+        Command::Timeline(args) => timeline::run(&args),
         Command::Down(args) => down::run(&args.name, args.purge),
     }
 }

@@ -47,6 +47,38 @@ pub(crate) fn bar(message: &str) -> ProgressBar {
     ProgressBar::new(100).with_style(style).with_message(message.to_owned())
 }
 
+/// A picture on the terminal that is drawn again and again in the same place.
+pub(crate) struct Screen {
+    terminal: console::Term,
+    lines: usize,
+}
+
+impl Screen {
+    /// Returns the screen, if stdout is a terminal.
+    pub(crate) fn find() -> Option<Self> {
+        let terminal = console::Term::stdout();
+        terminal.is_term().then_some(Self { terminal, lines: 0 })
+    }
+
+    /// Rows and columns.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let (rows, columns) = self.terminal.size();
+        (usize::from(rows), usize::from(columns))
+    }
+
+    /// Draws over what was drawn before; a closed terminal ends the program quietly.
+    pub(crate) fn draw(&mut self, lines: &[String]) {
+        let drawn = self
+            .terminal
+            .clear_last_lines(self.lines)
+            .and_then(|()| self.terminal.write_line(&lines.join("\n")));
+        if drawn.is_err() {
+            std::process::exit(0);
+        }
+        self.lines = lines.len();
+    }
+}
+
 /// A table with left-aligned columns, as `kubectl` prints them.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {

@@ -1,0 +1,110 @@
+//! The picture as one page that needs nothing else.
+
+use std::fmt::Write;
+
+use insight::timeline::{Age, Lane, Phase};
+
+use super::Picture;
+use super::svg::{self, escape};
+use super::terminal::shown;
+
+const STYLE: &str = "body { font: 15px/1.5 system-ui, sans-serif; color: #333; background: #fff; max-width: 1140px; \
+margin: 2em auto; padding: 0 1em } h1 { font-size: 1.4em } svg { max-width: 100%; height: auto; vertical-align: middle } \
+.legend { font-size: 13px } .group { display: block } table { border-collapse: collapse; font-size: 13px } \
+td, th { padding: 2px 12px 2px 0; text-align: right; font-variant-numeric: tabular-nums } \
+td:first-child, th:first-child, td:nth-child(2), th:nth-child(2) { text-align: left }";
+
+/// Returns the page.
+pub(super) fn page(picture: &Picture<'_>) -> String {
+    let title = format!("Rollout of {} in {}", escape(picture.name), escape(picture.namespace));
+    let began = escape(&picture.from.to_string());
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
+         </head>\n<body>\n<h1>{title}</h1>\n<p>{}. It began at {began}.</p>\n{}\
+         <div class=\"legend\">{}<span class=\"group\"><b>below</b> \
+         <span style=\"color:#333\">▬</span> pods that are not ending \
+         <span style=\"color:#228833\">▬</span> ready pods, or requests answered \
+         <span style=\"color:#c0392b\">╌╌</span> the limits: replicas and surge, replicas without the unavailable; \
+         or requests failed</span></div>\n\
+         <h2>Seconds from the start</h2>\n{}</body>\n</html>\n",
+        escape(&summary(picture)),
+        svg::draw(picture),
+        svg::legend(),
+        table(picture),
+    )
+}
+
+/// Says in a sentence how it went.
+pub(super) fn summary(picture: &Picture<'_>) -> String {
+    let timeline = picture.timeline;
+    let during = |at: &jiff::Timestamp| *at >= picture.from;
+    // What held when the watch began counts too; the first instants, while the list of pods comes in, don't.
+    let counts = timeline.counts();
+    let before = counts.iter().rposition(|count| count.at <= picture.from).unwrap_or(0);
+    let most = counts.iter().skip(before).map(|count| count.total).max().unwrap_or(0);
+    let least = lowest_ready(picture);
+    let lanes = shown(picture);
+    let new = lanes.iter().filter(|lane| timeline.age(lane) == Age::New).count();
+    let made = lanes.iter().filter(|lane| lane.entered(Phase::Created).as_ref().is_some_and(during)).count();
+    let limits = timeline.limits().last().map(|(_, limits)| *limits);
+    let allowed = limits.map(|limits| format!(" (at most {} allowed)", limits.most)).unwrap_or_default();
+    let wanted =
+        limits.map(|limits| format!(" (at least {} wanted)", limits.least_ready)).unwrap_or_default();
+    let end = if timeline.is_settled() { "complete" } else { "not complete" };
+    format!(
+        "rollout {end} after {:.1} s: {made} pods made, {new} of the latest template; never more than {most} pods{allowed}, \
+         never fewer than {least} ready{wanted}",
+        picture.seconds(picture.to)
+    )
+}
+
+/// The fewest ready pods since there were as many as wanted, or since the start.
+fn lowest_ready(picture: &Picture<'_>) -> u32 {
+    let counts = picture.timeline.counts();
+    let wanted = picture.timeline.limits().last().map_or(0, |(_, limits)| limits.least_ready);
+    let is_full = |count: &insight::timeline::Count| i64::from(count.ready) >= i64::from(wanted);
+    let first = counts.iter().position(is_full).unwrap_or(0);
+    counts.iter().skip(first).map(|count| count.ready).min().unwrap_or(0)
+}
+
+fn table(picture: &Picture<'_>) -> String {
+    let mut text = String::from("<table>\n<tr><th>pod</th><th></th>");
+    let phases = [
+        Phase::Created,
+        Phase::Scheduled,
+        Phase::Image,
+        Phase::Started,
+        Phase::Ready,
+        Phase::Terminating,
+        Phase::Gone,
+    ];
+    for phase in phases {
+        let _ = write!(text, "<th>{}</th>", phase.word());
+    }
+    text.push_str("</tr>\n");
+    for lane in shown(picture) {
+        let _ = write!(text, "<tr><td>{}</td><td>{}</td>", escape(&lane.name), age(picture, lane));
+        for phase in phases {
+            let at = lane.entered(phase).map(|at| match at < picture.from {
+                true => "before".to_owned(),
+                false => format!("{:.2}", picture.seconds(at)),
+            });
+            let _ = write!(text, "<td>{}</td>", at.unwrap_or_default());
+        }
+        text.push_str("</tr>\n");
+    }
+    text.push_str("</table>\n");
+    text
+}
+
+fn age(picture: &Picture<'_>, lane: &Lane) -> String {
+    let age = match picture.timeline.age(lane) {
+        Age::Old => "old",
+        Age::New => "new",
+    };
+    match picture.timeline.revision(lane) {
+        Some(revision) => format!("{age}, revision {revision}"),
+        None => age.to_owned(),
+    }
+}
