@@ -13,6 +13,7 @@ mod rolling;
 mod scale;
 mod sets;
 mod status;
+mod template;
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 mod live {
     pub(crate) mod cluster;
+    pub(crate) mod https;
     pub(crate) mod kubelet;
 }
 
@@ -221,5 +222,20 @@ async fn every_workload_comes_up_and_settles() {
     })
     .await;
     cluster.settle().await;
+    cluster.stop().await;
+}
+
+/// The same manager, against a cluster it only knows by a kubeconfig.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_manager_works_over_https_as_well() {
+    let cluster = Cluster::start_over_https().await;
+    let deployments: Api<Deployment> = Api::default_namespaced(cluster.client.clone());
+    deployments.create(&PostParams::default(), &deployment("web", 20, "app")).await.expect("created");
+    let pods = cluster.caches.of::<Pod>();
+    let started = Instant::now();
+    eventually("twenty pods are ready", || ready(&pods.list()) == 20).await;
+    println!("20 pods over HTTPS were ready in {:?}", started.elapsed());
+    deployments.delete("web", &DeleteParams::default()).await.expect("deleted");
+    eventually("everything it owned is gone", || pods.is_empty()).await;
     cluster.stop().await;
 }

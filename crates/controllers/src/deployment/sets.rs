@@ -8,17 +8,15 @@ use api::k8s::api::apps::v1::{
 use api::k8s::api::core::v1::PodTemplateSpec;
 use api::k8s::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use api::pod_template;
-use serde_json::Value;
 
 use super::Observed;
 use super::annotations;
 use super::fence::Fence;
+use super::template::{HASH, is_same};
 use crate::condition;
 use crate::owner::{self, controller_reference, is_controlled_by};
 use crate::plan::{Action, Event, Part, Plan, Told};
 
-/// The label by which pods and ReplicaSets of one template are told from others.
-const HASH: &str = "pod-template-hash";
 /// The longest name of a ReplicaSet.
 const LONGEST_NAME: usize = 253;
 
@@ -364,41 +362,6 @@ fn age(draft: &Draft) -> (Option<&Time>, &str) {
 
 fn spec_template(spec: &DeploymentSpec) -> PodTemplateSpec {
     spec.template.clone()
-}
-
-/// Tells whether two templates are one but for the hash label. What is empty equals what is absent.
-fn is_same(a: &PodTemplateSpec, b: &PodTemplateSpec) -> bool {
-    let (a, b) = (without_hash(a), without_hash(b));
-    a == b || pruned(&a) == pruned(&b)
-}
-
-fn without_hash(template: &PodTemplateSpec) -> PodTemplateSpec {
-    let mut template = template.clone();
-    if let Some(labels) = template.metadata.as_mut().and_then(|meta| meta.labels.as_mut()) {
-        labels.remove(HASH);
-    }
-    template
-}
-
-fn pruned(template: &PodTemplateSpec) -> Value {
-    fn prune(value: &mut Value) -> bool {
-        match value {
-            Value::Object(fields) => fields.retain(|_, value| prune(value)),
-            Value::Array(items) => items.iter_mut().for_each(|item| {
-                prune(item);
-            }),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
-        match value {
-            Value::Null => false,
-            Value::Object(fields) => !fields.is_empty(),
-            Value::Array(items) => !items.is_empty(),
-            Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
-        }
-    }
-    let mut value = serde_json::to_value(template).unwrap_or_default();
-    prune(&mut value);
-    value
 }
 
 fn set_name(deployment: &str, hash: &str) -> String {

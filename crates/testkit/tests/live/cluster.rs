@@ -52,17 +52,20 @@ impl NodeStreams for NoStreams {
 
 impl Cluster {
     pub(crate) async fn start() -> Self {
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(std::env::var("LOG").unwrap_or_default())
-            .with_test_writer()
-            .try_init();
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(folder.path(), Options::default()).expect("a store");
-        let key = rcgen::KeyPair::generate().expect("a key").serialize_der();
-        let api = ApiServer::build(Config::new(store.clone(), Arc::new(NoStreams), key))
-            .await
-            .expect("an API server");
+        let (api, store, folder) = server().await;
         let client = client::in_process(api.service(Identity::master("test")));
+        Self::manage(client, store, folder).await
+    }
+
+    /// The same, but every request goes through a socket and TLS.
+    pub(crate) async fn start_over_https() -> Self {
+        let (api, store, folder) = server().await;
+        let kubeconfig = super::https::serve(api, folder.path()).await;
+        let client = client::from_kubeconfig(&kubeconfig, None).await.expect("a client");
+        Self::manage(client, store, folder).await
+    }
+
+    async fn manage(client: kube::Client, store: Store, folder: tempfile::TempDir) -> Self {
         let caches = Caches::new(client.clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let mut config = manager::Config::default();
@@ -92,6 +95,17 @@ impl Cluster {
         self.kubelet.abort();
         self.manager.await.expect("the manager ends");
     }
+}
+
+async fn server() -> (ApiServer, Store, tempfile::TempDir) {
+    let filter = std::env::var("LOG").unwrap_or_default();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), Options::default()).expect("a store");
+    let key = rcgen::KeyPair::generate().expect("a key").serialize_der();
+    let api =
+        ApiServer::build(Config::new(store.clone(), Arc::new(NoStreams), key)).await.expect("an API server");
+    (api, store, folder)
 }
 
 pub(crate) async fn add_node(client: &kube::Client, name: &str, cpu: &str) {
