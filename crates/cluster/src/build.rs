@@ -14,7 +14,7 @@ use network::dns::DnsServer;
 use network::ingress::IngressProxy;
 use network::machine::Machine;
 use network::pods::Range;
-use network::{Egress, PodNetwork, Services};
+use network::{Egress, HostPorts, PodNetwork, Services};
 use proxy::Proxy;
 use store::Store;
 use tokio::net::TcpListener;
@@ -159,6 +159,7 @@ struct Network {
     pods: PodNetwork,
     services: Services,
     dns: DnsServer,
+    host_ports: HostPorts,
     _egress: Egress,
 }
 
@@ -195,7 +196,8 @@ impl Network {
         let egress = Egress::start(egress_config, machine.host.clone())
             .await
             .context("failed to open the pods' way out")?;
-        Ok(Self { pods, services, dns, _egress: egress })
+        let host_ports = HostPorts::new(machine.host.clone());
+        Ok(Self { pods, services, dns, host_ports, _egress: egress })
     }
 
     /// The proxy, with the Ingress listening already: until the routes are known it answers 404.
@@ -220,6 +222,7 @@ impl Network {
         let dependencies = proxy::Dependencies {
             caches: caches.clone(),
             services: self.services.clone(),
+            host_ports: self.host_ports.clone(),
             dns: self.dns.clone(),
             ingress,
         };

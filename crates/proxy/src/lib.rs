@@ -9,16 +9,18 @@
 //! - [`observed`]: what the rules are computed from;
 //! - [`endpoints`]: which addresses answer for a service's port;
 //! - [`services`]: virtual addresses;
+//! - [`host_ports`]: node ports and load balancers on the host, and the status of load balancers;
 //! - [`mod@zone`] has the names;
 //! - [`ingress`]: hosts and paths from outside, and the status of Ingresses;
 //! - `certificates`: TLS secrets, parsed once;
 //! - [`proxy`]: the loop, and the answer to "does any route still lead to this pod?".
 //!
 //! It never watches the API itself (the shared caches do), never writes anything but the status of
-//! Ingresses, and writes no files.
+//! Ingresses and Services and Events about Services, and writes no files.
 
 mod certificates;
 pub mod endpoints;
+pub mod host_ports;
 pub mod ingress;
 pub mod observed;
 pub mod proxy;

@@ -2,6 +2,7 @@
 
 mod apply;
 mod changes;
+mod openings;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::Caches;
-use network::Services;
 use network::dns::DnsServer;
 use network::ingress::IngressProxy;
+use network::{HostPorts, Services};
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
@@ -40,6 +41,8 @@ pub struct Dependencies {
     pub caches: Caches,
     /// Virtual addresses.
     pub services: Services,
+    /// Ports of the host that lead to services.
+    pub host_ports: HostPorts,
     /// Names.
     pub dns: DnsServer,
     /// Hosts and paths from outside.

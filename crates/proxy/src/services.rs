@@ -47,7 +47,8 @@ fn cluster_addresses(spec: &ServiceSpec) -> impl Iterator<Item = Ipv4Addr> {
     addresses.filter_map(|address| address.parse().ok())
 }
 
-fn protocol(port: &ServicePort) -> Option<Protocol> {
+/// Returns a port's protocol, if it is one that is carried here.
+pub(crate) fn protocol(port: &ServicePort) -> Option<Protocol> {
     match port.protocol.as_deref() {
         Some("TCP") | None => Some(Protocol::Tcp),
         Some("UDP") => Some(Protocol::Udp),

@@ -14,6 +14,7 @@ use network::{ServiceRule, Services};
 use serde_json::json;
 
 use super::changes::Kinds;
+use super::openings::Openings;
 use super::{Config, Dependencies};
 use crate::certificates::Certificates;
 use crate::observed::{Observed, name, namespace};
@@ -30,6 +31,7 @@ pub(super) struct Applier {
     services: Services,
     dns: network::dns::DnsServer,
     ingress: network::ingress::IngressProxy,
+    openings: Openings,
     certificates: Certificates,
     /// The rules in force; `None` before the first pass, while those of an earlier process hold.
     rules: Option<Vec<ServiceRule>>,
@@ -41,6 +43,7 @@ impl Applier {
         Self {
             config,
             kinds: Kinds::of(&dependencies.caches),
+            openings: Openings::new(dependencies),
             client: dependencies.caches.client().clone(),
             services: dependencies.services.clone(),
             dns: dependencies.dns.clone(),
@@ -63,13 +66,18 @@ impl Applier {
         self.dns.set(zone);
         self.apply_rules(services::rules(&observed, &self.config.node_addresses)).await;
         addresses.extend(self.rules.iter().flatten().flat_map(rule_addresses));
+        self.openings.apply(&observed).await;
         self.show_addresses(&observed);
         addresses
     }
 
     /// Completes when something that failed should be tried again.
     pub(super) async fn retry(&self) {
-        if self.has_failed { tokio::time::sleep(RETRY).await } else { std::future::pending().await }
+        if self.has_failed {
+            tokio::time::sleep(RETRY).await;
+        } else {
+            self.openings.retry().await;
+        }
     }
 
     fn observe(&self) -> Observed {
