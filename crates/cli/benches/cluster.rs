@@ -44,13 +44,14 @@ fn main() {
     if words.first().is_some_and(|word| word == "ask-dns") {
         return ask_dns();
     }
-    let sections: [(&str, fn()); 6] = [
+    let sections: [(&str, fn()); 7] = [
         ("start", start),
         ("serving", serving),
         ("idle", idle),
         ("pod", pod),
         ("image", image),
         ("rollouts", rollouts),
+        ("many", many),
     ];
     println!("| what | figure |\n|---|---|");
     for (name, run) in sections {
@@ -144,16 +145,21 @@ fn idle() {
     let main = user.record()["main"]["pid"].to_string();
     let holder = user.record()["holder"]["pid"].to_string();
     std::thread::sleep(Duration::from_secs(10));
-    let before = cpu_ticks(&main);
-    std::thread::sleep(IDLE);
-    #[expect(clippy::cast_precision_loss, reason = "a few ticks")]
-    let busy = (cpu_ticks(&main) - before) as f64 / 100.0 / IDLE.as_secs_f64();
+    let busy = busy_share(&main);
     let [main_rss, holder_rss] = [&main, &holder].map(|pid| memory_kib(pid, "VmRSS:"));
     row(
         "idle memory, one node (resident: main process + holder)",
         &format!("{:.1} + {:.1} MB", mb(main_rss), mb(holder_rss)),
     );
-    row("idle CPU of the main process over 30 s", &format!("{:.2} % of a core", busy * 100.0));
+    row("idle CPU of the main process over 30 s", &format!("{busy:.2} % of a core"));
+}
+
+/// The share of a core that a process takes, in percent, watched for a while.
+#[expect(clippy::cast_precision_loss, reason = "a few ticks")]
+fn busy_share(pid: &str) -> f64 {
+    let before = cpu_ticks(pid);
+    std::thread::sleep(IDLE);
+    (cpu_ticks(pid) - before) as f64 / IDLE.as_secs_f64()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for reading")]
@@ -286,4 +292,53 @@ fn rollouts() {
         ),
     );
     row("one of them, as `kubectl rollout status` sees it", &format!("{:.2?}", median(times)));
+}
+
+/// Many pods at once: up to 100 and down to none, a rolling update of 10, and 50 that are probed each second.
+fn many() {
+    let user = User::new(Who::Me);
+    user.build_images();
+    user.up();
+    let manifest =
+        std::fs::read_to_string(support::repository().join("examples/jokemeter/20-deployment.yaml"));
+    let many = manifest.unwrap().replace("replicas: 3", "replicas: 100").replace("cpu: 50m", "cpu: 1m");
+    let many = user.write("many.yaml", &many.replace("memory: 64Mi", "memory: 8Mi"));
+    let config = support::repository().join("examples/jokemeter/10-config.yaml");
+    user.kubectl(&["apply", "-f", config.to_str().unwrap()]);
+    let started = Instant::now();
+    user.kubectl(&["apply", "-f", &many]);
+    user.kubectl(&["rollout", "status", "deployment/jokemeter"]);
+    row("Deployment 0 -> 100 ready model-server pods", &format!("{:.2?}", started.elapsed()));
+
+    user.kubectl(&["scale", "deployment/jokemeter", "--replicas=50"]);
+    wait_for_pods(&user, 50);
+    let main = user.record()["main"]["pid"].to_string();
+    std::thread::sleep(Duration::from_secs(10));
+    row("CPU with 50 ready pods and probes each second", &format!("{:.1} % of a core", busy_share(&main)));
+    row("memory of the main process then", &format!("{:.1} MB", mb(memory_kib(&main, "VmRSS:"))));
+
+    user.kubectl(&["scale", "deployment/jokemeter", "--replicas=100"]);
+    user.kubectl(&["rollout", "status", "deployment/jokemeter"]);
+    let started = Instant::now();
+    user.kubectl(&["scale", "deployment/jokemeter", "--replicas=0"]);
+    wait_for_pods(&user, 0);
+    row("100 pods deleted, until the last is gone", &format!("{:.2?}", started.elapsed()));
+
+    user.kubectl(&["scale", "deployment/jokemeter", "--replicas=10"]);
+    user.kubectl(&["rollout", "status", "deployment/jokemeter"]);
+    let times: Vec<Duration> = (0..RUNS)
+        .map(|run| {
+            let started = Instant::now();
+            user.kubectl(&["set", "env", "deployment/jokemeter", &format!("RUN={run}")]);
+            user.kubectl(&["rollout", "status", "deployment/jokemeter"]);
+            started.elapsed()
+        })
+        .collect();
+    row("rolling update of 10 replicas, surge 1", &format!("{:.2?}", median(times)));
+}
+
+fn wait_for_pods(user: &User, count: usize) {
+    eventually("the number of pods follows", || {
+        (user.kubectl(&["get", "pods", "-o", "name"]).lines().count() == count).then_some(())
+    });
 }
