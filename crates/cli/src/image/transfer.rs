@@ -5,10 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
 use cluster::HostNetwork;
-use image::{
-    Credentials, Digest, ImageStore, Reference, Registry, Transfer, TransferOptions,
-    TransferState,
-};
+use image::{Credentials, Digest, ImageStore, Reference, Registry, Transfer, TransferOptions, TransferState};
 use indicatif::{MultiProgress, ProgressBar};
 
 use crate::output;
