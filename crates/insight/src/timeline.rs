@@ -14,6 +14,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use api::k8s::api::apps::v1::{Deployment, ReplicaSet};
+use api::k8s::api::core::v1::Pod;
 use jiff::Timestamp;
 
 pub use change::Change;
@@ -54,16 +55,8 @@ impl Timeline {
         match change {
             Change::Deployment(deployment) => self.deployment(at, deployment),
             Change::ReplicaSet(set) => self.replica_set(set),
-            Change::Pod(pod) => {
-                let Some(name) = pod.metadata.name.as_deref() else { return };
-                let lane = self.lane(name, pod.metadata.uid.as_deref());
-                lane.observe(at, pod);
-                if let Some(early) = self.early.remove(name)
-                    && let Some(lane) = self.lanes.iter_mut().rfind(|lane| lane.name == name)
-                {
-                    early.into_iter().for_each(|(at, phase)| lane.enter(at, phase));
-                }
-            }
+            Change::Pod(pod) => self.pod(at, pod),
+            Change::Pods(pods) => self.pods(at, pods),
             Change::PodGone(pod) => {
                 let Some(name) = pod.metadata.name.as_deref() else { return };
                 let uid = pod.metadata.uid.as_deref();
@@ -95,6 +88,29 @@ impl Timeline {
         &mut self.lanes[index]
     }
 
+    fn pod(&mut self, at: Timestamp, pod: &Pod) {
+        let Some(name) = pod.metadata.name.as_deref() else { return };
+        let early = self.early.remove(name).unwrap_or_default();
+        let lane = self.lane(name, pod.metadata.uid.as_deref());
+        lane.observe(at, pod);
+        for (at, phase) in early {
+            lane.enter(at, phase);
+        }
+    }
+
+    fn pods(&mut self, at: Timestamp, pods: &[Pod]) {
+        let is_listed = |lane: &Lane| {
+            pods.iter()
+                .any(|pod| pod.metadata.name.as_ref() == Some(&lane.name) && pod.metadata.uid == lane.uid)
+        };
+        for lane in self.lanes.iter_mut().filter(|lane| !is_listed(lane)) {
+            lane.enter(at, Phase::Gone);
+        }
+        for pod in pods {
+            self.pod(at, pod);
+        }
+    }
+
     fn deployment(&mut self, at: Timestamp, deployment: &Deployment) {
         let limits = Limits::of(deployment);
         if self.limits.last().is_none_or(|(_, last)| *last != limits) {
@@ -116,6 +132,10 @@ impl Timeline {
         let ready = self.lanes.iter().filter(|lane| lane.is_active() && lane.is_ready()).count();
         let now = Count { at, total: small(total), ready: small(ready) };
         let last = self.counts.last();
+        // Until the first pod is seen nothing is known, which is not the same as no pods.
+        if self.lanes.is_empty() {
+            return;
+        }
         if last.is_none_or(|last| (last.total, last.ready) != (now.total, now.ready)) {
             self.counts.push(now);
         }
@@ -177,13 +197,6 @@ impl Timeline {
             lane.is_gone() || lane.is_finished() || (lane.is_ready() && self.age(lane) == Age::New)
         };
         self.deployment.as_ref().is_some_and(is_complete) && self.lanes.iter().all(is_quiet)
-    }
-
-    /// Returns the earliest and the latest moment there is something to tell of, `now` included.
-    #[must_use]
-    pub fn range(&self, started: Timestamp, now: Timestamp) -> (Timestamp, Timestamp) {
-        // Pods that are there from before would squeeze the rollout into a corner.
-        (started.min(now), now.max(started))
     }
 }
 

@@ -14,6 +14,8 @@ pub enum Change {
     ReplicaSet(Box<ReplicaSet>),
     /// A pod of it, created or changed.
     Pod(Box<Pod>),
+    /// All pods of it there are: those known before that are not among them are gone.
+    Pods(Vec<Pod>),
     /// A pod that is gone.
     PodGone(Box<Pod>),
     /// An event in its namespace.

@@ -143,7 +143,24 @@ fn a_rollout_is_settled_when_only_new_pods_are_left_and_ready() {
         timeline.lanes().into_iter().map(|lane| (lane.name.as_str(), timeline.age(lane))).collect();
     assert_eq!(ages, [("old", Age::Old), ("new", Age::New)]);
     let counts: Vec<(u32, u32)> = timeline.counts().iter().map(|count| (count.total, count.ready)).collect();
-    assert_eq!(counts, [(0, 0), (1, 1), (2, 2), (1, 1)]);
+    assert_eq!(counts, [(1, 1), (2, 2), (1, 1)]);
+}
+
+#[test]
+fn a_list_tells_at_once_who_is_there_and_who_is_gone() {
+    let list = |names: &[&str]| {
+        let one = |name: &&str| match pod(name, "1", Phase::Ready) {
+            Change::Pod(pod) => *pod,
+            _ => unreachable!(),
+        };
+        Change::Pods(names.iter().map(one).collect())
+    };
+    let mut timeline = Timeline::default();
+    timeline.record(second(0), &list(&["a", "b", "c"]));
+    timeline.record(second(5), &list(&["a", "c"]));
+    let counts: Vec<u32> = timeline.counts().iter().map(|count| count.ready).collect();
+    assert_eq!(counts, [3, 2]);
+    assert_eq!(timeline.lanes()[1].entered(Phase::Gone), Some(second(5)));
 }
 
 #[test]

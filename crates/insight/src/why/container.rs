@@ -267,8 +267,9 @@ fn config_error(seen: &Seen<'_>, part: Part<'_>) -> Answer {
 
 fn start_error(seen: &Seen<'_>, part: Part<'_>, reason: &str) -> Answer {
     let end = part.last_end().and_then(|end| end.message.clone());
-    let told =
-        message(part).or(end).or_else(|| seen.message(&["Failed"]).map(str::to_owned)).unwrap_or_default();
+    let failed = || seen.message(&["Failed"]).map(str::to_owned);
+    // In a back-off the message tells of the back-off only.
+    let told = end.or_else(|| message(part)).or_else(failed).unwrap_or_default();
     let is_lost = ["executable file not found", "no such file or directory", "not found in $PATH"];
     let cause = if is_lost.iter().any(|marker| told.contains(marker)) {
         "its command is not in the image"
@@ -291,6 +292,9 @@ fn command(container: &Container) -> Option<String> {
 fn crash_loop(seen: &Seen<'_>, part: Part<'_>) -> Answer {
     let restarts = part.status.map_or(0, |status| status.restart_count);
     let end = part.last_end();
+    if end.is_some_and(|end| matches!(end.reason.as_deref(), Some("StartError" | "ContainerCannotRun"))) {
+        return start_error(seen, part, "StartError").because(next_start(seen, part));
+    }
     let how = end.map_or_else(|| "ended".to_owned(), how_it_ended);
     let verdict = seen.says(&format!("keeps crashing: {} {how} (restarted {restarts} times)", part.called()));
     let mut answer = Answer::stuck(verdict).because(next_start(seen, part));

@@ -87,7 +87,7 @@ fn cause(seen: &Seen<'_>, told: &str, reason: &str, image: &str) -> (&'static st
         "failed to connect",
     ]) {
         let check = "check the registry's name in the image, and that nodes reach it".to_owned();
-        return ("can't be pulled: its registry does not answer", vec![check, tags()]);
+        return ("is not among the node's images, and its registry does not answer", vec![check, tags()]);
     }
     if says(&["toomanyrequests", "rate limit", "429"]) {
         return (

@@ -355,8 +355,7 @@ fn certificates(look: &Look<'_>, ingress: &Ingress) -> Vec<Answer> {
     let missing = wanted.filter(|(secret, _)| !secret.is_empty() && !secrets.contains(*secret));
     missing
         .map(|(secret, hosts)| {
-            let hosts =
-                hosts.filter(|hosts| !hosts.is_empty()).map_or("every host".to_owned(), |hosts| list(hosts));
+            let hosts = hosts.filter(|hosts| !hosts.is_empty()).map_or("every host".to_owned(), list);
             let verdict = format!(
                 "ingress `{}` has no certificate for {hosts}: the Secret `{secret}` does not exist",
                 name(&ingress.metadata)

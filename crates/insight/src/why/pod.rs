@@ -1,9 +1,10 @@
 //! A pod, followed through its life up to the first thing that holds it up.
 
+use api::k8s::api::apps::v1::ReplicaSet;
 use api::k8s::api::core::v1::{Event, Pod};
 use api::pod_template;
 
-use super::observed::{count, last_seen, message_of};
+use super::observed::{count, last_seen, message_of, owner};
 use super::words::{name, plural};
 use super::{Answer, Look, container, ending, probe, scheduling};
 
@@ -94,9 +95,14 @@ impl Seen<'_> {
         format!("see everything about it: {}", self.look.kubectl(&format!("describe pod {}", self.name)))
     }
 
-    /// Returns the step that takes the change back, if the pod is a Deployment's.
+    /// Returns the step that takes the change back, if the pod is a Deployment's that has a past.
     pub(super) fn undo(&self) -> Option<String> {
-        let deployment = self.look.observed.deployment_of(self.pod)?;
+        let observed = self.look.observed;
+        let deployment = observed.deployment_of(self.pod)?;
+        let is_its = |set: &&ReplicaSet| owner(&set.metadata, "Deployment").as_ref() == Some(&deployment);
+        if observed.replica_sets.iter().filter(is_its).count() < 2 {
+            return None;
+        }
         let undo = self.look.kubectl(&format!("rollout undo deployment/{deployment}"));
         Some(format!("or go back to the revision before: {undo}"))
     }

@@ -7,8 +7,11 @@ use super::{check, container, event, look, merge, node, observed, pod, waiting};
 
 #[track_caller]
 fn ask(objects: &[Value], health: Health, verdict: &str, next: &str) {
-    let mut all = vec![json!({"kind": "ReplicaSet", "metadata": {"name": "web-1", "ownerReferences":
-            [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "d"}]}})];
+    let set = |name: &str| {
+        json!({"kind": "ReplicaSet", "metadata": {"name": name, "ownerReferences":
+            [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "d"}]}})
+    };
+    let mut all = vec![set("web-0"), set("web-1")];
     if !objects.iter().any(|object| object["kind"] == "Node") {
         all.push(node("True"));
     }
@@ -229,6 +232,14 @@ fn a_crash_loop_tells_the_last_end_and_the_next_start() {
     let observed = observed(&[crashed("Error", 1), node("True")]);
     let answer = look(&observed).pod("p");
     assert!(answer.because[0].starts_with("started again in 50 s (the back-off is 1m20s"), "{answer:#?}");
+}
+
+#[test]
+fn a_crash_loop_of_a_command_that_is_not_there_says_so() {
+    let mut lost = crashed("StartError", 128);
+    lost["status"]["containerStatuses"][0]["lastState"]["terminated"]["message"] =
+        json!("exec: \"srv\": executable file not found in $PATH");
+    ask(&[lost], Stuck, "its command is not in the image (`StartError`)", "`command` and `args`");
 }
 
 #[test]
