@@ -17,7 +17,7 @@ td:first-child, th:first-child, td:nth-child(2), th:nth-child(2) { text-align: l
 /// Returns the page.
 pub(super) fn page(picture: &Picture<'_>) -> String {
     let title = format!("Rollout of {} in {}", escape(picture.name), escape(picture.namespace));
-    let began = escape(&picture.from.to_string());
+    let began = picture.from.round(jiff::Unit::Second).unwrap_or(picture.from);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\

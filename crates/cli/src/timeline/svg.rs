@@ -14,6 +14,8 @@ const LANE: f64 = 22.0;
 const GRAPH: f64 = 130.0;
 const GAP: f64 = 46.0;
 const TOP: f64 = 30.0;
+/// Labels of the axis at most.
+const TICKS: u32 = 12;
 
 /// Colours that people tell apart who don't see red and green.
 const OLD: &str = "#4477aa";
@@ -80,15 +82,19 @@ impl Drawing<'_> {
     fn axis(&mut self, top: f64, bottom: f64) {
         let length = self.picture.length();
         let step = tick(length);
-        let mut at = 0.0;
-        while at <= length {
+        for index in 0..=TICKS {
+            let at = step * f64::from(index);
+            if at > length {
+                break;
+            }
+            // Multiples of a tenth, without the dust that fractions of two leave.
+            let label = (at * 10.0).round() / 10.0;
             let x = self.x(at);
             self.put(format_args!(
                 "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top}\" y2=\"{bottom}\" stroke=\"{PALE}\"/>\
-                 <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{at} s</text>",
+                 <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label} s</text>",
                 top - 10.0
             ));
-            at += step;
         }
     }
 
@@ -261,7 +267,7 @@ pub(super) fn legend() -> String {
 /// A step of the axis that gives 5 to 12 ticks.
 fn tick(length: f64) -> f64 {
     const STEPS: [f64; 13] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0];
-    STEPS.into_iter().find(|step| length / step <= 12.0).unwrap_or(length / 10.0)
+    STEPS.into_iter().find(|step| length / step <= f64::from(TICKS)).unwrap_or(length / 10.0)
 }
 
 /// Makes text safe inside of markup.

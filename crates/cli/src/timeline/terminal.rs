@@ -147,7 +147,7 @@ pub(crate) struct Told {
 impl Told {
     /// Returns a line for each moment not told yet.
     pub(super) fn news(&mut self, picture: &Picture<'_>) -> Vec<String> {
-        let mut news: Vec<(Timestamp, String)> = Vec::new();
+        let mut news: Vec<(Timestamp, Phase, String)> = Vec::new();
         for lane in shown(picture) {
             let age = match picture.timeline.age(lane) {
                 Age::Old => "old",
@@ -156,16 +156,16 @@ impl Told {
             for phase in Phase::ALL {
                 let Some(at) = lane.entered(phase) else { continue };
                 if self.moments.insert((lane.name.clone(), phase)) && at >= picture.from {
-                    news.push((at, format!("{}  {age}  {}", lane.name, phase.word())));
+                    news.push((at, phase, format!("{}  {age}  {}", lane.name, phase.word())));
                 }
             }
             if let Some(trouble) = &lane.trouble
                 && self.troubles.insert((lane.name.clone(), trouble.clone()))
             {
-                news.push((picture.to, format!("{}  {age}  {trouble}", lane.name)));
+                news.push((picture.to, lane.phase(), format!("{}  {age}  {trouble}", lane.name)));
             }
         }
         news.sort();
-        news.into_iter().map(|(at, words)| format!("{:>7.2} s  {words}", picture.seconds(at))).collect()
+        news.into_iter().map(|(at, _, words)| format!("{:>7.2} s  {words}", picture.seconds(at))).collect()
     }
 }

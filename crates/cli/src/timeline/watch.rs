@@ -1,6 +1,5 @@
 //! The changes of a Deployment and of what belongs to it, as one stream.
 
-use std::collections::HashMap;
 use std::fmt::Debug;
 
 use anyhow::{Context, Error, Result};
@@ -83,37 +82,29 @@ where
     })
 }
 
-/// The pods of a Deployment; those that went while the watch was broken are gone too.
+/// The pods of a Deployment: first all of them at once, then each change.
 fn pods(
     api: Api<Pod>,
     config: Config,
     deployment: String,
 ) -> impl Stream<Item = Result<Change>> + Send + 'static {
-    let mut known: HashMap<String, Pod> = HashMap::new();
-    let mut before: HashMap<String, Pod> = HashMap::new();
-    watched(api, config).flat_map(move |item| {
-        let changes = match item {
+    let mut listed = Vec::new();
+    watched(api, config).filter_map(move |item| {
+        let change = match item {
             Ok(Event::Init) => {
-                before = std::mem::take(&mut known);
-                Vec::new()
+                listed.clear();
+                None
             }
-            Ok(Event::InitApply(pod) | Event::Apply(pod)) if belongs(&pod, &deployment) => {
-                let uid = pod.uid().unwrap_or_default();
-                before.remove(&uid);
-                known.insert(uid, pod.clone());
-                vec![Ok(Change::Pod(Box::new(pod)))]
+            Ok(Event::InitApply(pod)) => {
+                listed.extend(belongs(&pod, &deployment).then_some(pod));
+                None
             }
-            Ok(Event::Delete(pod)) if belongs(&pod, &deployment) => {
-                known.remove(&pod.uid().unwrap_or_default());
-                vec![Ok(Change::PodGone(Box::new(pod)))]
-            }
-            Ok(Event::InitDone) => {
-                before.drain().map(|(_, pod)| Ok(Change::PodGone(Box::new(pod)))).collect()
-            }
-            Ok(Event::InitApply(_) | Event::Apply(_) | Event::Delete(_)) => Vec::new(),
-            Err(error) => vec![Err(error)],
+            Ok(Event::InitDone) => Some(Ok(Change::Pods(std::mem::take(&mut listed)))),
+            Ok(Event::Apply(pod)) => belongs(&pod, &deployment).then(|| Ok(Change::Pod(Box::new(pod)))),
+            Ok(Event::Delete(pod)) => belongs(&pod, &deployment).then(|| Ok(Change::PodGone(Box::new(pod)))),
+            Err(error) => Some(Err(error)),
         };
-        stream::iter(changes)
+        std::future::ready(change)
     })
 }
 
