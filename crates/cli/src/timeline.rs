@@ -6,6 +6,8 @@
 mod html;
 mod svg;
 mod terminal;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::time::Duration;
