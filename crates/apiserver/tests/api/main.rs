@@ -14,6 +14,7 @@ mod connections;
 mod deletes;
 mod inside;
 mod lists;
+mod metrics;
 mod objects;
 mod pods;
 mod services;
