@@ -117,6 +117,9 @@ pub(crate) struct Serve {
     /// Fail health and readiness after this long: a fault, simulated
     #[arg(long, env = "PINNACE_FAIL_AFTER", value_parser = duration)]
     pub(crate) fail_after: Option<Duration>,
+    /// Hold this much memory besides the model, such as `64Mi`: an appetite, simulated
+    #[arg(long, env = "PINNACE_BALLAST", default_value = "0", value_parser = size)]
+    pub(crate) ballast: usize,
 }
 
 /// `pinnace image`.
@@ -319,6 +322,19 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
+/// Reads `64Mi`, `1Gi`, `500k` or a bare number of bytes; the empty text (an unset value of a ConfigMap) is zero.
+fn size(text: &str) -> Result<usize, String> {
+    const UNITS: [(&str, usize); 7] =
+        [("", 1), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000), ("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30)];
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, bytes)| *bytes);
+    let number = if text.is_empty() { Some(0) } else { number.parse::<usize>().ok() };
+    let bytes = number.zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+    bytes.ok_or_else(|| format!("`{text}` is no size: use one such as `64Mi`"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,5 +359,16 @@ mod tests {
         check("30 parsecs", None);
         check("s", None);
         check("9999999999999999999999h", None);
+    }
+    #[test]
+    fn sizes_read_as_in_manifests() {
+        let check = |text: &str, expected: Option<usize>| assert_eq!(size(text).ok(), expected, "{text:?}");
+        check("64Mi", Some(64 << 20));
+        check("500k", Some(500_000));
+        check("7", Some(7));
+        check("", Some(0));
+        check("64MB", None);
+        check("-1", None);
+        check("99999999999999999999Gi", None);
     }
 }

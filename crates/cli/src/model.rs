@@ -111,6 +111,8 @@ pub(crate) fn serve(args: Serve) -> Result<()> {
         ..defaults
     };
     init_log();
+    // Written to, not only asked for: memory that nobody has touched is not there yet.
+    let ballast = vec![1_u8; args.ballast];
     // One reactor thread and as many for predictions as they need: a model server lives among many on a node.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -127,6 +129,7 @@ pub(crate) fn serve(args: Serve) -> Result<()> {
             server.address()
         ));
         server.run(stop).await?;
+        drop(std::hint::black_box(ballast));
         output::note("stopped");
         Ok(())
     })
