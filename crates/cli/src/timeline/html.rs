@@ -51,9 +51,10 @@ pub(super) fn summary(picture: &Picture<'_>) -> String {
     let allowed = limits.map(|limits| format!(" (at most {} allowed)", limits.most)).unwrap_or_default();
     let wanted =
         limits.map(|limits| format!(" (at least {} wanted)", limits.least_ready)).unwrap_or_default();
+    let pods = if made == 1 { "pod" } else { "pods" };
     let end = if timeline.is_settled() { "complete" } else { "not complete" };
     format!(
-        "rollout {end} after {:.1} s: {made} pods made, {new} of the latest template; never more than {most} pods{allowed}, \
+        "rollout {end} after {:.1} s: {made} {pods} made, {new} of the latest template; never more than {most} in all{allowed}, \
          never fewer than {least} ready{wanted}",
         picture.seconds(picture.to)
     )

@@ -181,9 +181,11 @@ fn complete(seen: &Seen<'_>) -> Option<Answer> {
     if total != seen.wanted || updated != seen.wanted || available != seen.wanted {
         return None;
     }
-    let count = plural(usize::try_from(seen.wanted).unwrap_or(0), "pod");
-    let verdict =
-        seen.says(&format!("is rolled out: {count} of the latest template are available, nothing is wrong"));
+    let count = match seen.wanted {
+        1 => "its pod of the latest template is".to_owned(),
+        wanted => format!("{wanted} pods of the latest template are"),
+    };
+    let verdict = seen.says(&format!("is rolled out: {count} available, nothing is wrong"));
     let paused = seen.is_paused().then(|| {
         format!("it is paused: the next change of its template waits for {}", seen.command("rollout resume"))
     });
