@@ -2,10 +2,11 @@
 //!
 //! [`Look`] asks about a pod, a deployment or an Ingress. In reading order: [`observed`] is what there is to go
 //! by; `words` how answers are phrased; `pod` follows a pod through its life and stops at the first thing that
-//! holds it up (`scheduling`, `container`, `image`, `probe`, `ending`); `deployment` and `ingress` reuse its
+//! holds it up (`scheduling`, `container`, `crash`, `image`, `probe`, `ending`); `deployment` and `ingress` reuse its
 //! answers.
 
 mod container;
+mod crash;
 mod deployment;
 mod ending;
 mod image;

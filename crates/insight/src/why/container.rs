@@ -3,11 +3,10 @@
 use api::k8s::api::core::v1::{
     Container, ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
 };
-use jiff::SignedDuration;
 
 use super::pod::Seen;
-use super::words::{quoted_after, span};
-use super::{Answer, image, probe};
+use super::words::quoted_after;
+use super::{Answer, crash, image, probe};
 
 /// A container and what its node says of it.
 #[derive(Clone, Copy)]
@@ -27,7 +26,7 @@ pub(super) enum Role {
 }
 
 /// Returns the containers of a pod, in the order in which they start.
-fn parts(pod: &Pod) -> Vec<Part<'_>> {
+pub(super) fn parts(pod: &Pod) -> Vec<Part<'_>> {
     let Some(spec) = &pod.spec else { return Vec::new() };
     let status = pod.status.as_ref();
     let init_statuses =
@@ -120,7 +119,7 @@ fn one(seen: &Seen<'_>, part: Part<'_>) -> Option<Answer> {
         return Some(waiting(seen, part, reason));
     }
     if part.state().is_some_and(|state| state.terminated.is_some()) {
-        return ended(seen, part);
+        return crash::ended(seen, part);
     }
     Some(creating(seen, part))
 }
@@ -150,7 +149,7 @@ fn waiting(seen: &Seen<'_>, part: Part<'_>, reason: &str) -> Answer {
         | "ImageInspectError"
         | "RegistryUnavailable"
         | "SignatureValidationFailed" => image::refused(seen, part, reason),
-        "CrashLoopBackOff" => crash_loop(seen, part),
+        "CrashLoopBackOff" => crash::crash_loop(seen, part),
         "CreateContainerConfigError" => config_error(seen, part),
         "RunContainerError" | "CreateContainerError" | "StartError" => start_error(seen, part, reason),
         "ContainerCreating" | "PodInitializing" => creating(seen, part),
@@ -161,7 +160,7 @@ fn waiting(seen: &Seen<'_>, part: Part<'_>, reason: &str) -> Answer {
     }
 }
 
-fn message(part: Part<'_>) -> Option<String> {
+pub(super) fn message(part: Part<'_>) -> Option<String> {
     part.waiting()?.message.clone()
 }
 
@@ -265,7 +264,7 @@ fn config_error(seen: &Seen<'_>, part: Part<'_>) -> Answer {
     Answer::stuck(verdict).because([told]).next([step]).next(seen.undo())
 }
 
-fn start_error(seen: &Seen<'_>, part: Part<'_>, reason: &str) -> Answer {
+pub(super) fn start_error(seen: &Seen<'_>, part: Part<'_>, reason: &str) -> Answer {
     let end = part.last_end().and_then(|end| end.message.clone());
     let failed = || seen.message(&["Failed"]).map(str::to_owned);
     // In a back-off the message tells of the back-off only.
@@ -287,153 +286,4 @@ fn command(container: &Container) -> Option<String> {
     let words: Vec<&str> =
         container.command.iter().chain(&container.args).flatten().map(String::as_str).collect();
     (!words.is_empty()).then(|| format!("the manifest says `{}`", words.join(" ")))
-}
-
-fn crash_loop(seen: &Seen<'_>, part: Part<'_>) -> Answer {
-    let restarts = part.status.map_or(0, |status| status.restart_count);
-    let end = part.last_end();
-    if end.is_some_and(|end| matches!(end.reason.as_deref(), Some("StartError" | "ContainerCannotRun"))) {
-        return start_error(seen, part, "StartError").because(next_start(seen, part));
-    }
-    let how = end.map_or_else(|| "ended".to_owned(), how_it_ended);
-    let verdict = seen.says(&format!("keeps crashing: {} {how} (restarted {restarts} times)", part.called()));
-    let mut answer = Answer::stuck(verdict).because(next_start(seen, part));
-    answer = answer.because(
-        end.and_then(|end| end.message.clone()).map(|text| format!("it left word: {}", text.trim())),
-    );
-    answer = answer.because(memory(part)).because(probe::liveness_killed(seen));
-    answer.next(memory_step(seen, part)).next([previous_logs(seen, part)]).next(seen.undo())
-}
-
-/// When the next start is due, by the back-off in the message of the node.
-fn next_start(seen: &Seen<'_>, part: Part<'_>) -> Option<String> {
-    let message = message(part)?;
-    let word = message.strip_prefix("back-off ")?.split_whitespace().next()?.to_owned();
-    let back_off = go_duration(&word)?;
-    let finished = part.last_end()?.finished_at.as_ref()?.0;
-    let due = finished.checked_add(back_off).ok()?;
-    let left = due.duration_since(seen.look.now);
-    Some(if left > SignedDuration::ZERO {
-        format!("started again in {} (the back-off is {word}, and doubles up to 5 min)", span(left))
-    } else {
-        format!("is about to be started again (the back-off was {word})")
-    })
-}
-
-/// Reads a duration as Go writes it: `40s`, `1m20s`, `5m0s`.
-fn go_duration(word: &str) -> Option<SignedDuration> {
-    let mut total = SignedDuration::ZERO;
-    let mut rest = word;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, tail) = rest.split_at(digits);
-        let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
-        let factor = match &tail[..unit] {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            _ => return None,
-        };
-        let seconds = number.parse::<i64>().ok()?.checked_mul(factor)?;
-        total = total.checked_add(SignedDuration::from_secs(seconds))?;
-        rest = &tail[unit..];
-    }
-    Some(total)
-}
-
-/// A container that has ended and is not yet started again, or never will be.
-fn ended(seen: &Seen<'_>, part: Part<'_>) -> Option<Answer> {
-    let end = part.last_end()?;
-    let policy = seen.pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()).unwrap_or("Always");
-    let is_restarted = match policy {
-        "Never" => false,
-        "OnFailure" => end.exit_code != 0,
-        _ => true,
-    } || part.role == Role::Sidecar;
-    if !is_restarted && end.exit_code == 0 {
-        return None;
-    }
-    if end.reason.as_deref() == Some("StartError") {
-        return Some(start_error(seen, part, "StartError"));
-    }
-    let future = if is_restarted { "and is about to be started again" } else { "and is not to be restarted" };
-    let verdict = seen.says(&format!("is not running: {} {}, {future}", part.called(), how_it_ended(end)));
-    let logs = seen.look.kubectl(&format!("logs {} -c {}", seen.name, part.name()));
-    let answer = if is_restarted { Answer::waiting(verdict) } else { Answer::stuck(verdict) };
-    Some(
-        answer
-            .because(end.message.clone())
-            .because(memory(part))
-            .because(probe::liveness_killed(seen))
-            .next(memory_step(seen, part))
-            .next([format!("read what it wrote: {logs}")]),
-    )
-}
-
-fn how_it_ended(end: &ContainerStateTerminated) -> String {
-    if end.reason.as_deref() == Some("OOMKilled") {
-        return "took more memory than its limit and was killed (OOMKilled)".to_owned();
-    }
-    let meaning = match end.exit_code {
-        0 => "it is done, but is expected to go on running",
-        1 => "an error of the program",
-        2 => "wrong arguments, or a panic of the program",
-        126 => "its command is not executable",
-        127 => "its command was not found",
-        134 => "aborted: SIGABRT",
-        137 => "killed: SIGKILL",
-        139 => "memory fault: SIGSEGV",
-        143 => "stopped: SIGTERM",
-        _ => "an error of the program",
-    };
-    format!("ended with exit code {} ({meaning})", end.exit_code)
-}
-
-fn is_out_of_memory(part: Part<'_>) -> bool {
-    part.last_end().is_some_and(|end| end.reason.as_deref() == Some("OOMKilled"))
-}
-
-fn memory(part: Part<'_>) -> Option<String> {
-    if !is_out_of_memory(part) {
-        return None;
-    }
-    let limit = part.spec.resources.as_ref()?.limits.as_ref()?.get("memory")?;
-    Some(format!("the memory limit of {} is {}", part.called(), limit.0))
-}
-
-fn memory_step(seen: &Seen<'_>, part: Part<'_>) -> Option<String> {
-    if !is_out_of_memory(part) {
-        return None;
-    }
-    let container = part.name();
-    Some(match seen.look.observed.deployment_of(seen.pod) {
-        Some(deployment) => {
-            let words = format!("set resources deployment/{deployment} -c {container} --limits=memory=…");
-            format!("raise the limit: {}; or make the program take less", seen.look.kubectl(&words))
-        }
-        None => format!("raise `resources.limits.memory` of `{container}`: {}", seen.edit()),
-    })
-}
-
-fn previous_logs(seen: &Seen<'_>, part: Part<'_>) -> String {
-    let command = format!("logs {} -c {} --previous", seen.name, part.name());
-    format!("read what the last run wrote: {}", seen.look.kubectl(&command))
-}
-
-/// How the containers of a pod ended that ended badly, one line each.
-pub(super) fn ends(pod: &Pod) -> Vec<String> {
-    let bad = |part: &Part<'_>| part.last_end().is_some_and(|end| end.exit_code != 0);
-    let tell = |part: Part<'_>| part.last_end().map(|end| format!("{} {}", part.called(), how_it_ended(end)));
-    parts(pod).into_iter().filter(bad).filter_map(tell).collect()
-}
-
-/// How containers that run again ended before, one line each.
-pub(super) fn last_ends(seen: &Seen<'_>) -> Vec<String> {
-    let tell = |part: Part<'_>| {
-        let end = part.status?.last_state.as_ref()?.terminated.as_ref()?;
-        let ago = seen.look.since(end.finished_at.as_ref().map(|time| time.0));
-        let ago = ago.map(|ago| format!(", {ago} ago")).unwrap_or_default();
-        Some(format!("{} {}{ago}", part.called(), how_it_ended(end)))
-    };
-    parts(seen.pod).into_iter().filter_map(tell).collect()
 }

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::pod::Seen;
 use super::words::{list, plural, span};
-use super::{Answer, container, scheduling};
+use super::{Answer, crash, scheduling};
 
 /// What keeps a pod that is being deleted.
 pub(super) fn terminating(seen: &Seen<'_>) -> Option<Answer> {
@@ -106,7 +106,7 @@ pub(super) fn finished(seen: &Seen<'_>) -> Option<Answer> {
             Answer::stuck(seen.says(&format!("failed: {reason}"))).because([message]).next([logs])
         }
         None => {
-            let ends = container::ends(seen.pod);
+            let ends = crash::ends(seen.pod);
             let failed = plural(ends.len(), "container");
             let verdict = seen.says(&format!("failed: {failed} ended badly, and it is not to be restarted"));
             Answer::stuck(verdict).because(ends).because([message]).next([logs])

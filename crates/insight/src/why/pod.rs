@@ -6,7 +6,7 @@ use api::pod_template;
 
 use super::observed::{count, last_seen, message_of, owner};
 use super::words::{name, plural};
-use super::{Answer, Look, container, ending, probe, scheduling};
+use super::{Answer, Look, container, crash, ending, probe, scheduling};
 
 /// A pod and what is known about it.
 pub(super) struct Seen<'a> {
@@ -150,7 +150,7 @@ fn ready(seen: &Seen<'_>) -> Answer {
         return answer;
     }
     let often = plural(usize::try_from(restarts).unwrap_or(0), "time");
-    let past = container::last_ends(seen);
+    let past = crash::last_ends(seen);
     answer
         .because([format!("though its containers were restarted {often}")])
         .because(past)
