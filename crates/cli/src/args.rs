@@ -324,8 +324,15 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// Reads `64Mi`, `1Gi`, `500k` or a bare number of bytes; the empty text (an unset value of a ConfigMap) is zero.
 fn size(text: &str) -> Result<usize, String> {
-    const UNITS: [(&str, usize); 7] =
-        [("", 1), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000), ("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30)];
+    const UNITS: [(&str, usize); 7] = [
+        ("", 1),
+        ("k", 1_000),
+        ("M", 1_000_000),
+        ("G", 1_000_000_000),
+        ("Ki", 1 << 10),
+        ("Mi", 1 << 20),
+        ("Gi", 1 << 30),
+    ];
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

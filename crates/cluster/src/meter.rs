@@ -189,8 +189,7 @@ fn is_continued(before: &Containers, now: &Containers) -> bool {
 fn own_usage() -> Spent {
     let cpu = getrusage(UsageWho::RUSAGE_SELF).ok().and_then(|usage| {
         let [user, system] = [usage.user_time(), usage.system_time()];
-        let microseconds =
-            |time: nix::sys::time::TimeVal| time.tv_sec() * 1_000_000 + time.tv_usec();
+        let microseconds = |time: nix::sys::time::TimeVal| time.tv_sec() * 1_000_000 + time.tv_usec();
         u64::try_from(microseconds(user) + microseconds(system)).ok()
     });
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
