@@ -155,6 +155,24 @@ pub(crate) enum ImageCommand {
         /// The name it gets
         new: String,
     },
+    /// Write images to an archive, for `pinnace`, `docker`, `podman` or `skopeo` to load
+    Save {
+        /// References, such as `jokemeter:lr`
+        #[arg(required = true)]
+        references: Vec<String>,
+        /// Where to write; standard output otherwise
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Take images from an archive of `docker save`, `podman save` or `pinnace image save`
+    Load {
+        /// What to read; standard input otherwise
+        #[arg(short, long, value_name = "FILE")]
+        input: Option<PathBuf>,
+        /// The name of an image that has none in the archive
+        #[arg(short, long, value_name = "NAME:TAG")]
+        tag: Option<String>,
+    },
     /// Show an image's configuration and layers as JSON
     Inspect {
         /// Reference, such as `jokemeter:lr`

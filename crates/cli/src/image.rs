@@ -1,5 +1,6 @@
 //! `image`: packs this very binary and a model into an OCI image, and keeps the images at hand.
 
+mod archive;
 mod transfer;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,8 @@ pub(crate) fn run(command: ImageCommand) -> Result<()> {
         ImageCommand::Tag { existing, new } => {
             store.tag(&Reference::parse(&existing)?, &Reference::parse(&new)?)?;
         }
+        ImageCommand::Save { references, output } => archive::save(&store, &references, output.as_deref())?,
+        ImageCommand::Load { input, tag } => archive::load(&store, input.as_deref(), tag.as_deref())?,
         ImageCommand::Inspect { reference } => inspect(&store, &reference)?,
         ImageCommand::Rm { references } => {
             for text in references {
