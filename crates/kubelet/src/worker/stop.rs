@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use container::Sandbox;
+use container::{ContainerState, Sandbox};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use nix::sys::signal::Signal;
@@ -20,6 +20,14 @@ use crate::hooks;
 use crate::node::Node;
 use crate::plan::StopReason;
 use crate::spec;
+
+/// How long a program that has just started may take until it listens for its stop signal. The kernel drops a signal
+/// to the first process of a container that has not asked for it, and a pod deleted in the first moments of its
+/// life would then live out its whole grace period.
+const NEWBORN: Duration = Duration::from_secs(1);
+
+/// How often a newborn is looked at.
+const NEWBORN_LOOK: Duration = Duration::from_millis(10);
 
 /// Everything a stop needs.
 pub(super) struct Request {
@@ -37,6 +45,7 @@ pub(super) async fn stop(request: Request, mut kill_at: watch::Receiver<Timestam
     let mut end = kill_at.clone();
     tokio::select! {
         () = async { tokio::join!(leave_traffic(&request), run_pre_stop(&request)); } => {
+            listens_for(&request, stop_signal(&request)).await;
             signal(&request, stop_signal(&request)).await;
             reached(&mut kill_at).await;
         }
@@ -94,8 +103,50 @@ fn stop_signal(request: &Request) -> Signal {
     own.and_then(|name| name.parse().ok()).unwrap_or(Signal::SIGTERM)
 }
 
+/// Waits until a program that has just started listens for the signal, or is no newborn any more.
+async fn listens_for(request: &Request, signal: Signal) {
+    let Ok(containers) = request.sandbox.containers().await else { return };
+    let state =
+        containers.into_iter().find(|container| container.id == request.id).map(|container| container.state);
+    let Some(ContainerState::Running { pid, started_at, .. }) = state else { return };
+    let age = || started_at.elapsed().unwrap_or(NEWBORN);
+    while age() < NEWBORN {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        if !is_deaf_to(&status, signal) {
+            return;
+        }
+        tokio::time::sleep(NEWBORN_LOOK).await;
+    }
+}
+
+/// Tells from a process's `/proc/<pid>/status` whether the signal would be dropped if it is the first process of a
+/// container: it is neither caught nor held back. A process that is gone is deaf to nothing.
+fn is_deaf_to(status: &str, signal: Signal) -> bool {
+    let mask = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        u64::from_str_radix(line.trim(), 16).ok()
+    };
+    let (Some(caught), Some(blocked)) = (mask("SigCgt:"), mask("SigBlk:")) else { return false };
+    (caught | blocked) & (1 << (signal as i32 - 1)) == 0
+}
+
 async fn signal(request: &Request, signal: Signal) {
     if let Err(error) = request.sandbox.signal(&request.id, signal as i32).await {
         tracing::debug!(pod = spec::name(&request.pod), container = request.id, %signal, %error, "not signalled");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_heard_when_it_is_caught_or_held_back() {
+        let check =
+            |status: &str, expected| assert_eq!(is_deaf_to(status, Signal::SIGTERM), expected, "{status:?}");
+        check("Name:\tx\nSigBlk:\t0000000000000000\nSigCgt:\t0000000000000000\n", true);
+        check("SigBlk:\t0000000000000000\nSigCgt:\t0000000000004002\n", false);
+        check("SigBlk:\t0000000000004000\nSigCgt:\t0000000000000000\n", false);
+        check("", false);
     }
 }
