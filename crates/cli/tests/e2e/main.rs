@@ -6,6 +6,7 @@
 
 mod adoption;
 mod commands;
+mod experiments;
 mod real_data;
 mod refusals;
 mod story;
