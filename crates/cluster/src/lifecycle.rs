@@ -77,10 +77,12 @@ pub fn purge(home: &Home, name: &str) -> Result<()> {
 pub fn stop(home: &Home, name: &str) -> Result<Stopped> {
     let folder = ClusterFolder::new(home.cluster(name)?);
     let Some(record) = folder.record()? else { return Ok(Stopped::Nothing) };
-    if folder.is_running() {
+    let was_running = folder.is_running();
+    if was_running {
         stop_main(&folder, &record)?;
-        return Ok(Stopped::Running);
     }
+    // A main process that was told to stop takes its record along; one that was killed, just now perhaps, does not.
+    let Some(record) = folder.record()? else { return Ok(Stopped::Running) };
     if let Some(holder) = record.holder.filter(|holder| holder.is_alive()) {
         let executable = std::env::current_exe().context("failed to find the running program")?;
         let status = Command::new(executable)
@@ -94,7 +96,7 @@ pub fn stop(home: &Home, name: &str) -> Result<Stopped> {
         }
     }
     forget(name, &folder, &record)?;
-    Ok(Stopped::Remains)
+    Ok(if was_running { Stopped::Running } else { Stopped::Remains })
 }
 
 /// Takes the context out of the kubeconfig and the record out of the folder.

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use network::machine::{self, Machine};
@@ -17,7 +18,7 @@ use crate::capacity::Capacity;
 use crate::kubeconfig;
 use crate::lifecycle::forget;
 use crate::pki::Pki;
-use crate::record::{ClusterFolder, ProcessId, Record};
+use crate::record::{Claim, ClusterFolder, ProcessId, Record};
 use crate::settings::{Listeners, Ready, Settings};
 
 /// More threads than this bring nothing: the control plane of one machine is not that busy.
@@ -34,7 +35,7 @@ pub fn run(home: &Home, settings: &Settings, on_ready: &mut dyn FnMut(&Ready)) -
     let capacity = Capacity::of_each_node(settings)?;
     let folder = ClusterFolder::new(home.cluster(&settings.name)?);
     let is_new = !folder.exists();
-    let Some(_claim) = folder.claim()? else {
+    let Some(_claim) = claim(&folder)? else {
         return Err(Advice::error(
             format!("cluster `{}` is up already", settings.name),
             "`pinnace status` shows it, `pinnace down` stops it, `--name` starts another beside it",
@@ -76,6 +77,20 @@ pub fn run(home: &Home, settings: &Settings, on_ready: &mut dyn FnMut(&Ready)) -
     let stopped = stop_holder(&folder, holder);
     let forgotten = forget(&settings.name, &folder, &record);
     served.and(stopped).and(forgotten)
+}
+
+/// Claims the folder. The kernel takes a moment to bury a killed process, and its claim with it: that is waited for.
+fn claim(folder: &ClusterFolder) -> Result<Option<Claim>> {
+    const BURIAL: Duration = Duration::from_secs(2);
+    let deadline = Instant::now() + BURIAL;
+    loop {
+        let claim = folder.claim()?;
+        let is_dead = || folder.record().ok().flatten().is_some_and(|record| !record.main.is_alive());
+        if claim.is_some() || Instant::now() > deadline || !is_dead() {
+            return Ok(claim);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Enters the namespaces of the holder that an earlier main process left, or new ones.
