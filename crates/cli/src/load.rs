@@ -170,7 +170,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .build()
         .context("failed to start threads")?;
     let tally = runtime.block_on(async {
-        let stop = crate::model::stop_signal()?;
+        let stop = cluster::stop_signal()?;
         let load = Load::start(&target);
         tokio::select! {
             () = tokio::time::sleep(args.duration) => {}

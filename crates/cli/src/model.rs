@@ -120,7 +120,7 @@ pub(crate) fn serve(args: Serve) -> Result<()> {
         .build()
         .context("failed to start the server's threads")?;
     runtime.block_on(async {
-        let stop = stop_signal()?;
+        let stop = cluster::stop_signal()?;
         let server = inference::Server::build(config)?;
         output::note(format!(
             "serving `{}` ({}) on http://{}",
@@ -132,22 +132,6 @@ pub(crate) fn serve(args: Serve) -> Result<()> {
         drop(std::hint::black_box(ballast));
         output::note("stopped");
         Ok(())
-    })
-}
-
-/// Resolves at the first SIGTERM or SIGINT; installed at once.
-///
-/// # Errors
-/// When the handlers can't be installed.
-pub(crate) fn stop_signal() -> Result<impl Future<Output = ()> + Send> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
     })
 }
 

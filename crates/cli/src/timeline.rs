@@ -79,7 +79,7 @@ async fn follow(args: &Args) -> Result<()> {
     let load = args.load.as_deref().map(|url| start_load(args, url)).transpose()?;
     let mut changes = watch::changes(&client, &namespace, &deployment)?;
     let mut view = View::new(name, &deployment);
-    let stop = crate::model::stop_signal()?;
+    let stop = cluster::stop_signal()?;
     tokio::pin!(stop);
     let end = args.duration.map(|duration| Instant::now() + duration);
     let mut frames = tokio::time::interval(FRAME);

@@ -122,7 +122,11 @@ fn node_names(settings: &Settings) -> Vec<String> {
     (1..=settings.nodes).map(name).collect()
 }
 
-fn stop_signal() -> Result<impl Future<Output = ()>> {
+/// Resolves at the first SIGTERM or SIGINT; listens at once. Call it inside a tokio runtime.
+///
+/// # Errors
+/// When the handlers can't be installed.
+pub fn stop_signal() -> Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;

@@ -32,6 +32,7 @@ mod tls;
 
 pub use access::{Overview, connect, overview, switch_node};
 pub use advice::Advice;
+pub use build::stop_signal;
 pub use home::Home;
 pub use lifecycle::{Standing, Stopped, cleanup_main, exists, purge, standing, stop};
 pub use network::HostNetwork;
