@@ -87,6 +87,8 @@ pub struct Container {
     pub back_off: BackOff,
     /// The image it runs or last ran.
     pub image_id: Option<String>,
+    /// Whether its end is still on its way to the API, which shows every end before what follows it.
+    pub is_end_untold: bool,
 }
 
 /// What a container does.

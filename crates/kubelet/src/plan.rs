@@ -96,6 +96,8 @@ pub enum Waiting {
     Starting(String),
     /// A container that cannot start.
     Refused(String),
+    /// The news of a container's end, on its way to the API.
+    End(String),
     /// The back-off of a container that ended.
     BackOff {
         /// The container.

@@ -36,6 +36,9 @@ use crate::status;
 pub(crate) use adopt::Adopted;
 use statuses::Statuses;
 
+/// A container is started again though its end could not be told for so long.
+const LONGEST_TELLING: Duration = Duration::from_secs(1);
+
 /// Messages that wait for one worker: each of its few tasks sends one and ends, and probes and
 /// exits wait for room.
 const INBOX: usize = 32;
@@ -58,9 +61,25 @@ enum Message {
     SandboxDestroyed,
     VolumesPrepared(Result<volumes::Prepared, String>),
     VolumesRemoved,
-    Started { container: String, outcome: start::Outcome },
-    Exited { container: String, exit: Exit },
-    Probed { container: String, id: String, kind: probe::Kind, report: probe::Report },
+    Started {
+        container: String,
+        outcome: start::Outcome,
+    },
+    Exited {
+        container: String,
+        exit: Exit,
+    },
+    /// The end of this run is in the API.
+    Told {
+        container: String,
+        id: String,
+    },
+    Probed {
+        container: String,
+        id: String,
+        kind: probe::Kind,
+        report: probe::Report,
+    },
     Forgotten,
 }
 
@@ -95,6 +114,8 @@ pub(crate) struct Worker {
     unstarted: HashMap<String, (u32, BackOff)>,
     /// Ends after which a back-off was announced.
     announced: HashSet<String>,
+    /// Ends that are on their way to the API.
+    telling: HashSet<String>,
 }
 
 /// Failed attempts to get a container's image.
@@ -145,6 +166,7 @@ impl Worker {
             stops: HashMap::new(),
             unstarted: HashMap::new(),
             announced: HashSet::new(),
+            telling: HashSet::new(),
         };
         worker.adopt(adopted);
         worker
@@ -164,6 +186,7 @@ impl Worker {
                 self.act(action);
             }
             self.publish();
+            self.tell_ends();
             self.wait(plan.recheck).await;
         }
         self.release_address();
@@ -236,6 +259,24 @@ impl Worker {
                 let event = ("BackOff", message.as_str());
                 self.node.container_event(&self.seen.pod, container, client::EventType::Warning, event);
             }
+        }
+    }
+
+    /// Sees to it that an end is in the API before the container waits or is started again: people who watch
+    /// a pod that crashes see each crash.
+    fn tell_ends(&mut self) {
+        let untold = self.seen.containers.iter().filter(|(_, known)| known.is_end_untold);
+        let ends: Vec<(String, String)> =
+            untold.filter_map(|(name, known)| Some((name.clone(), known.exited()?.id.clone()))).collect();
+        for (container, id) in ends {
+            if !self.telling.insert(id.clone()) {
+                continue;
+            }
+            let written = self.statuses.written();
+            self.spawn(|sender| async move {
+                let _ = tokio::time::timeout(LONGEST_TELLING, written).await;
+                let _ = sender.send(Message::Told { container, id }).await;
+            });
         }
     }
 

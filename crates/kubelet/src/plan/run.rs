@@ -126,6 +126,10 @@ fn plan_exited(observed: &PodObserved, name: &str, role: Role, exit: &Exit, plan
         return Turn::Next;
     }
     let known = observed.container(name);
+    if known.is_end_untold {
+        plan.wait(Waiting::End(name.to_owned()));
+        return Turn::Hold;
+    }
     match known.back_off.wait_after(exit.finished_at, observed.now) {
         None => plan.act(start(name, known.restarts + 1)),
         Some(wait) => {

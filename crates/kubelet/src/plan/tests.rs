@@ -104,6 +104,15 @@ fn with_init() -> Value {
 }
 
 #[test]
+fn a_container_is_started_again_once_its_end_is_told() {
+    let mut pod = observed(two()).with("a", exited("a", 1)).with("b", running("b"));
+    pod.containers.get_mut("a").unwrap().is_end_untold = true;
+    check(&pod, &[]);
+    pod.containers.get_mut("a").unwrap().is_end_untold = false;
+    check(&pod, &["start a:1"]);
+}
+
+#[test]
 fn a_new_pod_gets_sandbox_and_volumes_side_by_side_and_then_its_containers() {
     let mut pod = observed(two());
     (pod.sandbox, pod.volumes) = (Sandbox::Absent, Volumes::Unknown);

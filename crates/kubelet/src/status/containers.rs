@@ -32,7 +32,7 @@ pub fn container_status(observed: &PodObserved, container: &ContainerSpec) -> Co
         container_id: id,
         ready: is_ready(role, &known),
         started: Some(known.running().is_some_and(|running| running.is_started)),
-        restart_count: i32::try_from(known.restarts).unwrap_or(i32::MAX),
+        restart_count: i32::try_from(runs_before(&known)).unwrap_or(i32::MAX),
         state: Some(state),
         last_state: Some(last),
         allocated_resources: container.resources.as_ref().and_then(|resources| resources.requests.clone()),
@@ -52,6 +52,18 @@ pub(super) fn is_ready(role: Role, known: &Container) -> bool {
         (State::Running(_), Role::Init)
         | (State::Exited(_), Role::Main | Role::Sidecar)
         | (State::New | State::Starting(_) | State::Refused(_), _) => false,
+    }
+}
+
+/// A container that is being started again counts as started again once it runs.
+fn runs_before(known: &Container) -> u32 {
+    match &known.state {
+        State::Starting(Before::Exited(_)) => known.restarts.saturating_sub(1),
+        State::New
+        | State::Starting(Before::Nothing | Before::Refused(_))
+        | State::Refused(_)
+        | State::Running(_)
+        | State::Exited(_) => known.restarts,
     }
 }
 
@@ -106,6 +118,7 @@ fn exited(
         return (terminated(exit), before);
     }
     match known.back_off.wait_after(exit.finished_at, observed.now) {
+        Some(_) if known.is_end_untold => (terminated(exit), before),
         Some(wait) => {
             let message = crash_message(observed, &container.name, wait.length);
             (waiting("CrashLoopBackOff", Some(&message)), terminated(exit))

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::back_off::BackOff;
-use crate::observed::{Exit, Refusal, RefusalReason, Running, Sandbox, State, Volumes};
+use crate::observed::{Before, Exit, Refusal, RefusalReason, Running, Sandbox, State, Volumes};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_000_000 + second).unwrap()
@@ -100,6 +100,29 @@ fn a_crash_loop_is_a_wait_with_the_end_behind_it() {
     assert_eq!(waiting.message.as_deref(), Some("back-off 20s restarting failed container=a pod=p_n(u)"));
     let last = shown.last_state.as_ref().unwrap().terminated.as_ref().unwrap();
     assert_eq!((last.reason.as_deref(), last.exit_code, shown.restart_count), (Some("OOMKilled"), 137, 2));
+}
+
+#[test]
+fn an_end_is_shown_before_the_wait_that_follows_it() {
+    let mut pod = observed(one()).with("a", exited(1, "Error"));
+    let known = pod.containers.get_mut("a").unwrap();
+    known.back_off = BackOff::restore(std::time::Duration::from_secs(10), at(-9));
+    (known.restarts, known.is_end_untold) = (1, true);
+    check(&pod, "Running", "terminated Error 1", false);
+    pod.containers.get_mut("a").unwrap().is_end_untold = false;
+    check(&pod, "Running", "waiting CrashLoopBackOff", false);
+}
+
+#[test]
+fn a_restart_counts_once_the_container_runs() {
+    let State::Exited(end) = exited(1, "Error") else { panic!() };
+    let count = |state: State| {
+        let mut pod = observed(one()).with("a", state);
+        pod.containers.get_mut("a").unwrap().restarts = 1;
+        status(&pod).container_statuses.unwrap()[0].restart_count
+    };
+    assert_eq!(count(State::Starting(Before::Exited(end))), 0);
+    assert_eq!(count(running(true, true)), 1);
 }
 
 #[test]

@@ -163,7 +163,7 @@ fn from_container_status(pod: &Pod, status: &ContainerStatus) -> Container {
     };
     let last = if matches!(&state, State::Exited(exit) if Some(exit) == last.as_ref()) { None } else { last };
     let image_id = Some(status.image_id.clone()).filter(|id| !id.is_empty());
-    Container { restarts, state, last, back_off: BackOff::default(), image_id }
+    Container { restarts, state, last, image_id, ..Container::default() }
 }
 
 fn terminated(id: &str, state: &ContainerState) -> Option<Exit> {

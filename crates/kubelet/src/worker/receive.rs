@@ -33,6 +33,7 @@ impl Worker {
             Message::VolumesRemoved => self.seen.volumes = Volumes::Absent,
             Message::Started { container, outcome } => self.started(&container, outcome),
             Message::Exited { container, exit } => self.exited(&container, exit),
+            Message::Told { container, id } => self.told(&container, &id),
             Message::Probed { container, id, kind, report } => self.probed(&container, &id, kind, report),
             Message::Forgotten => self.is_forgotten = true,
         }
@@ -145,6 +146,7 @@ impl Worker {
                 }
                 known.image_id = image_id.or(known.image_id.take());
                 known.state = State::Exited(exit);
+                known.is_end_untold = true;
             }
             start::Outcome::SandboxGone => {
                 known.state = match before {
@@ -220,11 +222,20 @@ impl Worker {
         match &known.state {
             State::Running(running) if running.id == exit.id => {
                 known.state = State::Exited(exit);
+                known.is_end_untold = true;
                 self.end_probes(name);
                 self.stops.remove(name);
             }
             State::Starting(_) => drop(self.early.insert(exit.id.clone(), exit)),
             State::New | State::Refused(_) | State::Running(_) | State::Exited(_) => {}
+        }
+    }
+
+    fn told(&mut self, name: &str, id: &str) {
+        self.telling.remove(id);
+        let Some(known) = self.seen.containers.get_mut(name) else { return };
+        if known.exited().is_some_and(|exit| exit.id == id) {
+            known.is_end_untold = false;
         }
     }
 
