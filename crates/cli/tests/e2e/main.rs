@@ -6,8 +6,17 @@
 
 mod adoption;
 mod commands;
+mod course;
+mod deployments;
 mod experiments;
+mod pods;
+mod probes;
 mod real_data;
+mod recorder;
 mod refusals;
+mod replicasets;
+mod resources;
 mod story;
 mod support;
+mod terminal;
+mod toolbox;

@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -62,7 +63,9 @@ impl User {
         // Others must get through to their own files below.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let pinnace = folder.path().join("pinnace");
-        std::fs::copy(env!("CARGO_BIN_EXE_pinnace"), &pinnace).unwrap();
+        // Another build, a released one say, is tested by naming it.
+        let tested = std::env::var_os("PINNACE_TESTED").map(PathBuf::from);
+        std::fs::copy(tested.unwrap_or_else(|| env!("CARGO_BIN_EXE_pinnace").into()), &pinnace).unwrap();
         let ids = (who == Who::Ordinary).then(ordinary_ids);
         let home = folder.path().join("home");
         std::fs::create_dir(&home).unwrap();
@@ -114,10 +117,10 @@ impl User {
     }
 
     /// Runs `pinnace` until it is told to stop, as by Ctrl-C.
-    pub fn run_until(&self, words: &[&str], done: &std::sync::atomic::AtomicBool) -> Answer {
+    pub fn run_until(&self, words: &[&str], done: &AtomicBool) -> Answer {
         let mut command = self.prepare(&self.pinnace);
         let child = command.args(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+        while !done.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(20));
         }
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
@@ -144,10 +147,30 @@ impl User {
         Running(child.unwrap())
     }
 
+    /// `kubectl`, not started yet.
+    pub fn kubectl_command(&self, words: &[&str]) -> Command {
+        let mut command = self.prepare(&self.kubectl);
+        command.args(words);
+        command
+    }
+
     /// The object as the API has it.
     pub fn object(&self, words: &[&str]) -> Value {
         let words: Vec<&str> = ["get", "-o", "json"].iter().chain(words).copied().collect();
         serde_json::from_str(&self.kubectl(&words)).unwrap()
+    }
+
+    /// What the API answers to a GET of this path.
+    pub fn raw(&self, path: &str) -> Value {
+        serde_json::from_str(&self.kubectl(&["get", "--raw", path])).unwrap()
+    }
+
+    /// Applies a manifest.
+    pub fn apply(&self, manifest: &str) {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("manifest-{}.yaml", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let file = self.write(&name, manifest);
+        self.kubectl(&["apply", "-f", &file]);
     }
 
     pub fn write(&self, name: &str, text: &str) -> String {
@@ -197,6 +220,29 @@ impl User {
             ]);
             self.pinnace(&["image", "build", "-t", &format!("jokemeter:{name}"), "--model", &model]);
         }
+    }
+
+    /// Gives the user copies of the images that [`Self::build_images`] builds, built once for all tests.
+    pub fn have_images(&self) {
+        static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+        let built = BUILT.get_or_init(|| {
+            let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e-images");
+            let _ = std::fs::remove_dir_all(&kept);
+            let builder = User::new(Who::Me);
+            builder.build_images();
+            copy_tree(&builder.images(), &kept);
+            kept
+        });
+        copy_tree(built, &self.images());
+        if let Some((uid, gid)) = self.ids {
+            let ids = format!("{uid}:{gid}");
+            let given = Command::new("chown").args(["-R", &ids]).arg(self.home()).status().unwrap();
+            assert!(given.success());
+        }
+    }
+
+    fn images(&self) -> PathBuf {
+        self.home().join(".local/share/pinnace/images")
     }
 
     /// A GET through the Ingress: status and body.
@@ -257,6 +303,16 @@ pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "not in {} s: {what}", PATIENCE.as_secs());
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+}
+
+/// A port of the host that nobody listens on.
+pub fn free_port() -> u16 {
+    free_ports()[0]
 }
 
 fn free_ports() -> [u16; 3] {
