@@ -25,7 +25,7 @@ use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
-use network::ingress::{Config, Host, IngressProxy, PathType, Route, Routes};
+use network::ingress::{Config, Host, IngressProxy, PathType, Route, Routes, Treatment};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -77,6 +77,7 @@ async fn proxy(port: u16, apps: Vec<u16>) {
             path: "/".to_owned(),
             path_type: PathType::Prefix,
             backend: "app".to_owned(),
+            treatment: Treatment::default(),
         }],
         backends: [("app".to_owned(), apps.into_iter().map(local).collect())].into(),
         ..Routes::default()

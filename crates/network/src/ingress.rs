@@ -18,17 +18,22 @@ mod endpoint;
 mod forward;
 mod grpc;
 mod headers;
+mod http1;
 mod metrics;
+mod prefixed;
 mod table;
 mod tls;
-mod upgrade;
 mod wire;
+mod worker;
 
 use std::{
     collections::HashMap,
     io,
     net::{IpAddr, SocketAddr, TcpListener},
-    sync::{Arc, Mutex, RwLock},
+    sync::{
+        Arc, Mutex, OnceLock, RwLock,
+        atomic::{AtomicU16, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -37,9 +42,11 @@ use tokio::sync::{Semaphore, watch};
 
 pub use metrics::{BackendMetrics, Metrics};
 
+use accept::Listener;
 use endpoint::Endpoint;
 use metrics::Counters;
 use table::Table;
+use worker::Workers;
 
 /// Bounds and times.
 #[derive(Debug, Clone)]
@@ -103,6 +110,23 @@ pub struct Route {
     pub path_type: PathType,
     /// A key of [`Routes::backends`].
     pub backend: String,
+    /// How its requests are treated.
+    pub treatment: Treatment,
+}
+
+/// How the requests of a route are treated, where that differs from the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Treatment {
+    /// Plain HTTP is answered with a redirect to HTTPS (308).
+    pub redirects_to_https: bool,
+    /// The endpoints speak HTTP/2 without TLS, by prior knowledge.
+    pub speaks_http2: bool,
+    /// A longer body of a request is refused (413).
+    pub max_body_bytes: Option<u64>,
+    /// In place of [`Config::connect_timeout`].
+    pub connect_timeout: Option<Duration>,
+    /// In place of [`Config::response_timeout`].
+    pub response_timeout: Option<Duration>,
 }
 
 /// A certificate for hosts (exact or `*.` names).
@@ -122,7 +146,7 @@ pub struct Routes {
     /// The ready endpoints of each backend.
     pub backends: HashMap<String, Vec<SocketAddr>>,
     /// The backend of requests that no rule matches; 404 when `None`.
-    pub default_backend: Option<String>,
+    pub default_backend: Option<(String, Treatment)>,
     /// Certificates picked by SNI.
     pub certificates: Vec<Certificate>,
     /// The certificate when none is picked.
@@ -136,6 +160,17 @@ const MAX_COUNTERS: usize = 10_000;
 #[derive(Debug, Clone)]
 pub struct IngressProxy {
     shared: Arc<Shared>,
+    _last: Arc<Last>,
+}
+
+/// Ends the threads when the last handle is gone.
+#[derive(Debug)]
+struct Last(Arc<Shared>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.stopped.send_replace(true);
+    }
 }
 
 #[derive(Debug)]
@@ -145,7 +180,13 @@ struct Shared {
     /// Held while routes are replaced: endpoints and counters outlive a table.
     registry: Mutex<Registry>,
     connections: Arc<Semaphore>,
+    workers: OnceLock<Workers>,
+    /// Of the first listener for HTTPS; 0 without one.
+    https_port: AtomicU16,
+    /// Held while threads are started.
+    starting: Mutex<()>,
     draining: watch::Sender<bool>,
+    stopped: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -166,28 +207,50 @@ impl IngressProxy {
             table: RwLock::default(),
             registry: Mutex::default(),
             connections,
+            workers: OnceLock::new(),
+            https_port: AtomicU16::new(0),
+            starting: Mutex::default(),
             draining: watch::Sender::new(false),
+            stopped: watch::Sender::new(false),
         };
-        let proxy = Self { shared: Arc::new(shared) };
+        let shared = Arc::new(shared);
+        let proxy = Self { _last: Arc::new(Last(shared.clone())), shared };
         proxy.set(Routes::default());
         proxy
     }
 
-    /// Serves plain HTTP on `listener` until [`IngressProxy::drain`]. Must be called within the
-    /// runtime that shall serve.
+    /// Serves plain HTTP on `listener` until [`IngressProxy::drain`], by threads of its own. They live in
+    /// the namespaces of whoever calls this first, and connect to endpoints from there.
     ///
     /// # Errors
-    /// When the listener cannot be registered.
+    /// When the listener cannot be used or no thread started.
     pub fn serve(&self, listener: TcpListener) -> io::Result<()> {
-        accept::serve(self.shared.clone(), listener, None)
+        self.listen(Listener { listener, tls: None })
     }
 
     /// Serves HTTPS, with the certificates of the routes; otherwise as [`IngressProxy::serve`].
     ///
     /// # Errors
-    /// When the listener cannot be registered.
+    /// When the listener cannot be used or no thread started.
     pub fn serve_tls(&self, listener: TcpListener) -> io::Result<()> {
-        accept::serve(self.shared.clone(), listener, Some(tls::acceptor(&self.shared)?))
+        let tls = Some(tls::acceptor(&self.shared)?);
+        // Where redirects lead, unless the outside knows another port.
+        let port = listener.local_addr()?.port();
+        self.shared.https_port.store(port, Ordering::Relaxed);
+        self.listen(Listener { listener, tls })
+    }
+
+    fn listen(&self, listener: Listener) -> io::Result<()> {
+        listener.listener.set_nonblocking(true)?;
+        let _one = crate::lock(&self.shared.starting);
+        if self.shared.workers.get().is_none() {
+            let workers = Workers::start(&self.shared)?;
+            self.shared.workers.set(workers).ok();
+        }
+        if let Some(workers) = self.shared.workers.get() {
+            workers.listen(listener);
+        }
+        Ok(())
     }
 
     /// Replaces the routes; every request that is not yet sent follows the new ones. Requests under
@@ -238,6 +301,19 @@ fn affordable_connections() -> usize {
 }
 
 impl Shared {
+    fn workers(&self) -> Option<&Workers> {
+        self.workers.get()
+    }
+
+    /// Where a request by plain HTTP is asked again by HTTPS.
+    fn https_location(&self, authority: &str, target: &str) -> String {
+        let host = headers::without_port(authority);
+        match self.https_port.load(Ordering::Relaxed) {
+            0 | 443 => format!("https://{host}{target}"),
+            port => format!("https://{host}:{port}{target}"),
+        }
+    }
+
     fn table(&self) -> Arc<Table> {
         self.table.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }

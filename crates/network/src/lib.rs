@@ -54,7 +54,7 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 }
 
 /// Lets the kernel find out, within a few minutes, that the other end of a silent stream is gone.
-pub(crate) fn keep_alive(stream: &tokio::net::TcpStream) {
+pub(crate) fn keep_alive(stream: &impl std::os::fd::AsFd) {
     use nix::sys::socket::{setsockopt, sockopt};
     const IDLE_SECONDS: u32 = 60;
     setsockopt(stream, sockopt::KeepAlive, &true).ok();

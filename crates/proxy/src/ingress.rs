@@ -8,10 +8,10 @@ use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::api::networking::v1::{
     HTTPIngressPath, Ingress, IngressBackend, IngressLoadBalancerIngress, IngressServiceBackend,
 };
-use network::ingress::{Host, PathType, Route, Routes};
+use network::ingress::{Host, PathType, Route, Routes, Treatment};
 
-use crate::endpoints;
 use crate::observed::{Observed, name, namespace};
+use crate::{endpoints, treatment};
 
 /// The controller that an IngressClass names to have its Ingresses served here.
 pub const CONTROLLER: &str = "pinnace/ingress";
@@ -52,14 +52,15 @@ pub fn routes(observed: &Observed) -> Routes {
         for rule in spec.rules.iter().flatten() {
             let host = host(rule.host.as_deref());
             for path in rule.http.iter().flat_map(|http| &http.paths) {
-                let route = route(observed, of, &host, path, &mut routes.backends);
+                let route = route(observed, ingress, &host, path, &mut routes.backends);
                 if claimed.insert((route.host.clone(), route.path.clone(), route.path_type)) {
                     routes.rules.push(route);
                 }
             }
         }
         if let (None, Some(backend)) = (&routes.default_backend, &spec.default_backend) {
-            routes.default_backend = Some(add_backend(observed, of, backend, &mut routes.backends));
+            let key = add_backend(observed, of, backend, &mut routes.backends);
+            routes.default_backend = Some((key, treatment(observed, ingress, backend)));
         }
     }
     routes
@@ -77,7 +78,7 @@ fn host(host: Option<&str>) -> Host {
 
 fn route(
     observed: &Observed,
-    of: &str,
+    ingress: &Ingress,
     host: &Host,
     path: &HTTPIngressPath,
     backends: &mut HashMap<String, Vec<SocketAddr>>,
@@ -91,8 +92,16 @@ fn route(
         host: host.clone(),
         path: path.path.clone().filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned()),
         path_type,
-        backend: add_backend(observed, of, &path.backend, backends),
+        backend: add_backend(observed, namespace(&ingress.metadata), &path.backend, backends),
+        treatment: treatment(observed, ingress, &path.backend),
     }
+}
+
+fn treatment(observed: &Observed, ingress: &Ingress, backend: &IngressBackend) -> Treatment {
+    let wanted = backend.service.as_ref();
+    let service = wanted.and_then(|wanted| observed.service(namespace(&ingress.metadata), &wanted.name));
+    let port = service.zip(wanted).and_then(|(service, wanted)| find_port(service, wanted));
+    treatment::of(ingress, port)
 }
 
 /// Notes the endpoints of a backend under its key, `namespace/service:port`.

@@ -11,7 +11,8 @@
 //! - [`services`]: virtual addresses;
 //! - [`host_ports`]: node ports and load balancers on the host, and the status of load balancers;
 //! - [`mod@zone`] has the names;
-//! - [`ingress`]: hosts and paths from outside, and the status of Ingresses;
+//! - [`ingress`]: hosts and paths from outside, and the status of Ingresses; [`treatment`]: their
+//!   annotations;
 //! - `certificates`: TLS secrets, parsed once;
 //! - [`proxy`]: the loop, and the answer to "does any route still lead to this pod?".
 //!
@@ -27,6 +28,7 @@ pub mod proxy;
 pub mod services;
 #[cfg(test)]
 mod testing;
+pub mod treatment;
 pub mod zone;
 
 pub use proxy::{Config, Dependencies, Proxy};

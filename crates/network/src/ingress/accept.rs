@@ -3,30 +3,26 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak},
     time::Duration,
 };
 
-use hyper::service::service_fn;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-};
+use bytes::BytesMut;
+use hyper::{server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::OwnedSemaphorePermit,
     time,
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Shared, forward};
+use super::{Shared, forward, http1, prefixed::Prefixed, worker::Assigned};
 
-/// A request's head may be this long (nginx: 4 times 8 KiB); more is answered with 431.
-const MAX_HEAD_BYTES: usize = 32 << 10;
+/// The header list of a request may be this long (nginx: 4 times 8 KiB).
+const MAX_HEAD_BYTES: u32 = 32 << 10;
 
 /// Requests that one HTTP/2 connection may have under way (nginx: 128).
 const MAX_STREAMS: u32 = 128;
@@ -38,6 +34,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 const TIDY_INTERVAL: Duration = Duration::from_secs(2);
 
+/// What a client of HTTP/2 says first (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// Who is at the other end of a connection.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -45,33 +44,82 @@ pub(super) struct Client {
     pub(super) scheme: &'static str,
     /// The port that was connected to.
     pub(super) port: u16,
+    /// What endpoints are told of it, as lines of a head.
+    told: Vec<u8>,
     /// The connection counts against the bound until all that came of it is gone.
     _permit: Option<OwnedSemaphorePermit>,
+    _assigned: Option<Assigned>,
+}
+
+impl Client {
+    fn new(address: SocketAddr, scheme: &'static str, port: u16) -> Self {
+        let ip = address.ip().to_canonical();
+        let told = format!(
+            "x-forwarded-for: {ip}\r\nx-real-ip: {ip}\r\nx-forwarded-port: {port}\r\nx-forwarded-proto: {scheme}\r\n"
+        );
+        Self { address, scheme, port, told: told.into_bytes(), _permit: None, _assigned: None }
+    }
+
+    pub(super) fn told(&self) -> &[u8] {
+        &self.told
+    }
 }
 
 #[cfg(test)]
 impl Client {
     pub(super) fn for_test(address: SocketAddr, scheme: &'static str, port: u16) -> Self {
-        Self { address, scheme, port, _permit: None }
+        Self::new(address, scheme, port)
     }
 }
 
-pub(super) fn serve(
-    shared: Arc<Shared>,
-    listener: std::net::TcpListener,
-    tls: Option<TlsAcceptor>,
-) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(listener)?;
-    tokio::spawn(tidy(Arc::downgrade(&shared)));
-    tokio::spawn(accept(shared, listener, tls));
-    Ok(())
+/// Where connections come in.
+pub(super) struct Listener {
+    pub(super) listener: std::net::TcpListener,
+    pub(super) tls: Option<TlsAcceptor>,
 }
 
-async fn accept(shared: Arc<Shared>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+/// A connection that has come in.
+pub(super) struct Arrival {
+    stream: Stream,
+    client: Client,
+    tls: Option<TlsAcceptor>,
+}
+
+enum Stream {
+    /// It is of this thread's event loop.
+    Here(TcpStream),
+    /// It is of nobody's.
+    Loose(std::net::TcpStream),
+}
+
+impl Arrival {
+    /// Makes it fit to go to another thread.
+    pub(super) fn loosen(self) -> io::Result<Self> {
+        let stream = match self.stream {
+            Stream::Here(stream) => Stream::Loose(stream.into_std()?),
+            loose @ Stream::Loose(_) => loose,
+        };
+        Ok(Self { stream, ..self })
+    }
+}
+
+/// Accepts until the proxy drains or ends.
+pub(super) async fn accept(shared: Arc<Shared>, listener: Listener) {
+    let Listener { listener, tls } = listener;
     let mut draining = shared.draining.subscribe();
     let scheme = if tls.is_some() { "https" } else { "http" };
     let port = listener.local_addr().map_or(0, |address| address.port());
+    // Linux hands both on to every connection.
+    setsockopt(&listener, sockopt::TcpNoDelay, &true).ok();
+    crate::keep_alive(&listener);
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the ingress cannot listen");
+            return;
+        }
+    };
+    tokio::spawn(tidy(Arc::downgrade(&shared)));
     loop {
         let next = async {
             let permit = shared.connections.clone().acquire_owned().await.ok();
@@ -83,8 +131,17 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, tls: Option<TlsAccep
         };
         match accepted {
             Ok((stream, address)) => {
-                let client = Arc::new(Client { address, scheme, port, _permit: permit });
-                tokio::spawn(start(shared.clone(), stream, client, tls.clone()));
+                let arrival = |assigned| {
+                    let client = Client {
+                        _permit: permit,
+                        _assigned: Some(assigned),
+                        ..Client::new(address, scheme, port)
+                    };
+                    Arrival { stream: Stream::Here(stream), client, tls: tls.clone() }
+                };
+                if let Some(arrival) = shared.workers().and_then(|workers| workers.assign(arrival)) {
+                    tokio::spawn(start(shared.clone(), arrival));
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection to the ingress was not accepted");
@@ -94,9 +151,21 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, tls: Option<TlsAccep
     }
 }
 
-async fn start(shared: Arc<Shared>, stream: TcpStream, client: Arc<Client>, tls: Option<TlsAcceptor>) {
-    stream.set_nodelay(true).ok();
-    crate::keep_alive(&stream);
+/// Serves a connection on this thread.
+pub(super) async fn start(shared: Arc<Shared>, arrival: Arrival) {
+    let Arrival { stream, client, tls } = arrival;
+    let client = Arc::new(client);
+    let stream = match stream {
+        Stream::Here(stream) => Ok(stream),
+        Stream::Loose(stream) => TcpStream::from_std(stream),
+    };
+    let stream = match stream {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::warn!(%error, "a connection to the ingress cannot be served");
+            return;
+        }
+    };
     match tls {
         None => talk(shared, stream, client).await,
         Some(tls) => match time::timeout(HANDSHAKE_PATIENCE, tls.accept(stream)).await {
@@ -107,25 +176,55 @@ async fn start(shared: Arc<Shared>, stream: TcpStream, client: Arc<Client>, tls:
     }
 }
 
-async fn talk<S>(shared: Arc<Shared>, stream: S, client: Arc<Client>)
+/// Finds out which version of HTTP a client speaks, by its first bytes, and speaks it.
+async fn talk<S>(shared: Arc<Shared>, mut stream: S, client: Arc<Client>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut draining = shared.draining.subscribe();
+    let mut input = BytesMut::with_capacity(http1::READ_BYTES);
+    let first_bytes = async {
+        // Most say enough at once.
+        while input.is_empty() || (PREFACE.starts_with(&input) && input.len() < PREFACE.len()) {
+            match stream.read_buf(&mut input).await {
+                Ok(count) if count > 0 => {}
+                Ok(_) | Err(_) => return false,
+            }
+        }
+        true
+    };
+    let says_something = tokio::select! {
+        biased;
+        said = time::timeout(shared.config.idle_timeout, first_bytes) => said == Ok(true),
+        _ = draining.wait_for(|draining| *draining) => false,
+    };
+    if !says_something {
+        return;
+    }
+    if input.starts_with(PREFACE) {
+        talk_http2(shared, Prefixed::new(input, stream), client).await;
+    } else {
+        http1::serve(shared, client, stream, input).await;
+    }
+}
+
+async fn talk_http2<S>(shared: Arc<Shared>, stream: S, client: Arc<Client>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut draining = shared.draining.subscribe();
     let idle_timeout = shared.config.idle_timeout;
-    let has_asked = Arc::new(AtomicBool::new(false));
     let address = client.address;
-    let asked = has_asked.clone();
-    let service = service_fn(move |request| {
-        asked.store(true, Ordering::Relaxed);
-        forward::handle(shared.clone(), client.clone(), request)
-    });
-    let builder = builder(idle_timeout);
-    let mut connection =
-        std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    let mut first_request = std::pin::pin!(time::sleep(idle_timeout));
+    let service = service_fn(move |request| forward::handle(shared.clone(), client.clone(), request));
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD_BYTES)
+        .keep_alive_interval(idle_timeout)
+        .keep_alive_timeout(HANDSHAKE_PATIENCE);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut is_draining = false;
-    let mut is_watched = true;
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
@@ -138,31 +237,8 @@ where
                 is_draining = true;
                 connection.as_mut().graceful_shutdown();
             }
-            // Until the first bytes tell HTTP/1 from 2, nobody else watches the time.
-            () = first_request.as_mut(), if is_watched => {
-                is_watched = false;
-                if !has_asked.load(Ordering::Relaxed) {
-                    return;
-                }
-            }
         }
     }
-}
-
-fn builder(idle_timeout: Duration) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(idle_timeout)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
-        .keep_alive_interval(idle_timeout)
-        .keep_alive_timeout(HANDSHAKE_PATIENCE);
-    builder
 }
 
 async fn tidy(shared: Weak<Shared>) {

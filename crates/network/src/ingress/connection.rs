@@ -16,7 +16,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{Either, Full};
+use http_body_util::{Either, Full, LengthLimitError, Limited};
 use hyper::{
     body::Incoming,
     client::conn::http1::{self, SendRequest},
@@ -27,7 +27,10 @@ use tokio::{net::TcpStream, time};
 use super::wire::{Ledger, Wire, is_silent};
 
 /// What goes to an endpoint: kept whole so that it can be sent again, or passed on as it comes.
-pub(super) type Outgoing = Either<Full<Bytes>, Incoming>;
+pub(super) type Outgoing = Either<Full<Bytes>, ClientBody>;
+
+/// What comes from a client, up to the bound of its route.
+pub(super) type ClientBody = Limited<Incoming>;
 
 type Driver = http1::Connection<TokioIo<Wire>, Outgoing>;
 
@@ -54,6 +57,8 @@ pub(super) struct Failed {
     /// Something of a response had come.
     pub(super) was_answered: bool,
     pub(super) timed_out: bool,
+    /// The client sent more than it may.
+    pub(super) was_too_large: bool,
     pub(super) reason: String,
 }
 
@@ -116,6 +121,7 @@ impl Connection {
                         unsent,
                         was_answered,
                         timed_out: false,
+                        was_too_large: was_too_large(error.error()),
                         reason: chain(error.error()),
                     });
                 }
@@ -127,12 +133,19 @@ impl Connection {
                         never_arrived: false,
                         was_answered: self.ledger.was_answered_since(mark),
                         timed_out: true,
+                        was_too_large: false,
                         reason: format!("no answer within {patience:?}"),
                     });
                 }
             }
         }
     }
+}
+
+/// Says whether a body was longer than its bound.
+pub(super) fn was_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.into_iter().any(|error| error.is::<LengthLimitError>())
 }
 
 /// Words an error with its causes: hyper's own text says little.

@@ -11,9 +11,9 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{connection::Connection, grpc, metrics::Counters};
+use super::{connection::Connection, grpc, http1::Upstream, metrics::Counters, worker};
 
-/// Connections at rest beyond this are closed: twice what a busy client holds.
+/// Connections at rest beyond this are closed, on each thread: twice what a busy client holds.
 const MAX_IDLE: usize = 256;
 
 /// Applications close connections at rest after a while (uvicorn and Node.js 5 s, Go and nginx more).
@@ -23,13 +23,18 @@ const IDLE_TIME: Duration = Duration::from_secs(60);
 /// After a failed connection others are preferred for this long.
 const AVOIDED_TIME: Duration = Duration::from_secs(1);
 
+/// Connections at rest, and since when; the last one is used first.
+type Resting<T> = Mutex<Vec<(T, Instant)>>;
+
 /// Where requests can go.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     address: SocketAddr,
     in_flight: AtomicUsize,
     became_idle: Notify,
-    idle: Mutex<Vec<(Connection, Instant)>>,
+    idle: Resting<Connection>,
+    /// For clients of HTTP/1: what rests, by the thread that used it last.
+    resting: Box<[Resting<Upstream>]>,
     /// For gRPC.
     pub(super) http2: grpc::Shared,
     retired: AtomicBool,
@@ -45,6 +50,7 @@ impl Endpoint {
             in_flight: AtomicUsize::new(0),
             became_idle: Notify::new(),
             idle: Mutex::default(),
+            resting: (0..worker::count()).map(|_| Mutex::default()).collect(),
             http2: grpc::Shared::default(),
             retired: AtomicBool::new(false),
             started: Instant::now(),
@@ -74,8 +80,43 @@ impl Endpoint {
     /// Closes the connections at rest, and each other one after its request.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::SeqCst);
-        crate::lock(&self.idle).clear();
+        self.close_idle();
         self.http2.close();
+    }
+
+    fn close_idle(&self) {
+        crate::lock(&self.idle).clear();
+        self.resting.iter().for_each(|resting| crate::lock(resting).clear());
+    }
+
+    fn resting_here(&self) -> &Resting<Upstream> {
+        &self.resting[worker::index().min(self.resting.len() - 1)]
+    }
+
+    /// Takes the connection that this thread put to rest last, if one still lives.
+    pub(super) fn take_resting(&self) -> Option<Upstream> {
+        loop {
+            let (upstream, _) = crate::lock(self.resting_here()).pop()?;
+            if upstream.is_usable() {
+                return Some(upstream);
+            }
+        }
+    }
+
+    /// Puts a connection to rest.
+    pub(super) fn put_resting(&self, upstream: Upstream) {
+        if self.is_retired() {
+            return;
+        }
+        let mut resting = crate::lock(self.resting_here());
+        if resting.len() < MAX_IDLE {
+            resting.push((upstream, Instant::now()));
+        }
+        drop(resting);
+        if self.is_retired() {
+            // Retired in between.
+            self.close_idle();
+        }
     }
 
     /// Says whether the endpoint was taken from the routes. Asked after a request was counted as under
@@ -117,26 +158,33 @@ impl Endpoint {
         drop(idle);
         if self.is_retired() {
             // Retired in between.
-            crate::lock(&self.idle).clear();
+            self.close_idle();
         }
     }
 
     /// Closes what has rested too long or was closed by the other side.
     pub(super) fn tidy(&self) {
-        let all = std::mem::take(&mut *crate::lock(&self.idle));
-        let alive = all.into_iter().filter_map(|(mut connection, since)| {
-            (since.elapsed() < IDLE_TIME && connection.is_usable()).then_some((connection, since))
-        });
-        let mut alive: Vec<_> = alive.collect();
-        let mut idle = crate::lock(&self.idle);
-        // Those put to rest meanwhile are the fresher ones.
-        alive.append(&mut idle);
-        *idle = alive;
-        drop(idle);
+        tidy(&self.idle, Connection::is_usable);
+        for resting in &self.resting {
+            tidy(resting, |upstream| upstream.is_usable());
+        }
         if self.is_retired() {
-            crate::lock(&self.idle).clear();
+            self.close_idle();
         }
     }
+}
+
+fn tidy<T>(resting: &Resting<T>, is_usable: impl Fn(&mut T) -> bool) {
+    // Looked at outside the lock.
+    let all = std::mem::take(&mut *crate::lock(resting));
+    let alive = all.into_iter().filter_map(|(mut connection, since)| {
+        (since.elapsed() < IDLE_TIME && is_usable(&mut connection)).then_some((connection, since))
+    });
+    let mut alive: Vec<_> = alive.collect();
+    let mut resting = crate::lock(resting);
+    // Those put to rest meanwhile are the fresher ones.
+    alive.append(&mut resting);
+    *resting = alive;
 }
 
 /// Counts a request as under way at an endpoint until dropped.
@@ -165,7 +213,7 @@ impl Drop for InFlight {
 }
 
 /// The endpoints of one key of the routes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Backend {
     key: String,
     endpoints: Vec<Arc<Endpoint>>,

@@ -1,4 +1,5 @@
-//! A request's way to an endpoint, and its second and third way when the first one fails.
+//! Requests of clients that speak HTTP/2: the way to an endpoint, and the second and third way when
+//! the first one fails. (Those of HTTP/1: [`super::http1`].)
 
 use std::{
     convert::Infallible,
@@ -15,20 +16,20 @@ use hyper::body::Incoming;
 use tokio::time;
 
 use super::{
-    Shared,
+    Shared, Treatment,
     accept::Client,
     answer::Refusal,
     body::{EndpointBody, ProxyBody},
-    connection::{Connection, Failed, Outgoing},
+    connection::{ClientBody, Connection, Failed, Outgoing},
     endpoint::Backend,
     grpc, headers,
     metrics::Counters,
-    upgrade,
+    table::Destination,
 };
 
 /// A body of known length up to this is read before an endpoint is chosen: it can be sent again, and
 /// a slow client occupies no endpoint. (nginx keeps 8 to 16 KiB in memory, the rest in files.)
-const KEPT_BODY_BYTES: u64 = 64 << 10;
+pub(super) const KEPT_BODY_BYTES: u64 = 64 << 10;
 
 /// Attempts that reached an endpoint and broke, before we give up: breaking is the application's
 /// fault then.
@@ -39,7 +40,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Answers one request of a client.
+/// Answers one request of a client of HTTP/2.
 pub(super) async fn handle(
     shared: Arc<Shared>,
     client: Arc<Client>,
@@ -50,50 +51,60 @@ pub(super) async fn handle(
     let authority = headers::authority(&request);
     let host = authority.as_deref().map(headers::without_port).unwrap_or_default().to_owned();
     let table = shared.table();
-    let backend = table.find(&host, uri.path()).or(table.nobody.as_ref()).cloned();
+    let found = table.destination(&host, uri.path());
+    let backend = found.as_ref().map_or(&table.nobody, |destination| &destination.backend).clone();
     drop(table);
-    let answer = match authority {
-        Ok(authority) => answer(&shared, &client, request, &authority, &host).await,
-        Err(refusal) => Err(refusal),
+    let answer = match (authority, found) {
+        (Ok(_), None) => Err(Refusal::NoRoute),
+        (Ok(authority), Some(destination)) => {
+            let place = Place::new(shared, host.clone(), uri.path().to_owned());
+            answer(&place, &destination.treatment, &client, request, &authority).await
+        }
+        (Err(refusal), _) => Err(refusal),
     };
     let refusal = answer.as_ref().err().cloned();
     let response = answer.unwrap_or_else(|refusal| refusal.response());
     let took = started.elapsed();
-    if let Some(backend) = backend {
-        backend.counters().answered(response.status(), refusal.is_some(), took);
-        tracing::debug!(
-            target: "network::ingress::access",
-            client = %client.address, %method, host, path = uri.path(), status = response.status().as_u16(),
-            backend = backend.key(), took_us = took.as_micros(), reason = refusal.as_ref().map(Refusal::reason),
-        );
-    }
+    backend.counters().answered(response.status().as_u16(), refusal.is_some(), took);
+    tracing::debug!(
+        target: "network::ingress::access",
+        client = %client.address, %method, host, path = uri.path(), status = response.status().as_u16(),
+        backend = backend.key(), took_us = took.as_micros(), reason = refusal.as_ref().map(Refusal::reason),
+    );
     Ok(response)
 }
 
 async fn answer(
-    shared: &Arc<Shared>,
-    client: &Arc<Client>,
+    place: &Place,
+    treatment: &Treatment,
+    client: &Client,
     mut request: Request<Incoming>,
     authority: &str,
-    host: &str,
 ) -> Result<Response<ProxyBody>, Refusal> {
     if request.method() == Method::CONNECT {
         return Err(Refusal::Connect);
     }
-    let place =
-        Place { shared: shared.clone(), host: host.to_owned(), path: request.uri().path().to_owned() };
+    if treatment.redirects_to_https && client.scheme == "http" {
+        let target = headers::origin_form(request.uri()).to_string();
+        return Err(Refusal::ToHttps(place.shared.https_location(authority, &target)));
+    }
     // A route and an endpoint first: a body for nobody needs no reading.
-    if place.backend()?.is_empty() {
+    if place.destination()?.backend.is_empty() {
         return Err(Refusal::NoEndpoint);
     }
-    let protocol = headers::wanted_upgrade(&request);
-    let is_call = grpc::is_call(&request);
-    headers::for_endpoint(request.headers_mut(), client, authority)?;
-    match protocol {
-        Some(protocol) => upgrade::forward(&place, client, request, protocol).await,
-        None if is_call => grpc::forward(&place, authority, request).await,
-        None => forward(&place, Job::read(request, shared.config.response_timeout).await?).await,
+    let limit = treatment.max_body_bytes.unwrap_or(u64::MAX);
+    if request.body().size_hint().lower() > limit {
+        return Err(Refusal::TooLarge);
     }
+    let is_call = treatment.speaks_http2 || grpc::is_call(&request);
+    headers::for_endpoint(request.headers_mut(), client, authority)?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let request = request.map(|body| ClientBody::new(body, limit));
+    if is_call {
+        return grpc::forward(place, authority, request.map(Either::Right)).await;
+    }
+    let patience = treatment.response_timeout.unwrap_or(place.shared.config.response_timeout);
+    forward(place, Job::read(request, patience).await?, patience).await
 }
 
 /// Where a request wants to go; looked up anew for each attempt.
@@ -105,8 +116,12 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn backend(&self) -> Result<Arc<Backend>, Refusal> {
-        self.shared.table().find(&self.host, &self.path).cloned().ok_or(Refusal::NoRoute)
+    pub(super) fn new(shared: Arc<Shared>, host: String, path: String) -> Self {
+        Self { shared, host, path }
+    }
+
+    pub(super) fn destination(&self) -> Result<Arc<Destination>, Refusal> {
+        self.shared.table().destination(&self.host, &self.path).ok_or(Refusal::NoRoute)
     }
 }
 
@@ -123,11 +138,11 @@ struct Job {
 enum Payload {
     Kept(Bytes),
     /// `None` once it is on its way.
-    Passing(Option<Incoming>),
+    Passing(Option<ClientBody>),
 }
 
 impl Job {
-    async fn read(request: Request<Incoming>, patience: Duration) -> Result<Self, Refusal> {
+    async fn read(request: Request<ClientBody>, patience: Duration) -> Result<Self, Refusal> {
         let (parts, body) = request.into_parts();
         let body = if body.is_end_stream() {
             Payload::Kept(Bytes::new())
@@ -186,6 +201,10 @@ impl Attempts {
         Self { deadline: Instant::now() + retry_time, tried: Vec::new(), broken: 0 }
     }
 
+    pub(super) fn broken(&self) -> u32 {
+        self.broken
+    }
+
     pub(super) fn tried(&self) -> &[SocketAddr] {
         &self.tried
     }
@@ -230,11 +249,12 @@ impl Attempts {
     }
 }
 
-async fn forward(place: &Place, mut job: Job) -> Result<Response<ProxyBody>, Refusal> {
+async fn forward(place: &Place, mut job: Job, patience: Duration) -> Result<Response<ProxyBody>, Refusal> {
     let config = &place.shared.config;
     let mut attempts = Attempts::new(config.retry_time);
     loop {
-        let backend = place.backend()?;
+        let destination = place.destination()?;
+        let backend = &destination.backend;
         let in_flight = backend.pick(attempts.tried()).ok_or(Refusal::NoEndpoint)?;
         let endpoint = in_flight.endpoint().clone();
         if endpoint.is_retired() {
@@ -247,27 +267,30 @@ async fn forward(place: &Place, mut job: Job) -> Result<Response<ProxyBody>, Ref
         let was_reused = reused.is_some();
         let opened = match reused {
             Some(connection) => Ok(connection),
-            None => Connection::open(endpoint.address(), config.connect_timeout).await,
+            None => {
+                let patience = destination.treatment.connect_timeout.unwrap_or(config.connect_timeout);
+                Connection::open(endpoint.address(), patience).await
+            }
         };
         let mut connection = match opened {
             Ok(connection) => connection,
             Err(error) => {
                 endpoint.avoid();
-                attempts.no_connection(&backend, endpoint.address(), &error).await?;
+                attempts.no_connection(backend, endpoint.address(), &error).await?;
                 continue;
             }
         };
         let Some(request) = job.request() else {
             return Err(Refusal::Broken("its body is spent".to_owned()));
         };
-        match connection.exchange(request, config.response_timeout).await {
+        match connection.exchange(request, patience).await {
             Ok(response) => {
                 let wrap = |body| EndpointBody::new(body, connection, in_flight, backend.counters().clone());
                 return finish(response, wrap);
             }
             Err(failed) => {
                 let reason = judge(&mut job, failed, endpoint.address())?;
-                attempts.broke(&backend, endpoint.address(), was_reused, reason)?;
+                attempts.broke(backend, endpoint.address(), was_reused, reason)?;
             }
         }
     }
@@ -278,6 +301,9 @@ fn judge(job: &mut Job, failed: Failed, address: SocketAddr) -> Result<String, R
     let reason = format!("{address}: {}", failed.reason);
     if failed.timed_out {
         return Err(Refusal::TimedOut(reason));
+    }
+    if failed.was_too_large {
+        return Err(Refusal::TooLarge);
     }
     if let Some(request) = failed.unsent {
         job.take_back(request);

@@ -1,20 +1,17 @@
-//! gRPC: HTTP/2 all the way. Known by its content type, so that nobody needs to say so; all calls to
-//! one endpoint share a connection.
+//! HTTP/2 all the way: gRPC, known by its content type, so that nobody needs to say so; and endpoints
+//! of which it is said that they speak it. All requests to one endpoint share a connection.
 
 use std::{io, net::SocketAddr, sync::Mutex, time::Duration};
 
 use http::{HeaderValue, Request, Response, Uri, Version, header, uri::Scheme};
-use hyper::{
-    body::Incoming,
-    client::conn::http2::{self, SendRequest},
-};
+use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{net::TcpStream, time};
 
 use super::{
     answer::Refusal,
     body::ProxyBody,
-    connection::chain,
+    connection::{Outgoing, chain, was_too_large},
     forward::{Attempts, Place},
     headers,
 };
@@ -25,7 +22,7 @@ const WINDOW_BYTES: u32 = 1 << 20;
 /// The connection to one endpoint, made when first needed.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    sender: Mutex<Option<SendRequest<Incoming>>>,
+    sender: Mutex<Option<SendRequest<Outgoing>>>,
 }
 
 impl Shared {
@@ -33,7 +30,7 @@ impl Shared {
         crate::lock(&self.sender).take();
     }
 
-    async fn get(&self, address: SocketAddr, patience: Duration) -> io::Result<SendRequest<Incoming>> {
+    async fn get(&self, address: SocketAddr, patience: Duration) -> io::Result<SendRequest<Outgoing>> {
         let present = crate::lock(&self.sender).clone().filter(|sender| !sender.is_closed());
         if let Some(sender) = present {
             return Ok(sender);
@@ -64,7 +61,7 @@ pub(super) fn is_call<B>(request: &Request<B>) -> bool {
 pub(super) async fn forward(
     place: &Place,
     authority: &str,
-    mut request: Request<Incoming>,
+    mut request: Request<Outgoing>,
 ) -> Result<Response<ProxyBody>, Refusal> {
     let config = &place.shared.config;
     request.headers_mut().remove(header::HOST);
@@ -72,31 +69,41 @@ pub(super) async fn forward(
     *request.uri_mut() = absolute_form(request.uri(), authority)?;
     let mut attempts = Attempts::new(config.retry_time);
     loop {
-        let backend = place.backend()?;
+        let destination = place.destination()?;
+        let backend = &destination.backend;
+        let treatment = &destination.treatment;
         let in_flight = backend.pick(attempts.tried()).ok_or(Refusal::NoEndpoint)?;
         let endpoint = in_flight.endpoint().clone();
         if endpoint.is_retired() {
             continue;
         }
-        let mut sender = match endpoint.http2.get(endpoint.address(), config.connect_timeout).await {
+        let mut sender = match endpoint
+            .http2
+            .get(endpoint.address(), treatment.connect_timeout.unwrap_or(config.connect_timeout))
+            .await
+        {
             Ok(sender) => sender,
             Err(error) => {
                 endpoint.avoid();
-                attempts.no_connection(&backend, endpoint.address(), &error).await?;
+                attempts.no_connection(backend, endpoint.address(), &error).await?;
                 continue;
             }
         };
-        match time::timeout(config.response_timeout, sender.try_send_request(request)).await {
+        let patience = treatment.response_timeout.unwrap_or(config.response_timeout);
+        match time::timeout(patience, sender.try_send_request(request)).await {
             Ok(Ok(mut response)) => {
                 headers::for_client(response.headers_mut());
                 return Ok(response.map(|body| ProxyBody::Call { body, _in_flight: in_flight }));
             }
             Ok(Err(mut error)) => {
+                if was_too_large(error.error()) {
+                    return Err(Refusal::TooLarge);
+                }
                 let reason = format!("{}: {}", endpoint.address(), chain(error.error()));
                 let Some(unsent) = error.take_message() else { return Err(Refusal::Broken(reason)) };
                 request = unsent;
                 endpoint.http2.close();
-                attempts.broke(&backend, endpoint.address(), true, reason)?;
+                attempts.broke(backend, endpoint.address(), true, reason)?;
             }
             Err(_) => return Err(Refusal::TimedOut(format!("{}: no answer to a call", endpoint.address()))),
         }

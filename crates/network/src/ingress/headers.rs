@@ -58,13 +58,6 @@ pub(super) fn without_port(authority: &str) -> &str {
     }
 }
 
-/// Returns the protocol that a request wants to change to.
-pub(super) fn wanted_upgrade<B>(request: &Request<B>) -> Option<HeaderValue> {
-    let asks = request.version() == Version::HTTP_11
-        && tokens(request.headers(), &header::CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"));
-    request.headers().get(header::UPGRADE).filter(|_| asks).cloned()
-}
-
 /// Makes the head of a request that goes to an endpoint. What the client itself says of who it is
 /// does not count: anybody may write it.
 pub(super) fn for_endpoint(headers: &mut HeaderMap, client: &Client, authority: &str) -> Result<(), Refusal> {
@@ -84,12 +77,6 @@ pub(super) fn for_endpoint(headers: &mut HeaderMap, client: &Client, authority: 
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(client.scheme));
     headers.insert(header::HOST, host);
     Ok(())
-}
-
-/// Asks for a change of protocol.
-pub(super) fn put_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, protocol);
 }
 
 /// Tidies the head of an endpoint's response.

@@ -1,6 +1,7 @@
 //! Routes made ready for looking up.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::Arc,
@@ -8,7 +9,7 @@ use std::{
 
 use rustls::sign::CertifiedKey;
 
-use super::{Host, PathType, Registry, Route, Routes, endpoint::Backend};
+use super::{Host, PathType, Registry, Route, Routes, Treatment, endpoint::Backend};
 
 /// The routes in force.
 #[derive(Debug, Default)]
@@ -17,9 +18,9 @@ pub(super) struct Table {
     /// By what follows `*.`.
     wildcard: HashMap<String, Vec<Rule>>,
     any: Vec<Rule>,
-    default_backend: Option<Arc<Backend>>,
+    default: Option<Arc<Destination>>,
     /// Counts requests without a route.
-    pub(super) nobody: Option<Arc<Backend>>,
+    pub(super) nobody: Arc<Backend>,
     endpoints: HashSet<SocketAddr>,
     backends: HashSet<String>,
     exact_certificates: HashMap<String, Arc<CertifiedKey>>,
@@ -31,7 +32,14 @@ pub(super) struct Table {
 struct Rule {
     path: String,
     kind: PathType,
-    backend: Arc<Backend>,
+    destination: Arc<Destination>,
+}
+
+/// Where a rule leads.
+#[derive(Debug)]
+pub(super) struct Destination {
+    pub(super) backend: Arc<Backend>,
+    pub(super) treatment: Treatment,
 }
 
 impl Table {
@@ -48,19 +56,22 @@ impl Table {
             let empty = || Arc::new(Backend::new(key, Vec::new(), registry.counters(key)));
             backends.entry(key.to_owned()).or_insert_with(empty).clone()
         };
-        for Route { host, path, path_type, backend: key } in routes.rules {
-            let rule = Rule { path, kind: path_type, backend: backend(&key) };
+        for Route { host, path, path_type, backend: key, treatment } in routes.rules {
+            let destination = Arc::new(Destination { backend: backend(&key), treatment });
+            let rule = Rule { path, kind: path_type, destination };
             match host {
                 Host::Any => table.any.push(rule),
-                Host::Exact(name) => table.exact.entry(normal(&name)).or_default().push(rule),
+                Host::Exact(name) => table.exact.entry(normal(&name).into_owned()).or_default().push(rule),
                 Host::Wildcard(name) => {
-                    let suffix = normal(name.strip_prefix("*.").unwrap_or(&name));
+                    let suffix = normal(name.strip_prefix("*.").unwrap_or(&name)).into_owned();
                     table.wildcard.entry(suffix).or_default().push(rule);
                 }
             }
         }
-        table.default_backend = routes.default_backend.map(|key| backend(&key));
-        table.nobody = Some(backend(""));
+        table.default = routes
+            .default_backend
+            .map(|(key, treatment)| Arc::new(Destination { backend: backend(&key), treatment }));
+        table.nobody = backend("");
         table.backends = backends.into_keys().collect();
         let lists = table.exact.values_mut().chain(table.wildcard.values_mut());
         lists.chain([&mut table.any]).for_each(|rules| rules.sort_by_key(Rule::order));
@@ -77,20 +88,21 @@ impl Table {
                     None => (&mut self.exact_certificates, normal(&host)),
                 };
                 // The first one stays, as the order of the routes has it.
-                map.entry(name).or_insert_with(|| certificate.key.clone());
+                map.entry(name.into_owned()).or_insert_with(|| certificate.key.clone());
             }
         }
     }
 
-    /// Finds the backend for a host (without port) and a path. Rules of the very host come first, then
+    /// Finds where requests for a host (without port) and a path go. Rules of the very host come first, then
     /// of its wildcard, then of all hosts; among these the longest path wins, then Exact.
-    pub(super) fn find(&self, host: &str, path: &str) -> Option<&Arc<Backend>> {
+    pub(super) fn destination(&self, host: &str, path: &str) -> Option<Arc<Destination>> {
         let host = normal(host);
-        let of_host = self.exact.get(&host);
+        let host: &str = &host;
+        let of_host = self.exact.get(host);
         let of_wildcard = host.split_once('.').and_then(|(_, suffix)| self.wildcard.get(suffix));
         let lists = [of_host, of_wildcard, Some(&self.any)];
         let rule = lists.into_iter().flatten().find_map(|rules| rules.iter().find(|rule| rule.matches(path)));
-        rule.map(|rule| &rule.backend).or(self.default_backend.as_ref())
+        rule.map(|rule| &rule.destination).or(self.default.as_ref()).cloned()
     }
 
     /// Finds the certificate for a server name, or the default one.
@@ -134,8 +146,12 @@ impl Rule {
 }
 
 /// Names are compared without case and without the dot of the root.
-fn normal(name: &str) -> String {
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+fn normal(name: &str) -> Cow<'_, str> {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => name.to_ascii_lowercase().into(),
+        false => name.into(),
+    }
 }
 
 #[cfg(test)]
@@ -150,14 +166,20 @@ mod tests {
                 path: (*path).to_owned(),
                 path_type: *path_type,
                 backend: (*backend).to_owned(),
+                treatment: Treatment::default(),
             })
             .collect();
-        let routes = Routes { rules, default_backend: default.map(str::to_owned), ..Routes::default() };
+        let routes = Routes {
+            rules,
+            default_backend: default.map(|key| (key.to_owned(), Treatment::default())),
+            ..Routes::default()
+        };
         Table::compile(routes, &mut Registry::default())
     }
 
     fn check(table: &Table, host: &str, path: &str, expected: Option<&str>) {
-        let found = table.find(host, path).map(|backend| backend.key());
+        let found = table.destination(host, path);
+        let found = found.as_ref().map(|destination| destination.backend.key());
         assert_eq!(found, expected, "{host} {path}");
     }
 

@@ -68,7 +68,7 @@ impl Ledger {
     fn end(&self, stream: &TcpStream, was_reset: bool) {
         self.was_reset.fetch_or(was_reset, Ordering::Relaxed);
         if self.confirmed_at_end.load(Ordering::Relaxed) == 0 {
-            let confirmed = tcp_info::confirmed_bytes(stream).unwrap_or(u64::MAX - 1);
+            let confirmed = confirmed_bytes(stream).unwrap_or(u64::MAX - 1);
             self.confirmed_at_end.store(confirmed + 1, Ordering::Relaxed);
         }
     }
@@ -163,6 +163,11 @@ impl AsyncWrite for Wire {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
+}
+
+/// Returns how many bytes the other side's kernel has confirmed so far; the opening counts as one.
+pub(super) fn confirmed_bytes(stream: &TcpStream) -> Option<u64> {
+    tcp_info::confirmed_bytes(stream)
 }
 
 #[expect(unsafe_code, reason = "libc's tcp_info lacks the fields that came after Linux 3.15")]

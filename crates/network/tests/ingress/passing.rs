@@ -12,7 +12,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{all_to, app, ask, echo, get, proxy, raw_app, read_message};
+use crate::support::{all_to, app, ask, echo, get, post, proxy, raw_app, read_message};
 
 #[tokio::test]
 async fn large_bodies_pass_both_ways_unchanged() {
@@ -214,4 +214,45 @@ async fn calls_of_grpc_go_by_http_2_with_their_trailers() {
     }
     assert_eq!(connections.load(std::sync::atomic::Ordering::SeqCst), 1);
     assert!(proxy.proxy.quiesced(address.ip(), Duration::from_secs(5)).await);
+}
+
+#[tokio::test]
+async fn an_endpoint_of_http_2_answers_clients_of_both_versions() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let service = hyper::service::service_fn(|request: Request<Incoming>| async move {
+                let (parts, body) = request.into_parts();
+                let said = body.collect().await.unwrap().to_bytes();
+                let said = String::from_utf8_lossy(&said).into_owned();
+                let forwarded = parts.headers["x-forwarded-for"].to_str().unwrap().to_owned();
+                let text = format!("{} {} {} {said}", parts.method, parts.uri, forwarded);
+                Ok::<_, std::io::Error>(Response::new(Full::<Bytes>::from(text)))
+            });
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    let proxy = proxy();
+    let mut routes = all_to(&[address]);
+    routes.rules[0].treatment.speaks_http2 = true;
+    proxy.proxy.set(routes);
+    let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+    let chunked = "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    for (request, body) in [
+        (get("h", "/a?b"), "GET http://h/a?b 127.0.0.1 "),
+        (post("said"), "POST http://h/ 127.0.0.1 said"),
+        (chunked.to_owned(), "POST http://h/c 127.0.0.1 abc"),
+    ] {
+        assert_eq!(crate::support::talk(&mut stream, &request).await.2, body);
+    }
+    let stream = TcpStream::connect(proxy.address).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::post("http://h/x").body(Full::new(Bytes::from_static(b"two"))).unwrap();
+    let answer = sender.send_request(request).await.unwrap().into_body().collect().await.unwrap();
+    assert_eq!(answer.to_bytes(), "POST http://h/x 127.0.0.1 two");
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use network::ingress::{Host, PathType, Route, Routes};
+use network::ingress::{Host, PathType, Route, Routes, Treatment};
 use tokio::net::TcpStream;
 
 use crate::support::{all_to, ask, echo, get, named, post, proxy, talk};
@@ -26,6 +26,7 @@ async fn host_and_path_choose_the_application() {
         path: path.to_owned(),
         path_type: PathType::Prefix,
         backend: backend.to_owned(),
+        treatment: Treatment::default(),
     };
     proxy.proxy.set(Routes {
         rules: vec![
@@ -36,7 +37,7 @@ async fn host_and_path_choose_the_application() {
         backends: [("one", &one), ("two", &two), ("rest", &rest)]
             .map(|(key, app)| (key.to_owned(), vec![app.address]))
             .into(),
-        default_backend: Some("rest".to_owned()),
+        default_backend: Some(("rest".to_owned(), Treatment::default())),
         ..Routes::default()
     });
     for (host, path, name) in [
@@ -140,4 +141,45 @@ async fn requests_go_where_the_fewest_are_under_way() {
     }
     let (slow, quick) = (slow.requests.load(Ordering::SeqCst), quick.requests.load(Ordering::SeqCst));
     assert!(quick > 3 * slow, "quick {quick}, slow {slow}");
+}
+
+fn treated(app: std::net::SocketAddr, treatment: Treatment) -> Routes {
+    let mut routes = all_to(&[app]);
+    routes.rules[0].treatment = treatment;
+    routes
+}
+
+#[tokio::test]
+async fn plain_http_is_redirected_where_the_route_says_so() {
+    let proxy = proxy();
+    let app = named("app").await;
+    let treatment = Treatment { redirects_to_https: true, ..Treatment::default() };
+    proxy.proxy.set(treated(app.address, treatment));
+    let (status, head, _) = ask(proxy.address, &get("web.example:8080", "/a?b=c")).await;
+    assert_eq!(status, 308);
+    assert!(head.to_lowercase().contains("location: https://web.example/a?b=c"), "{head}");
+    assert_eq!(app.requests.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_bound_is_refused_before_anybody_reads_it() {
+    let proxy = proxy();
+    let app = echo().await;
+    let treatment = Treatment { max_body_bytes: Some(10), ..Treatment::default() };
+    proxy.proxy.set(treated(app.address, treatment));
+    assert_eq!(ask(proxy.address, &post("0123456789")).await.0, 200);
+    assert_eq!(ask(proxy.address, &post("0123456789x")).await.0, 413);
+    let chunked =
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n0123456789x\r\n0\r\n\r\n";
+    assert_eq!(ask(proxy.address, chunked).await.0, 413);
+    assert_eq!(ask(proxy.address, &post("0123456789")).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_route_has_its_own_patience() {
+    let proxy = proxy();
+    let app = crate::support::app(|_| std::future::pending()).await;
+    let treatment = Treatment { response_timeout: Some(Duration::from_millis(50)), ..Treatment::default() };
+    proxy.proxy.set(treated(app.address, treatment));
+    assert_eq!(ask(proxy.address, &post("x")).await.0, 504);
 }

@@ -15,7 +15,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
-use network::ingress::{Config, Host, IngressProxy, PathType, Route, Routes};
+use network::ingress::{Config, Host, IngressProxy, PathType, Route, Routes, Treatment};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -51,6 +51,7 @@ pub(crate) fn all_to(endpoints: &[SocketAddr]) -> Routes {
             path: "/".to_owned(),
             path_type: PathType::Prefix,
             backend: "app".to_owned(),
+            treatment: Treatment::default(),
         }],
         backends: [("app".to_owned(), endpoints.to_vec())].into(),
         ..Routes::default()

@@ -72,7 +72,7 @@ fn of_two_that_claim_the_same_the_older_wins() {
 fn a_default_backend_takes_what_no_rule_does() {
     let spec = json!({ "defaultBackend": backend(json!({ "number": 80 })) });
     let routes = routes(&observe(&[ingress("a", EARLY, spec)]));
-    assert_eq!(routes.default_backend.as_deref(), Some("shop/web:80"));
+    assert_eq!(routes.default_backend.map(|(key, _)| key).as_deref(), Some("shop/web:80"));
 }
 
 #[test]
