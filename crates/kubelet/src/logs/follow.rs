@@ -34,6 +34,9 @@ struct Reader {
     inode: u64,
     pending: Vec<u8>,
     left: Option<u64>,
+    /// How many more lines are wanted of a log that is not followed: the last ones when it was opened, also where the
+    /// container writes faster than anybody reads.
+    lines_left: Option<u64>,
     is_over: bool,
 }
 
@@ -60,6 +63,7 @@ pub async fn open(
     file.seek(SeekFrom::Start(place.offset)).await?;
     let inode = inode(&file).await?;
     let left = options.limit_bytes;
+    let lines_left = options.tail_lines.filter(|_| !options.follow);
     let reader = Reader {
         log,
         options,
@@ -69,6 +73,7 @@ pub async fn open(
         inode,
         pending: Vec::new(),
         left,
+        lines_left,
         is_over: false,
     };
     let chunks = stream::unfold(reader, |mut reader| async move {
@@ -79,7 +84,7 @@ pub async fn open(
 
 impl Reader {
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
-        while !self.is_over && self.left != Some(0) {
+        while !self.is_over && self.left != Some(0) && self.lines_left != Some(0) {
             // Asked before reading: what is written before the end is then always read.
             let was_live = (self.is_live)();
             let begin = self.pending.len();
@@ -106,7 +111,14 @@ impl Reader {
         let mut chunk = Vec::new();
         let end = self.pending.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         for raw in self.pending[..end].split_inclusive(|byte| *byte == b'\n') {
-            if let Some(line) = Line::parse(raw).filter(|line| self.is_wanted(line)) {
+            let Some(line) = Line::parse(raw).filter(|line| self.is_of_stream(line)) else { continue };
+            if self.lines_left == Some(0) {
+                break;
+            }
+            if let Some(left) = self.lines_left.as_mut().filter(|_| !line.is_partial) {
+                *left -= 1;
+            }
+            if self.is_recent(&line) {
                 line.put(&mut chunk, self.options.timestamps);
             }
         }
@@ -114,10 +126,12 @@ impl Reader {
         chunk
     }
 
-    fn is_wanted(&self, line: &Line<'_>) -> bool {
-        let is_recent =
-            self.options.since.is_none_or(|since| line.moment().is_none_or(|moment| moment >= since));
-        is_recent && self.options.stream.is_none_or(|stream| stream == line.stream)
+    fn is_recent(&self, line: &Line<'_>) -> bool {
+        self.options.since.is_none_or(|since| line.moment().is_none_or(|moment| moment >= since))
+    }
+
+    fn is_of_stream(&self, line: &Line<'_>) -> bool {
+        self.options.stream.is_none_or(|stream| stream == line.stream)
     }
 
     fn limited(&mut self, mut chunk: Vec<u8>) -> Bytes {

@@ -70,6 +70,17 @@ async fn the_last_lines_are_found_in_any_file_and_block() {
 }
 
 #[tokio::test]
+async fn the_last_lines_are_those_of_the_moment_they_were_asked_for() {
+    let log = Log::new("");
+    log.add(&lines(0..10));
+    let options = Options { tail_lines: Some(2), ..Options::default() };
+    let chunks = open(log.path(), options, || true).await.unwrap();
+    // A container that writes faster than anybody reads.
+    log.add(&lines(10..5000));
+    assert_eq!(collect(chunks).await, plain(8..10));
+}
+
+#[tokio::test]
 async fn parts_of_a_line_come_back_as_one_and_count_once() {
     let log = Log::new(
         "2026-11-20T07:00:00.000000000Z stdout F one\n2026-11-20T07:00:01.000000000Z stdout P tw\n\
