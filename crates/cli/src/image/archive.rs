@@ -39,6 +39,8 @@ pub(crate) fn save(store: &ImageStore, names: &[String], file: Option<&Path>) ->
 
 /// Takes images from a file or from standard input.
 pub(crate) fn load(store: &ImageStore, file: Option<&Path>, name: Option<&str>) -> Result<()> {
+    let name_of_input =
+        file.map_or_else(|| "standard input".to_owned(), |path| format!("`{}`", path.display()));
     let input: Box<dyn Read> = match file {
         Some(path) => {
             Box::new(File::open(path).with_context(|| format!("failed to read `{}`", path.display()))?)
@@ -46,7 +48,8 @@ pub(crate) fn load(store: &ImageStore, file: Option<&Path>, name: Option<&str>) 
         None => Box::new(io::stdin().lock()),
     };
     let options = LoadOptions { name: name.map(Reference::parse).transpose()? };
-    for image in store.load(input, &options)? {
+    let loaded = store.load(input, &options);
+    for image in loaded.with_context(|| format!("no images in {name_of_input}"))? {
         let name = image.reference.as_ref().map_or_else(|| image.digest.to_string(), ToString::to_string);
         output::note(format!("loaded `{name}` ({})", output::size(image.size)));
     }
