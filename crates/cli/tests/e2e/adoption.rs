@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::support::{User, eventually, everyone, manifests};
+use crate::support::{User, eventually, everyone, is_alive, manifests};
 
 /// Uid of each pod and the id and restart count of its container.
 fn pods(user: &User) -> BTreeMap<String, (String, i64)> {
@@ -28,18 +28,6 @@ fn deploy(user: &User) {
     user.kubectl(&["rollout", "status", "deployment/jokemeter", "--timeout=60s"]);
 }
 
-/// A process that is dead and not yet buried by its parent, whoever that is, does not live.
-fn is_alive(pid: i64) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim_start().starts_with('Z'))
-}
-
-fn kill_main(user: &User) {
-    let main = i32::try_from(user.record()["main"]["pid"].as_i64().unwrap()).unwrap();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(main), nix::sys::signal::SIGKILL).unwrap();
-    eventually("the main process is gone", || (!is_alive(main.into())).then_some(()));
-}
-
 #[test]
 fn pods_run_on_when_the_main_process_is_killed_and_the_next_one_adopts_them() {
     for who in everyone() {
@@ -47,7 +35,7 @@ fn pods_run_on_when_the_main_process_is_killed_and_the_next_one_adopts_them() {
         deploy(&user);
         let before = pods(&user);
         assert_eq!(before.len(), 3);
-        kill_main(&user);
+        user.kill_main();
         // The kernel takes a moment to bury a process, and its lock with it.
         eventually("the loss shows", || {
             user.try_pinnace(&["status"]).stdout.contains("main process lost").then_some(())
@@ -73,7 +61,7 @@ fn down_stops_what_a_killed_main_process_left() {
         let user = User::new(who);
         deploy(&user);
         let holder = user.record()["holder"]["pid"].as_i64().unwrap();
-        kill_main(&user);
+        user.kill_main();
         user.pinnace(&["down"]);
         eventually("the holder is gone", || (!is_alive(holder)).then_some(()));
         assert!(user.pinnace(&["status"]).contains("down"));

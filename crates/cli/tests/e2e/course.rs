@@ -51,6 +51,11 @@ impl State {
         self.of_kind(kind).find(|object| object["metadata"]["name"] == name)
     }
 
+    /// Whether this change made an object what it is.
+    pub fn has(&self, change: &Change) -> bool {
+        self.revision_of(text(&change.object["metadata"]["uid"])) == Some(change.revision)
+    }
+
     pub fn revision_of(&self, uid: &str) -> Option<u64> {
         let (_, object) = self.objects.get(uid)?;
         text(&object["metadata"]["resourceVersion"]).parse().ok()

@@ -5,10 +5,14 @@
 #![expect(unreachable_pub, clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod adoption;
+mod autoscaling;
+mod bad_input;
 mod commands;
 mod course;
 mod deployments;
 mod experiments;
+mod faults;
+mod model_image;
 mod pods;
 mod probes;
 mod real_data;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -52,7 +52,7 @@ pub struct Recorder {
     user: Arc<User>,
     namespace: String,
     kinds: Vec<&'static str>,
-    begun: u64,
+    begun: AtomicU64,
     changes: Arc<Mutex<Vec<Change>>>,
     done: Arc<AtomicBool>,
     threads: Vec<std::thread::JoinHandle<()>>,
@@ -70,7 +70,7 @@ impl Recorder {
             user: user.clone(),
             namespace: namespace.to_owned(),
             kinds: kinds.to_vec(),
-            begun: 0,
+            begun: AtomicU64::new(0),
             changes: Arc::default(),
             done: Arc::default(),
             threads: Vec::new(),
@@ -84,7 +84,7 @@ impl Recorder {
                 done: recorder.done.clone(),
             };
             let from = watch.list();
-            recorder.begun = from;
+            recorder.begun.store(from, Ordering::Relaxed);
             recorder.threads.push(std::thread::spawn(move || watch.follow(from)));
         }
         recorder
@@ -112,7 +112,16 @@ impl Recorder {
 
     /// What has been told so far.
     pub fn course(&self) -> Course {
-        Course::new(self.begun, self.changes.lock().unwrap().clone())
+        Course::new(self.begun.load(Ordering::Relaxed), self.changes.lock().unwrap().clone())
+    }
+
+    /// Lets the course begin with the present: what there is now is what there was at the beginning.
+    pub fn forget_the_past(&self) {
+        let mut changes = self.changes.lock().unwrap();
+        let now = changes.iter().map(|change| change.revision).max().unwrap_or(0);
+        let end = Course::new(0, changes.clone()).end();
+        changes.retain(|change| !change.is_gone && end.has(change));
+        self.begun.store(now, Ordering::Relaxed);
     }
 
     /// The watches of the kinds may lag behind each other: waits until all have told what there is now.
@@ -161,7 +170,15 @@ struct Watch {
 impl Watch {
     /// Takes in what there is, and returns the revision of the list.
     fn list(&self) -> u64 {
-        let list = self.user.raw(&self.path);
+        let list = loop {
+            // The API may be away for a while.
+            let answer = self.user.try_kubectl(&["get", "--raw", &self.path]);
+            match serde_json::from_str::<Value>(&answer.stdout) {
+                Ok(list) if answer.status == 0 => break list,
+                _ if self.done.load(Ordering::Relaxed) => return 0,
+                _ => std::thread::sleep(Duration::from_millis(50)),
+            }
+        };
         let listed = revision(&list);
         let items = items(&list);
         let mut changes = self.changes.lock().unwrap();
@@ -185,7 +202,13 @@ impl Watch {
     fn follow(&self, mut from: u64) {
         while !self.done.load(Ordering::Relaxed) {
             match self.watch(from) {
-                Some(last) => from = last,
+                Some(last) => {
+                    // Nothing came: the API is away.
+                    if last == from {
+                        std::thread::sleep(Duration::from_millis(50));
+                    }
+                    from = last;
+                }
                 None if self.done.load(Ordering::Relaxed) => {}
                 None => from = self.list(),
             }

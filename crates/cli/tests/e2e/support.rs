@@ -13,6 +13,9 @@ use serde_json::Value;
 /// Longest wait for anything the cluster does: far above what a busy two-core machine needs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where the images of one run of the tests are, before the number of its process.
+const IMAGES: &str = "e2e-images-";
+
 /// The name of the ordinary user that root makes for the tests.
 const ORDINARY: &str = "pinnace-test";
 
@@ -154,6 +157,22 @@ impl User {
         command
     }
 
+    /// Starts `pinnace` in the background.
+    pub fn start_pinnace(&self, words: &[&str]) -> Running {
+        let child =
+            self.prepare(&self.pinnace).args(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Running(child.unwrap())
+    }
+
+    /// Makes a folder of the user's own.
+    pub fn own(&self, name: &str) {
+        let path = self.home().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        if let Some((uid, gid)) = self.ids {
+            chown(&path, Some(uid), Some(gid)).unwrap();
+        }
+    }
+
     /// The object as the API has it.
     pub fn object(&self, words: &[&str]) -> Value {
         let words: Vec<&str> = ["get", "-o", "json"].iter().chain(words).copied().collect();
@@ -195,6 +214,14 @@ impl User {
         words
     }
 
+    /// Kills the main process as the kernel does when memory runs out, and waits until it is gone.
+    pub fn kill_main(&self) {
+        let main = self.record()["main"]["pid"].as_i64().unwrap();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(main).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL).unwrap();
+        eventually("the main process is gone", || (!is_alive(main)).then_some(()));
+    }
+
     pub fn record(&self) -> Value {
         let path = self.home().join(".local/share/pinnace/clusters/pinnace/cluster.json");
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
@@ -226,8 +253,9 @@ impl User {
     pub fn have_images(&self) {
         static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
         let built = BUILT.get_or_init(|| {
-            let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e-images");
-            let _ = std::fs::remove_dir_all(&kept);
+            let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+            remove_left(folder);
+            let kept = folder.join(format!("{IMAGES}{}", std::process::id()));
             let builder = User::new(Who::Me);
             builder.build_images();
             copy_tree(&builder.images(), &kept);
@@ -293,6 +321,12 @@ pub fn manifests() -> String {
     repository().join("examples/jokemeter").to_str().unwrap().to_owned()
 }
 
+/// A process that is dead and not yet buried by its parent, whoever that is, does not live.
+pub fn is_alive(pid: i64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim_start().starts_with('Z'))
+}
+
 /// Waits until `check` gives something; panics with `what` when it does not in time.
 pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
@@ -302,6 +336,17 @@ pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
         }
         assert!(Instant::now() < deadline, "not in {} s: {what}", PATIENCE.as_secs());
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Removes the images that earlier runs of the tests have left.
+fn remove_left(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let left = name.strip_prefix(IMAGES).and_then(|pid| pid.parse().ok());
+        if left.is_some_and(|pid| !is_alive(pid)) {
+            std::fs::remove_dir_all(entry.path()).unwrap();
+        }
     }
 }
 
