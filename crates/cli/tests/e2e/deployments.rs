@@ -1,4 +1,4 @@
-//! D: what a Deployment does, instant by instant, when its template changes.
+//! D1, D2, D3, D5: what a Deployment does, instant by instant, when its template changes.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::course::{Course, Pod, State, text};
 use crate::recorder::Recorder;
 use crate::support::{User, Who, everyone};
 
-const OLD: &str = "jokemeter:lr";
-const NEW: &str = "jokemeter:tr";
+pub const OLD: &str = "jokemeter:lr";
+pub const NEW: &str = "jokemeter:tr";
 
 /// A Deployment `web` of the model server; `more` are further lines of its spec.
 fn manifest(name: &str, replicas: usize, more: &str) -> String {
@@ -33,12 +33,12 @@ spec:
     )
 }
 
-fn rolling(surge: &str, unavailable: &str) -> String {
+pub fn rolling(surge: &str, unavailable: &str) -> String {
     format!("strategy: {{rollingUpdate: {{maxSurge: {surge}, maxUnavailable: {unavailable}}}}}")
 }
 
 /// A cluster of this user with a Deployment `web` that is all there, and a watch from then on.
-fn deployed(who: Who, replicas: usize, more: &str) -> (Arc<User>, Recorder) {
+pub fn deployed(who: Who, replicas: usize, more: &str) -> (Arc<User>, Recorder) {
     let user = Arc::new(User::new(who));
     user.have_images();
     user.up();
@@ -48,12 +48,12 @@ fn deployed(who: Who, replicas: usize, more: &str) -> (Arc<User>, Recorder) {
     (user, recorder)
 }
 
-fn set_image(user: &User, image: &str) {
+pub fn set_image(user: &User, image: &str) {
     user.kubectl(&["set", "image", "deployment/web", &format!("model={image}")]);
 }
 
 /// Only pods of this image are left, so many, and all are ready.
-fn consists_of(app: &str, image: &str, replicas: usize) -> impl Fn(&State) -> bool {
+pub fn consists_of(app: &str, image: &str, replicas: usize) -> impl Fn(&State) -> bool {
     move |state| {
         let pods = state.pods_of(app);
         pods.len() == replicas
@@ -61,13 +61,13 @@ fn consists_of(app: &str, image: &str, replicas: usize) -> impl Fn(&State) -> bo
     }
 }
 
-fn keeps_within(course: &Course, app: &str, least: usize, most: usize) {
+pub fn keeps_within(course: &Course, app: &str, least: usize, most: usize) {
     course.never(&format!("more than {most} pods of {app}"), |state| state.active(app).len() > most);
     course.always(&format!("{least} pods of {app} are available"), |state| state.ready(app).len() >= least);
 }
 
 /// The sizes that the ReplicaSets of a Deployment were told to have: `+2` for up by two, and so on.
-fn steps(course: &Course, name: &str) -> Vec<i64> {
+pub fn steps(course: &Course, name: &str) -> Vec<i64> {
     let mut steps = Vec::new();
     course.replay(|before, change, _| {
         let of = |set: &Value| set["spec"]["replicas"].as_i64().unwrap_or(0);
@@ -81,7 +81,7 @@ fn steps(course: &Course, name: &str) -> Vec<i64> {
 }
 
 /// The annotation by which a ReplicaSet knows its revision.
-fn revisions(state: &State) -> Vec<String> {
+pub fn revisions(state: &State) -> Vec<String> {
     let of =
         |set: &Value| text(&set["metadata"]["annotations"]["deployment.kubernetes.io/revision"]).to_owned();
     let mut revisions: Vec<String> = state.of_kind("replicasets").map(of).collect();
@@ -89,7 +89,7 @@ fn revisions(state: &State) -> Vec<String> {
     revisions
 }
 
-fn progressing(state: &State) -> (&str, &str) {
+pub fn progressing(state: &State) -> (&str, &str) {
     let conditions = state.named("deployments", "web").and_then(|it| it["status"]["conditions"].as_array());
     let condition = conditions.into_iter().flatten().find(|condition| condition["type"] == "Progressing");
     condition.map_or(("", ""), |condition| (text(&condition["status"]), text(&condition["reason"])))
@@ -218,90 +218,6 @@ fn a_wrong_image_stops_the_rollout_and_leaves_the_old_pods_alone() {
 }
 
 #[test]
-fn the_history_tells_every_revision_and_any_can_be_gone_back_to() {
-    let (user, recorder) = deployed(everyone()[0], 2, "");
-    let sets = |course: &Course| course.names_of("replicasets").len();
-    let annotate = |cause: &str| {
-        let cause = format!("kubernetes.io/change-cause={cause}");
-        user.kubectl(&["annotate", "deployment/web", &cause, "--overwrite=true"]);
-    };
-    let settle = || user.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]);
-    let history = |expected: &[(&str, &str)]| {
-        let told = user.kubectl(&["rollout", "history", "deployment/web"]);
-        let lines = told.lines().skip(2).filter_map(|line| line.split_once(' '));
-        let revisions: Vec<(&str, &str)> = lines.map(|(number, cause)| (number, cause.trim())).collect();
-        assert_eq!(revisions, expected, "{told}");
-    };
-    set_image(&user, NEW);
-    annotate("second");
-    settle();
-    user.kubectl(&["set", "env", "deployment/web", "ROUND=3"]);
-    annotate("third");
-    settle();
-    history(&[("1", "first"), ("2", "second"), ("3", "third")]);
-    let second = user.kubectl(&["rollout", "history", "deployment/web", "--revision=2"]);
-    assert!(second.contains(NEW) && !second.contains("ROUND"), "{second}");
-
-    let undone = user.kubectl(&["rollout", "undo", "deployment/web"]);
-    assert!(undone.contains("deployment.apps/web rolled back"), "{undone}");
-    settle();
-    history(&[("1", "first"), ("3", "third"), ("4", "second")]);
-    user.kubectl(&["rollout", "undo", "deployment/web", "--to-revision=1"]);
-    settle();
-    history(&[("3", "third"), ("4", "second"), ("5", "first")]);
-    let same = user.kubectl(&["rollout", "undo", "deployment/web", "--to-revision=5"]);
-    assert!(same.contains("skipped rollback (current template already matches revision 5)"), "{same}");
-    let absent = user.try_kubectl(&["rollout", "undo", "deployment/web", "--to-revision=99"]);
-    assert_eq!(absent.status, 1);
-    assert!(absent.stderr.contains("unable to find specified revision 99 in history"), "{absent:?}");
-    let course = recorder.until("two pods of the first revision", consists_of("web", OLD, 2));
-    assert_eq!(sets(&course), 3, "a known template gets no second ReplicaSet\n{}", course.story());
-    // 25 % of two: one more, none less.
-    keeps_within(&course, "web", 2, 3);
-}
-
-#[test]
-fn a_paused_deployment_takes_in_changes_and_rolls_them_out_as_one() {
-    let (user, recorder) = deployed(everyone()[0], 2, "");
-    user.kubectl(&["rollout", "pause", "deployment/web"]);
-    set_image(&user, NEW);
-    user.kubectl(&["set", "env", "deployment/web", "ROUND=2"]);
-    user.kubectl(&["set", "resources", "deployment/web", "--limits=memory=200Mi"]);
-    user.kubectl(&["scale", "deployment/web", "--replicas=3"]);
-    let refused = user.try_kubectl(&["rollout", "restart", "deployment/web"]);
-    assert!(refused.status == 1 && refused.stderr.contains("can't restart paused deployment"), "{refused:?}");
-    let course = recorder.until("it scales all the same", consists_of("web", OLD, 3));
-    assert_eq!(course.names_of("replicasets").len(), 1, "no rollout while paused\n{}", course.story());
-    assert_eq!(progressing(&course.end()), ("Unknown", "DeploymentPaused"));
-    user.kubectl(&["rollout", "resume", "deployment/web"]);
-    user.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]);
-    let course = recorder.until("three new pods alone", consists_of("web", NEW, 3));
-    assert_eq!(course.names_of("replicasets").len(), 2, "one rollout for all changes\n{}", course.story());
-    assert_eq!(course.created(|pod| pod.image() == NEW).len(), 3);
-    let pod = course.end().pods()[0].0.clone();
-    assert_eq!(pod["spec"]["containers"][0]["resources"]["limits"]["memory"], "200Mi");
-    assert_eq!(progressing(&course.end()), ("True", "NewReplicaSetAvailable"));
-}
-
-#[test]
-fn a_restart_replaces_every_pod_within_the_limits() {
-    let (user, recorder) = deployed(everyone()[0], 3, &rolling("1", "0"));
-    let first: Vec<String> = recorder.course().end().pods().iter().map(|pod| pod.uid().to_owned()).collect();
-    user.kubectl(&["rollout", "restart", "deployment/web"]);
-    user.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]);
-    let course = recorder.until("three pods of one image", |state| {
-        let others = state.pods().iter().all(|pod| !first.iter().any(|uid| uid == pod.uid()));
-        others && consists_of("web", OLD, 3)(state)
-    });
-    keeps_within(&course, "web", 3, 4);
-    let end = course.end();
-    let annotations = &end.pods()[0].0["metadata"]["annotations"];
-    assert!(annotations["kubectl.kubernetes.io/restartedAt"].is_string(), "{annotations}");
-    // One after another: up by one, down by one.
-    assert_eq!(steps(&course, "web"), [1, -1, 1, -1, 1, -1], "{}", course.story());
-}
-
-#[test]
 fn a_rollover_drops_the_unfinished_revision_first() {
     let (user, recorder) = deployed(everyone()[0], 3, &rolling("1", "0"));
     user.kubectl(&["set", "env", "deployment/web", "PINNACE_STARTUP_DELAY=1h"]);
@@ -351,24 +267,6 @@ fn a_change_of_size_in_mid_rollout_is_shared_out_in_proportion() {
 }
 
 #[test]
-fn a_rollout_that_gets_stuck_says_so_at_its_deadline() {
-    let (user, recorder) = deployed(everyone()[0], 2, "");
-    let deadline = r#"[{"op":"replace","path":"/spec/progressDeadlineSeconds","value":2},
-        {"op":"replace","path":"/spec/template/spec/containers/0/image","value":"jokemeter:fake"}]"#;
-    user.kubectl(&["patch", "deployment/web", "--type=json", "-p", deadline]);
-    let status = user.try_kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]);
-    assert_eq!(status.status, 1, "{status:?}");
-    assert!(status.stderr.contains(r#"deployment "web" exceeded its progress deadline"#), "{status:?}");
-    let course = recorder.course();
-    assert_eq!(progressing(&course.end()), ("False", "ProgressDeadlineExceeded"), "{}", course.story());
-    user.kubectl(&["rollout", "undo", "deployment/web"]);
-    user.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]);
-    let course =
-        recorder.until("it is healed", |state| progressing(state) == ("True", "NewReplicaSetAvailable"));
-    keeps_within(&course, "web", 2, 3);
-}
-
-#[test]
 fn a_pod_counts_only_after_it_was_ready_for_min_ready_seconds() {
     let (user, recorder) =
         deployed(everyone()[0], 2, &format!("minReadySeconds: 2\n  {}", rolling("1", "0")));
@@ -393,18 +291,4 @@ fn a_pod_counts_only_after_it_was_ready_for_min_ready_seconds() {
         }
     });
     assert_eq!(dismissed, 2, "{}", course.story());
-}
-
-#[test]
-fn old_replica_sets_go_beyond_the_limit_of_the_history() {
-    let (user, recorder) = deployed(everyone()[0], 1, "revisionHistoryLimit: 1");
-    for image in [NEW, OLD] {
-        user.kubectl(&["set", "env", "deployment/web", &format!("ROUND={image}")]);
-        user.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]);
-    }
-    recorder.until("the oldest is gone", |state| revisions(state) == ["2", "3"]);
-    user.kubectl(&["patch", "deployment/web", "-p", r#"{"spec":{"revisionHistoryLimit":0}}"#]);
-    recorder.until("all old ones are gone", |state| revisions(state) == ["3"]);
-    let undone = user.try_kubectl(&["rollout", "undo", "deployment/web"]);
-    assert!(undone.status == 1 && undone.stderr.contains("no rollout history found"), "{undone:?}");
 }

@@ -20,6 +20,7 @@ mod recorder;
 mod refusals;
 mod replicasets;
 mod resources;
+mod rollouts;
 mod story;
 mod support;
 mod terminal;

@@ -28,10 +28,9 @@ fn a_pod_comes_serves_and_goes_before_the_eyes_of_a_watcher() {
         let user = Arc::new(User::new(who));
         user.have_images();
         user.up();
-        assert!(
-            user.kubectl(&["cluster-info"])
-                .contains("Kubernetes control plane is running at https://127.0.0.1")
-        );
+        let info = user.kubectl(&["cluster-info"]);
+        let address = format!("https://127.0.0.1:{}", user.api_port);
+        assert!(info.contains("control plane") && info.contains(&address), "{info}");
         let manifest = user.write("online-inference-pod.yaml", INFERENCE);
         let recorder = Recorder::of(&user, "default", &["pods", "events"]);
         let mut watch = user.start_kubectl(&["get", "pods", "--watch"]);
