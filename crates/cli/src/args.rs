@@ -41,7 +41,7 @@ pub(crate) enum Command {
     Node(Node),
     /// Send requests and count the answers
     Load(Load),
-    /// Tell why a pod, Deployment or Ingress is not as it should be, and what to do
+    /// Tell why something is not as it should be, and what to do
     Why(Why),
     /// Draw the pods of a rollout over time
     Timeline(Timeline),

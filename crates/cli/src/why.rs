@@ -3,10 +3,11 @@
 use std::fmt::Debug;
 
 use anyhow::{Context, Result};
-use insight::why::{Answer, Look, Observed, Request};
-use k8s_openapi::api::core::v1::{Node, Secret};
+use insight::why::{Answer, Log, Look, Observed, Request};
+use k8s_openapi::api::core::v1::{Node, Pod, Secret};
 use k8s_openapi::api::networking::v1::IngressClass;
-use kube::api::ListParams;
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::{ListParams, LogParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
@@ -29,16 +30,41 @@ pub(crate) fn run(args: &Why) -> Result<()> {
 async fn ask(args: &Why) -> Result<Answer> {
     let client = connect().await?;
     let namespace = args.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
-    let observed = observe(&client, &namespace).await?;
+    // A node has pods of every namespace.
+    let place = (args.subject.kind != Kind::Node).then_some(namespace.as_str());
+    let observed = observe(&client, place).await?;
     let look = Look { observed: &observed, namespace: &namespace, now: jiff::Timestamp::now() };
-    Ok(match args.subject.kind {
+    let mut answer = match args.subject.kind {
         Kind::Pod => look.pod(&args.subject.name),
         Kind::Deployment => look.deployment(&args.subject.name),
         Kind::Ingress => {
             let request = Request { host: args.host.as_deref(), path: args.path.as_deref() };
             look.ingress(&args.subject.name, request)
         }
-    })
+        Kind::Job => look.job(&args.subject.name),
+        Kind::Service => look.service(&args.subject.name),
+        Kind::Claim => look.claim(&args.subject.name),
+        Kind::Node => look.node(&args.subject.name),
+    };
+    if let Some(log) = &answer.log {
+        answer.because.extend(last_words(&client, &namespace, log).await);
+    }
+    Ok(answer)
+}
+
+/// The end of what a container wrote; nothing where it can't be read.
+async fn last_words(client: &Client, namespace: &str, log: &Log) -> Option<String> {
+    const LINES: i64 = 5;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let params = LogParams {
+        container: Some(log.container.clone()),
+        previous: log.previous,
+        tail_lines: Some(LINES),
+        ..LogParams::default()
+    };
+    let text = pods.logs(&log.pod, &params).await.ok()?;
+    let text = text.trim_end();
+    (!text.is_empty()).then(|| format!("its last words:\n  {}", text.replace('\n', "\n  ")))
 }
 
 /// Connects to the cluster of the current context, ours or any other.
@@ -51,26 +77,33 @@ pub(crate) async fn connect() -> Result<Client> {
     })
 }
 
-async fn observe(client: &Client, namespace: &str) -> Result<Observed> {
-    let (pods, replica_sets, deployments, ingresses, services) = tokio::try_join!(
-        list(namespaced(client, namespace)),
-        list(namespaced(client, namespace)),
-        list(namespaced(client, namespace)),
-        list(namespaced(client, namespace)),
-        list(namespaced(client, namespace)),
+async fn observe(client: &Client, namespace: Option<&str>) -> Result<Observed> {
+    let (pods, replica_sets, deployments, jobs, budgets) = tokio::try_join!(
+        list(placed(client, namespace)),
+        list(placed(client, namespace)),
+        list(placed(client, namespace)),
+        list(placed(client, namespace)),
+        list(placed(client, namespace)),
     )?;
-    let (slices, claims, events, secrets, nodes, classes) = tokio::try_join!(
-        list(namespaced(client, namespace)),
-        list(namespaced(client, namespace)),
-        list(namespaced(client, namespace)),
+    let (ingresses, services, slices, claims, events) = tokio::try_join!(
+        list(placed(client, namespace)),
+        list(placed(client, namespace)),
+        list(placed(client, namespace)),
+        list(placed(client, namespace)),
+        list(placed(client, namespace)),
+    )?;
+    let (secrets, nodes, classes, storage_classes) = tokio::try_join!(
         names(client, namespace),
         list(Api::<Node>::all(client.clone())),
         list(Api::<IngressClass>::all(client.clone())),
+        list(Api::<StorageClass>::all(client.clone())),
     )?;
     Ok(Observed {
         pods: pods.unwrap_or_default(),
         replica_sets: replica_sets.unwrap_or_default(),
         deployments: deployments.unwrap_or_default(),
+        jobs: jobs.unwrap_or_default(),
+        budgets: budgets.unwrap_or_default(),
         ingresses: ingresses.unwrap_or_default(),
         services: services.unwrap_or_default(),
         slices: slices.unwrap_or_default(),
@@ -79,14 +112,19 @@ async fn observe(client: &Client, namespace: &str) -> Result<Observed> {
         secrets,
         nodes,
         classes,
+        storage_classes,
     })
 }
 
-fn namespaced<K>(client: &Client, namespace: &str) -> Api<K>
+/// The objects of a namespace, or of all of them.
+fn placed<K>(client: &Client, namespace: Option<&str>) -> Api<K>
 where
     K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
 {
-    Api::namespaced(client.clone(), namespace)
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
 }
 
 /// Lists a kind; `None` where the asker may not, or the cluster has no such kind.
@@ -101,8 +139,11 @@ where
 }
 
 /// The names of the Secrets: their contents are nobody's business here.
-async fn names(client: &Client, namespace: &str) -> Result<Option<std::collections::BTreeSet<String>>> {
-    let api: Api<Secret> = namespaced(client, namespace);
+async fn names(
+    client: &Client,
+    namespace: Option<&str>,
+) -> Result<Option<std::collections::BTreeSet<String>>> {
+    let api: Api<Secret> = placed(client, namespace);
     match api.list_metadata(&ListParams::default()).await {
         Ok(list) => Ok(Some(list.items.iter().map(ResourceExt::name_any).collect())),
         Err(error) => unreadable(error, "secrets"),

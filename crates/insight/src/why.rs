@@ -1,20 +1,24 @@
 //! Why is nothing happening? One answer in words, with the evidence and the next step.
 //!
-//! [`Look`] asks about a pod, a deployment or an Ingress. In reading order: [`observed`] is what there is to go
-//! by; `words` how answers are phrased; `pod` follows a pod through its life and stops at the first thing that
-//! holds it up (`scheduling`, `container`, `crash`, `image`, `probe`, `ending`); `deployment` and `ingress` reuse its
-//! answers.
+//! [`Look`] asks about one object. In reading order: [`observed`] is what there is to go by; `words` how answers are
+//! phrased; `pod` follows a pod through its life and stops at the first thing that holds it up (`scheduling`,
+//! `container`, `crash`, `image`, `probe`, `ending`); `deployment`, `job`, `service`, `ingress` and `claim` reuse its
+//! answers; `node` tells what a drain waits for.
 
+mod claim;
 mod container;
 mod crash;
 mod deployment;
 mod ending;
 mod image;
 mod ingress;
+mod job;
+mod node;
 pub mod observed;
 mod pod;
 mod probe;
 mod scheduling;
+mod service;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -45,11 +49,24 @@ pub struct Answer {
     pub because: Vec<String>,
     /// What to do next: words, or words with a command in backticks.
     pub next: Vec<String>,
+    /// The container whose last words say more, where there is one.
+    pub log: Option<Log>,
+}
+
+/// Where to read what a container wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The pod.
+    pub pod: String,
+    /// The container.
+    pub container: String,
+    /// Whether the run before the current one is meant.
+    pub previous: bool,
 }
 
 impl Answer {
     fn new(health: Health, verdict: impl Into<String>) -> Self {
-        Self { health, verdict: verdict.into(), because: Vec::new(), next: Vec::new() }
+        Self { health, verdict: verdict.into(), because: Vec::new(), next: Vec::new(), log: None }
     }
 
     fn fine(verdict: impl Into<String>) -> Self {
@@ -72,6 +89,12 @@ impl Answer {
             }
         }
         self
+    }
+
+    /// Takes over the evidence and the steps of another answer.
+    fn with_evidence_of(mut self, other: Self) -> Self {
+        self.log = self.log.or(other.log);
+        self.because(other.because).next(other.next)
     }
 
     /// Adds next steps.
@@ -116,6 +139,30 @@ impl Look<'_> {
     #[must_use]
     pub fn deployment(&self, name: &str) -> Answer {
         deployment::answer(self, name)
+    }
+
+    /// Answers for the Service of this name.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Answer {
+        service::answer(self, name)
+    }
+
+    /// Answers for the claim of storage of this name.
+    #[must_use]
+    pub fn claim(&self, name: &str) -> Answer {
+        claim::answer(self, name)
+    }
+
+    /// Answers for the Job of this name.
+    #[must_use]
+    pub fn job(&self, name: &str) -> Answer {
+        job::answer(self, name)
+    }
+
+    /// Answers for the node of this name; pods and budgets of every namespace are needed.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Answer {
+        node::answer(self, name)
     }
 
     /// Answers for the Ingress of this name.

@@ -10,7 +10,7 @@ use clap::Args;
 /// `pinnace why`.
 #[derive(Debug, Args)]
 pub(crate) struct Why {
-    /// What to ask about: `pod/NAME`, `deployment/NAME` or `ingress/NAME`
+    /// What to ask about: pod, deployment, job, service, ingress, pvc or node, as in `pod/NAME`
     #[arg(value_name = "KIND/NAME")]
     pub(crate) subject: Subject,
     /// Its namespace [default: the context's]
@@ -65,23 +65,45 @@ pub(crate) struct Subject {
 pub(crate) enum Kind {
     Pod,
     Deployment,
+    Job,
+    Service,
     Ingress,
+    Claim,
+    Node,
+}
+
+impl Kind {
+    const ALL: [Self; 7] =
+        [Self::Pod, Self::Deployment, Self::Job, Self::Service, Self::Ingress, Self::Claim, Self::Node];
+
+    /// What people call it, the usual word first.
+    fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Pod => &["pod", "pods", "po"],
+            Self::Deployment => {
+                &["deployment", "deployments", "deploy", "deployment.apps", "deployments.apps"]
+            }
+            Self::Job => &["job", "jobs", "job.batch", "jobs.batch"],
+            Self::Service => &["service", "services", "svc"],
+            Self::Ingress => {
+                &["ingress", "ingresses", "ing", "ingress.networking.k8s.io", "ingresses.networking.k8s.io"]
+            }
+            Self::Claim => &["pvc", "persistentvolumeclaim", "persistentvolumeclaims"],
+            Self::Node => &["node", "nodes", "no"],
+        }
+    }
 }
 
 impl FromStr for Subject {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let refused = || format!("`{text}`: use `pod/NAME`, `deployment/NAME` or `ingress/NAME`");
+        let kinds = || Kind::ALL.map(|kind| format!("`{}/NAME`", kind.words()[0])).join(", ");
+        let refused = || format!("`{text}`: use one of {}", kinds());
         let (kind, name) = text.split_once('/').ok_or_else(refused)?;
-        let kind = match kind.to_lowercase().as_str() {
-            "pod" | "pods" | "po" => Kind::Pod,
-            "deployment" | "deployments" | "deploy" | "deployment.apps" | "deployments.apps" => {
-                Kind::Deployment
-            }
-            "ingress" | "ingresses" | "ing" | "ingress.networking.k8s.io" => Kind::Ingress,
-            _ => return Err(refused()),
-        };
+        let word = kind.to_lowercase();
+        let kind = Kind::ALL.into_iter().find(|kind| kind.words().contains(&word.as_str()));
+        let kind = kind.ok_or_else(refused)?;
         let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
         if is_name { Ok(Self { kind, name: name.to_owned() }) } else { Err(refused()) }
     }
@@ -89,12 +111,7 @@ impl FromStr for Subject {
 
 impl fmt::Display for Subject {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            Kind::Pod => "pod",
-            Kind::Deployment => "deployment",
-            Kind::Ingress => "ingress",
-        };
-        write!(formatter, "{kind}/{}", self.name)
+        write!(formatter, "{}/{}", self.kind.words()[0], self.name)
     }
 }
 
@@ -115,9 +132,13 @@ mod tests {
         check("deploy/a", Some("deployment/a"));
         check("deployment.apps/a", Some("deployment/a"));
         check("ing/a.b", Some("ingress/a.b"));
+        check("svc/a", Some("service/a"));
+        check("PersistentVolumeClaim/a", Some("pvc/a"));
+        check("jobs.batch/a", Some("job/a"));
+        check("node/a", Some("node/a"));
         check("a", None);
         check("pod/", None);
         check("pod/a b", None);
-        check("node/a", None);
+        check("secret/a", None);
     }
 }

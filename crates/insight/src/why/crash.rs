@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use super::container::{Part, Role, message, parts, start_error};
 use super::pod::Seen;
 use super::words::span;
-use super::{Answer, probe};
+use super::{Answer, Log, probe};
 
 /// A container that waits for its next start after it has ended too often.
 pub(super) fn crash_loop(seen: &Seen<'_>, part: Part<'_>) -> Answer {
@@ -22,7 +22,12 @@ pub(super) fn crash_loop(seen: &Seen<'_>, part: Part<'_>) -> Answer {
         end.and_then(|end| end.message.clone()).map(|text| format!("it left word: {}", text.trim())),
     );
     answer = answer.because(memory(part)).because(probe::liveness_killed(seen));
+    answer.log = Some(last_words(seen, part));
     answer.next(memory_step(seen, part)).next([previous_logs(seen, part)]).next(seen.undo())
+}
+
+fn last_words(seen: &Seen<'_>, part: Part<'_>) -> Log {
+    Log { pod: seen.name.to_owned(), container: part.name().to_owned(), previous: part.is_running() }
 }
 
 /// When the next start is due, by the back-off in the message of the node.
@@ -79,7 +84,8 @@ pub(super) fn ended(seen: &Seen<'_>, part: Part<'_>) -> Option<Answer> {
     let future = if is_restarted { "and is about to be started again" } else { "and is not to be restarted" };
     let verdict = seen.says(&format!("is not running: {} {}, {future}", part.called(), how_it_ended(end)));
     let logs = seen.look.kubectl(&format!("logs {} -c {}", seen.name, part.name()));
-    let answer = if is_restarted { Answer::waiting(verdict) } else { Answer::stuck(verdict) };
+    let mut answer = if is_restarted { Answer::waiting(verdict) } else { Answer::stuck(verdict) };
+    answer.log = Some(last_words(seen, part));
     Some(
         answer
             .because(end.message.clone())
@@ -140,11 +146,19 @@ fn previous_logs(seen: &Seen<'_>, part: Part<'_>) -> String {
     format!("read what the last run wrote: {}", seen.look.kubectl(&command))
 }
 
+/// Where the first container that ended badly tells why.
+pub(super) fn words_of_the_first(seen: &Seen<'_>) -> Option<Log> {
+    parts(seen.pod).into_iter().find(has_ended_badly).map(|part| last_words(seen, part))
+}
+
+fn has_ended_badly(part: &Part<'_>) -> bool {
+    part.last_end().is_some_and(|end| end.exit_code != 0)
+}
+
 /// How the containers of a pod ended that ended badly, one line each.
 pub(super) fn ends(pod: &Pod) -> Vec<String> {
-    let bad = |part: &Part<'_>| part.last_end().is_some_and(|end| end.exit_code != 0);
     let tell = |part: Part<'_>| part.last_end().map(|end| format!("{} {}", part.called(), how_it_ended(end)));
-    parts(pod).into_iter().filter(bad).filter_map(tell).collect()
+    parts(pod).into_iter().filter(has_ended_badly).filter_map(tell).collect()
 }
 
 /// How containers that run again ended before, one line each.

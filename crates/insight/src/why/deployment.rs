@@ -236,10 +236,9 @@ fn progressing(seen: &Seen<'_>) -> Answer {
     };
     let others = (others > 0).then(|| format!("{} wait as well", plural(others, "other pod")));
     answer
-        .because(of_pod.because)
+        .with_evidence_of(of_pod)
         .because(others)
         .because(deadline)
-        .next(of_pod.next)
         .next((health == Health::Stuck).then(|| seen.undo()).flatten())
 }
 

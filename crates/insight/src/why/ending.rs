@@ -109,7 +109,8 @@ pub(super) fn finished(seen: &Seen<'_>) -> Option<Answer> {
             let ends = crash::ends(seen.pod);
             let failed = plural(ends.len(), "container");
             let verdict = seen.says(&format!("failed: {failed} ended badly, and it is not to be restarted"));
-            Answer::stuck(verdict).because(ends).because([message]).next([logs])
+            let log = crash::words_of_the_first(seen);
+            Answer { log, ..Answer::stuck(verdict) }.because(ends).because([message]).next([logs])
         }
     })
 }

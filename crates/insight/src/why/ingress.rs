@@ -1,16 +1,13 @@
 //! An Ingress: from the request to the pod that should answer it.
 
-use api::k8s::api::core::v1::{Pod, Service};
-use api::k8s::api::discovery::v1::EndpointSlice;
+use api::k8s::api::core::v1::Service;
 use api::k8s::api::networking::v1::{Ingress, IngressServiceBackend};
-use api::k8s::apimachinery::pkg::util::intstr::IntOrString;
-use api::selector::LabelSelector;
 
+use super::service::{self, Behind};
 use super::words::{list, name, plural};
-use super::{Answer, Health, Look, Request, pod};
+use super::{Answer, Health, Look, Request};
 
 const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
-const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 
 /// Where one kind of request goes.
 struct Route<'a> {
@@ -251,100 +248,18 @@ fn no_port(
 }
 
 fn endpoints(look: &Look<'_>, ingress: &str, route: &Route<'_>, service: &Service) -> Answer {
-    let service_name = name(&service.metadata);
     let called = route.called();
-    let spec = service.spec.as_ref();
-    if spec.and_then(|spec| spec.type_.as_deref()) == Some("ExternalName") {
-        let outside = spec.and_then(|spec| spec.external_name.as_deref()).unwrap_or("?");
-        return Answer::fine(format!("{called} goes to `{outside}`, outside of the cluster"));
-    }
-    let (ready, total) = count(look, service_name);
-    if ready > 0 {
-        return Answer::fine(format!(
-            "{called} goes to Service `{service_name}`: {}",
+    match service::behind(look, service, &format!("ingress `{ingress}`: ")) {
+        Behind::Ready(ready) => Answer::fine(format!(
+            "{called} goes to Service `{}`: {}",
+            name(&service.metadata),
             plural(ready, "ready pod")
-        ));
+        )),
+        Behind::Outside(outside) => {
+            Answer::fine(format!("{called} goes to `{outside}`, outside of the cluster"))
+        }
+        Behind::Nothing(answer) => answer,
     }
-    let selector = spec.and_then(|spec| spec.selector.as_ref()).filter(|selector| !selector.is_empty());
-    let Some(selector) = selector else {
-        let verdict =
-            format!("ingress `{ingress}`: Service `{service_name}` has no selector and no endpoints");
-        return Answer::stuck(verdict).next([format!(
-            "give it a selector: {}",
-            look.kubectl(&format!("edit service {service_name}"))
-        )]);
-    };
-    let selects = LabelSelector::from_labels(selector);
-    let pods: Vec<&Pod> = look
-        .observed
-        .pods
-        .iter()
-        .filter(|pod| selects.matches(&pod.metadata.labels.clone().unwrap_or_default()))
-        .collect();
-    let pairs: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    if pods.is_empty() {
-        let verdict = format!("ingress `{ingress}`: no pod is behind Service `{service_name}`");
-        return Answer::stuck(verdict)
-            .because([format!("it selects {}, and no pod has these labels", list(&pairs))])
-            .next([
-                format!("see the labels of the pods: {}", look.kubectl("get pods --show-labels")),
-                format!("correct the selector: {}", look.kubectl(&format!("edit service {service_name}"))),
-                "or start the pods: scale up their Deployment".to_owned(),
-            ]);
-    }
-    none_ready(look, ingress, service, &pods, total)
-}
-
-/// Pods there are, but none of them is ready: why the worst of them isn't.
-fn none_ready(look: &Look<'_>, ingress: &str, service: &Service, pods: &[&Pod], total: usize) -> Answer {
-    let service_name = name(&service.metadata);
-    let mut answers: Vec<Answer> = pods.iter().map(|pod| pod::of(look, pod)).collect();
-    answers.sort_by_key(|answer| std::cmp::Reverse(answer.health));
-    let bad = answers.into_iter().find(|answer| answer.health != Health::Fine);
-    let Some(bad) = bad else {
-        let verdict = format!(
-            "ingress `{ingress}`: the pods of Service `{service_name}` are ready, its endpoints are not known yet"
-        );
-        let port = target_ports(service);
-        return Answer::waiting(verdict)
-            .because([format!("{} known, {port}", plural(total, "endpoint"))])
-            .next(["look again in a moment; if it stays, check that `targetPort` is a port of the pods"
-                .to_owned()]);
-    };
-    let whose = match pods.len() {
-        1 => format!("the only pod of Service `{service_name}` is not ready"),
-        count => format!("none of the {count} pods of Service `{service_name}` is ready"),
-    };
-    let verdict = format!("ingress `{ingress}`: {whose}: {}", bad.verdict);
-    Answer::new(bad.health, verdict).because(bad.because).next(bad.next)
-}
-
-fn target_ports(service: &Service) -> String {
-    let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
-    let targets: Vec<String> = ports
-        .map(|port| match &port.target_port {
-            Some(IntOrString::Int(number)) => number.to_string(),
-            Some(IntOrString::String(name)) => name.clone(),
-            None => port.port.to_string(),
-        })
-        .collect();
-    format!("`targetPort` {}", list(&targets))
-}
-
-/// How many endpoints of a Service are ready, and how many there are.
-fn count(look: &Look<'_>, service: &str) -> (usize, usize) {
-    let is_its = |slice: &&EndpointSlice| {
-        slice.metadata.labels.as_ref().and_then(|all| all.get(SERVICE_LABEL)).is_some_and(|of| of == service)
-    };
-    let slices = look.observed.slices.iter().filter(is_its);
-    let (mut ready, mut total) = (0, 0);
-    for endpoint in slices.flat_map(|slice| slice.endpoints.iter().flatten()) {
-        let conditions = endpoint.conditions.as_ref();
-        // Absent means true.
-        ready += usize::from(conditions.and_then(|conditions| conditions.ready).unwrap_or(true));
-        total += 1;
-    }
-    (ready, total)
 }
 
 /// Certificates that are not there.

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 
 use api::k8s::api::apps::v1::{Deployment, ReplicaSet};
+use api::k8s::api::batch::v1::Job;
 use api::k8s::api::core::v1::{Event, Node, PersistentVolumeClaim, Pod, Service};
 use api::k8s::api::discovery::v1::EndpointSlice;
 use api::k8s::api::networking::v1::{Ingress, IngressClass};
+use api::k8s::api::policy::v1::PodDisruptionBudget;
+use api::k8s::api::storage::v1::StorageClass;
 use api::k8s::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use jiff::Timestamp;
 
-/// The objects of one namespace, with the nodes and IngressClasses of the cluster.
+/// The objects of one namespace (of all of them, to ask about a node), with the nodes and classes of the cluster.
 ///
 /// What the asker was not allowed to read is empty, or `None` where that makes a difference.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +29,10 @@ pub struct Observed {
     pub services: Vec<Service>,
     /// EndpointSlices.
     pub slices: Vec<EndpointSlice>,
+    /// Jobs.
+    pub jobs: Vec<Job>,
+    /// Budgets of disruption.
+    pub budgets: Vec<PodDisruptionBudget>,
     /// Claims of storage.
     pub claims: Vec<PersistentVolumeClaim>,
     /// Events.
@@ -36,6 +43,8 @@ pub struct Observed {
     pub nodes: Option<Vec<Node>>,
     /// The IngressClasses of the cluster.
     pub classes: Option<Vec<IngressClass>>,
+    /// The StorageClasses of the cluster.
+    pub storage_classes: Option<Vec<StorageClass>>,
 }
 
 impl Observed {
