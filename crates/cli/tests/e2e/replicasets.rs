@@ -75,7 +75,7 @@ fn a_new_image_and_fewer_replicas_leave_old_pods_only() {
     let course = recorder.until("two pods", is_settled(2));
     assert_eq!(counts(&course), (0, 1), "one goes and none comes\n{}", course.story());
     assert!(uids(&course.end(), OLD).is_subset(&before), "both with the old image");
-    assert_eq!(course.end().told("SuccessfulDelete").len(), 1);
+    recorder.until("the one that went is told of", |state| state.told("SuccessfulDelete").len() == 1);
 }
 
 #[test]

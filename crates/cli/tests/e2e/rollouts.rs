@@ -99,8 +99,8 @@ fn a_rollout_that_gets_stuck_says_so_at_its_deadline() {
     let status = user.try_kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]);
     assert_eq!(status.status, 1, "{status:?}");
     assert!(status.stderr.contains(r#"deployment "web" exceeded its progress deadline"#), "{status:?}");
-    let course = recorder.course();
-    assert_eq!(progressing(&course.end()), ("False", "ProgressDeadlineExceeded"), "{}", course.story());
+    recorder
+        .until("its condition says so", |state| progressing(state) == ("False", "ProgressDeadlineExceeded"));
     user.kubectl(&["rollout", "undo", "deployment/web"]);
     user.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]);
     let course =
