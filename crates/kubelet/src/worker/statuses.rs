@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
-use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, ResourceExt};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -127,8 +127,12 @@ pub(super) async fn forget(node: &Node, pod: &Pod, written: impl Future<Output =
     let mut pause = RETRY;
     loop {
         match pods.delete(spec::name(pod), &params).await {
-            Ok(_) => {
-                node.pods.assume_gone(spec::namespace(pod), spec::name(pod), spec::uid(pod));
+            Ok(answer) => {
+                match answer.left().filter(|left| !left.finalizers().is_empty()) {
+                    // Somebody still holds it, and waits to see it like this.
+                    Some(held) => node.pods.assume(held),
+                    None => node.pods.assume_gone(spec::namespace(pod), spec::name(pod), spec::uid(pod)),
+                }
                 return;
             }
             Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => return,
