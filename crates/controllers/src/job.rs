@@ -6,6 +6,7 @@
 
 mod course;
 mod indexes;
+mod policy;
 mod status;
 mod tally;
 
@@ -54,6 +55,9 @@ pub fn reconcile(observed: &Observed<'_>) -> Plan {
         return plan;
     };
     let pods = claim(&mut plan, job, &selector, observed.pods.iter().cloned());
+    // A pod that is nobody's any more is kept for nobody.
+    let is_released = |pod: &&Arc<Pod>| controller_of(&pod.metadata).is_none() && !is_owned(&pods, pod);
+    plan.actions.extend(observed.pods.iter().filter(is_released).filter_map(|pod| untrack(pod)));
     if job.metadata.deletion_timestamp.is_some() {
         // Whoever deletes the Job does not wait for its pods to be counted.
         plan.actions.extend(pods.iter().filter_map(|pod| untrack(pod)));
@@ -81,6 +85,10 @@ pub fn reconcile(observed: &Observed<'_>) -> Plan {
     }
     course.recheck.into_iter().for_each(|wait| plan.look_again(wait));
     plan
+}
+
+fn is_owned(owned: &[Arc<Pod>], pod: &Pod) -> bool {
+    owned.iter().any(|known| known.metadata.uid == pod.metadata.uid)
 }
 
 /// Lets an ended pod go, as far as counting is concerned.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::look::{at, entries, fill, fill_text, integer, is_true, section, text};
+use super::look::{at, entries, fill, fill_text, integer, is_true, items_mut, section, text};
 use super::metadata::{immutable, not_negative};
 use super::pods::{default_template, validate_template};
 use super::strategy::reset_status;
@@ -28,6 +28,10 @@ pub(super) fn default_job(object: &mut Value) {
     fill(spec, "manualSelector", false);
     let replacement = if at(spec, "/podFailurePolicy").is_some() { "Failed" } else { "TerminatingOrFailed" };
     fill(spec, "podReplacementPolicy", replacement);
+    let policy = spec.get_mut("podFailurePolicy").into_iter();
+    for rule in policy.flat_map(|policy| items_mut(policy, "rules")) {
+        items_mut(rule, "onPodConditions").for_each(|pattern| fill_text(pattern, "status", "True"));
+    }
     let labels = at(spec, "/template/metadata/labels").cloned();
     if let Some(labels) = labels
         && entries(object, "/metadata/labels").next().is_none()

@@ -15,6 +15,7 @@ use crate::{
 
 /// After so many seconds an evictor may ask again.
 const RETRY_SECONDS: u32 = 10;
+const TARGET: &str = "DisruptionTarget";
 
 /// Serves `create` of a pod's eviction.
 pub(crate) async fn create(core: &Core, call: &Call, body: Bytes) -> Result<Answer, ApiError> {
@@ -27,10 +28,32 @@ pub(crate) async fn create(core: &Core, call: &Call, body: Bytes) -> Result<Answ
     if !has_ended && api::meta::deletion_timestamp(&pod).is_none() {
         spend_disruption(core, call, &pod).await?;
     }
+    if api::meta::deletion_timestamp(&pod).is_none() {
+        announce(core, call, &pod).await?;
+    }
     delete::delete_one(core, call, &call.target, &options).await?;
     Ok(Answer::created(
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
     ))
+}
+
+/// Says in the pod's status that it is disrupted, and not at fault: policies of Jobs ask for that.
+async fn announce(core: &Core, call: &Call, pod: &Value) -> Result<(), ApiError> {
+    let name = api::meta::name(pod).unwrap_or_default();
+    let inner =
+        Call { target: call.target.sibling(call.target.row, name), ..Call::internal(call.target.clone()) };
+    let edit = Edit { part: Part::Internal, manager: None, dry_run: call.query.dry_run()? };
+    let condition = json!({"type": TARGET, "status": "True", "reason": "EvictionByEvictionAPI",
+        "message": "Eviction API: evicting", "lastTransitionTime": api::time::seconds(call.now)});
+    modify::modify(core, &inner, &edit, |old| {
+        let mut new = old.clone();
+        let known = old["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let others = known.into_iter().filter(|one| one["type"] != TARGET);
+        new["status"]["conditions"] = others.chain([condition.clone()]).collect();
+        Ok(Decoded { object: new, warnings: Vec::new() })
+    })
+    .await
+    .map(|_| ())
 }
 
 /// Takes one disruption from the budget that covers the pod.

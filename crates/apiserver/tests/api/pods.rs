@@ -112,7 +112,10 @@ async fn an_eviction_asks_the_budget() {
     let allowed = json!({"status": {"disruptionsAllowed": 1}});
     server.patch(&format!("{budgets}/b/status"), "merge", allowed).await;
     assert_eq!(server.post(&format!("{path}/eviction"), eviction).await.0, 201);
-    assert!(server.get(&path).await.1["metadata"]["deletionTimestamp"].is_string());
+    let evicted = server.get(&path).await.1;
+    assert!(evicted["metadata"]["deletionTimestamp"].is_string());
+    let conditions = evicted["status"]["conditions"].as_array().unwrap();
+    assert!(conditions.iter().any(|one| one["type"] == "DisruptionTarget"), "{evicted}");
     assert_eq!(server.get(&format!("{budgets}/b")).await.1["status"]["disruptionsAllowed"], 0);
 }
 

@@ -9,8 +9,6 @@ use super::tally::{Tally, number};
 use super::{Observed, holds, indexes};
 use crate::condition::{self, nonzero};
 
-const REACHED: (&str, &str) = ("CompletionsReached", "Reached expected number of succeeded pods");
-
 /// Returns when a Job finished; `None` while it has not.
 pub(super) fn finished_at(job: &Job) -> Option<Timestamp> {
     let conditions = job.status.as_ref()?.conditions.as_ref()?;
@@ -37,6 +35,8 @@ pub(super) fn after(observed: &Observed<'_>, spec: &JobSpec, tally: &Tally, cour
     if spec.completion_mode.as_deref() == Some("Indexed") {
         let done = indexes::format(&tally.done);
         status.completed_indexes = Some(done).filter(|done| !done.is_empty());
+        let failed = spec.backoff_limit_per_index.map(|_| indexes::format(&tally.indexes.failed));
+        status.failed_indexes = failed;
     }
     status.uncounted_terminated_pods = Some(UncountedTerminatedPods { ..tally.uncounted.clone() });
     conclude(observed.job, &mut after, course, now);
@@ -50,10 +50,10 @@ fn conclude(job: &Job, after: &mut Job, course: &Course, now: Timestamp) {
         condition::set(conditions, new_condition(kind, status, reason, message, now));
     };
     match &course.stand {
-        Stand::Succeeded => {
-            say("SuccessCriteriaMet", "True", REACHED);
+        Stand::Succeeded(reason, message) => {
+            say("SuccessCriteriaMet", "True", (reason, message));
             if course.is_settled {
-                say("Complete", "True", REACHED);
+                say("Complete", "True", (reason, message));
                 status.completion_time = Some(Time(now));
             }
         }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::TRACKING;
 use super::indexes;
+use super::policy::{self, Indexes, Verdict};
 use crate::owner::uid;
 use crate::pods;
 
@@ -33,15 +34,28 @@ pub(super) struct Tally {
     pub(super) done: BTreeSet<i32>,
     /// Failures since the last success, and when the last of them was.
     pub(super) failures: (u32, Option<Timestamp>),
+    /// The failures of each index, where these are limited.
+    pub(super) indexes: Indexes,
+    /// Why a pod's failure is the Job's.
+    pub(super) fatal: Option<String>,
 }
 
 impl Tally {
     pub(super) fn of(job: &Job, spec: &JobSpec, all: &[Arc<Pod>]) -> Self {
         let status = job.status.clone().unwrap_or_default();
         let named = status.uncounted_terminated_pods.unwrap_or_default();
-        let replaces_leaving = spec.pod_replacement_policy.as_deref() != Some("Failed");
+        // Before it has ended, nobody can say by which rule a pod fails.
+        let replaces_leaving =
+            spec.pod_replacement_policy.as_deref() != Some("Failed") && spec.pod_failure_policy.is_none();
+        let is_ignored =
+            |pod: &Pod| pods::phase(pod) == "Failed" && policy::judge(spec, pod) == Verdict::Ignore;
         let has_failed = |pod: &Pod| {
-            pods::phase(pod) == "Failed" || (replaces_leaving && pods::is_leaving(pod) && !has_succeeded(pod))
+            (pods::phase(pod) == "Failed" && !is_ignored(pod))
+                || (replaces_leaving && pods::is_leaving(pod) && !has_succeeded(pod))
+        };
+        let fatal = |pod: &Arc<Pod>| match policy::judge(spec, pod) {
+            Verdict::FailJob(why) if pods::phase(pod) == "Failed" => Some(why),
+            Verdict::FailJob(_) | Verdict::Count | Verdict::Ignore | Verdict::FailIndex => None,
         };
         let mut tally = Self {
             active: all.iter().filter(|pod| pods::is_active(pod)).cloned().collect(),
@@ -55,6 +69,8 @@ impl Tally {
             countable: Vec::new(),
             done: indexes::parse(status.completed_indexes.as_deref().unwrap_or_default()),
             failures: failures(all),
+            indexes: Indexes::of(spec, status.failed_indexes.as_deref().unwrap_or_default(), all),
+            fatal: all.iter().find_map(fatal),
         };
         let succeeded = named.succeeded.unwrap_or_default();
         let failed = named.failed.unwrap_or_default();
@@ -62,6 +78,9 @@ impl Tally {
         tally.count(all, &failed, has_failed, false);
         let done = all.iter().filter(|pod| has_succeeded(pod)).filter_map(|pod| indexes::of(pod));
         tally.done.extend(done);
+        // An index that succeeded late has succeeded.
+        tally.indexes.failed.retain(|index| !tally.done.contains(index));
+        tally.countable.extend(all.iter().filter(|pod| is_ignored(pod)).cloned());
         tally
     }
 
@@ -107,7 +126,7 @@ fn failures(all: &[Arc<Pod>]) -> (u32, Option<Timestamp>) {
 }
 
 /// Returns when the last container of a pod ended.
-fn ended_at(pod: &Pod) -> Option<Timestamp> {
+pub(super) fn ended_at(pod: &Pod) -> Option<Timestamp> {
     let statuses =
         pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
     let finished = statuses.iter().filter_map(|container| {
