@@ -94,9 +94,9 @@ pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Res
 
     let stop_proxy = stop.clone();
     tasks.spawn(async move { proxy.run(stop_proxy.cancelled()).await });
-    let manager =
-        manager::run(manager::Config::default(), client, caches.clone(), stop.clone().cancelled_owned());
-    tasks.spawn(manager);
+    let mut config = manager::Config::default();
+    config.settings.root_ca = Some(pki.ca_certificate.clone());
+    tasks.spawn(manager::run(config, client, caches.clone(), stop.clone().cancelled_owned()));
     for kubelet in &kubelets {
         tasks.spawn(nodes::keep(kubelet.clone(), caches.clone(), stop.clone()));
     }

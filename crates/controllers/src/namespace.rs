@@ -33,7 +33,11 @@ pub fn reconcile(observed: &Observed<'_>) -> Plan {
         return plan;
     }
     note_what_is_left(&mut plan, observed);
-    for item in observed.contents.iter().filter(|item| !item.is_leaving) {
+    // Pods first: whatever else is there, a pod may need to its end.
+    let is_pod = |item: &Item| item.kind.plural == "pods" && item.kind.api_version == "v1";
+    let has_pods = observed.contents.iter().any(is_pod);
+    let next = observed.contents.iter().filter(|item| !item.is_leaving && (!has_pods || is_pod(item)));
+    for item in next {
         plan.act(Action::Delete(Box::new(Delete {
             target: Target {
                 kind: item.kind.clone(),
@@ -87,21 +91,123 @@ fn note_what_is_left(plan: &mut Plan, observed: &Observed<'_>) {
     }
     let mut after = observed.namespace.clone();
     let conditions = after.status.get_or_insert_default().conditions.get_or_insert_default();
-    set(conditions, "NamespaceContentRemaining", "SomeResourcesRemain", &content, observed.now);
-    set(conditions, "NamespaceFinalizersRemaining", "SomeFinalizersRemain", &finalizing, observed.now);
+    for (kind, reason, message) in FINE {
+        set(conditions, (kind, "False"), reason, message, observed.now);
+    }
+    set(conditions, ("NamespaceContentRemaining", "True"), "SomeResourcesRemain", &content, observed.now);
+    let finalizers = ("NamespaceFinalizersRemaining", "True");
+    set(conditions, finalizers, "SomeFinalizersRemain", &finalizing, observed.now);
     plan.actions.extend(Action::update(Part::Status, observed.namespace, &after, Told::nothing()));
 }
 
-fn set(conditions: &mut Vec<NamespaceCondition>, kind: &str, reason: &str, message: &str, now: Timestamp) {
-    let before = conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True");
+/// What does not go wrong here: a kind that can't be found out about is left out before.
+const FINE: [(&str, &str, &str); 3] = [
+    ("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered"),
+    (
+        "NamespaceDeletionGroupVersionParsingFailure",
+        "ParsedGroupVersions",
+        "All legacy kube types successfully parsed",
+    ),
+    (
+        "NamespaceDeletionContentFailure",
+        "ContentDeleted",
+        "All content successfully deleted, may be waiting on finalization",
+    ),
+];
+
+fn set(
+    conditions: &mut Vec<NamespaceCondition>,
+    (kind, status): (&str, &str),
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) {
+    let before = conditions.iter().find(|condition| condition.type_ == kind && condition.status == status);
     let since = before.and_then(|before| before.last_transition_time.clone()).unwrap_or(Time(now));
     conditions.retain(|condition| condition.type_ != kind);
     conditions.push(NamespaceCondition {
         type_: kind.to_owned(),
-        status: "True".to_owned(),
+        status: status.to_owned(),
         reason: Some(reason.to_owned()),
         message: Some(message.to_owned()),
         last_transition_time: Some(since),
     });
     conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn item(api_version: &str, plural: &str, name: &str, is_leaving: bool) -> Item {
+        let metadata = json!({"name": name, "namespace": "shop", "uid": name,
+            "deletionTimestamp": is_leaving.then_some("2026-01-01T00:00:00Z"),
+            "finalizers": is_leaving.then_some(["example.com/hold"])});
+        let kind = Kind {
+            api_version: api_version.to_owned(),
+            kind: plural.to_owned(),
+            plural: plural.to_owned(),
+            namespaced: true,
+        };
+        Item::new(kind, &serde_json::from_value(metadata).expect("metadata"))
+    }
+
+    fn plan(contents: Vec<Item>) -> Plan {
+        let namespace = json!({"metadata": {"name": "shop", "uid": "u", "deletionTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"finalizers": ["kubernetes"]}});
+        let namespace: Namespace = serde_json::from_value(namespace).expect("a namespace");
+        let now = Timestamp::UNIX_EPOCH;
+        reconcile(&Observed { namespace: &namespace, kinds: &[], uncounted: &[], contents, now })
+    }
+
+    fn deleted(plan: &Plan) -> Vec<&str> {
+        plan.actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Delete(delete) => Some(delete.target.name.as_str()),
+                Action::Create(_)
+                | Action::Patch(_)
+                | Action::Confirm(_)
+                | Action::ConfirmGone(_)
+                | Action::DeleteAll { .. }
+                | Action::Finalize { .. }
+                | Action::Event(_) => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn pods_go_before_what_they_may_need() {
+        let config = || item("v1", "configmaps", "config", false);
+        assert_eq!(deleted(&plan(vec![config(), item("v1", "pods", "web", false)])), ["web"]);
+        assert_eq!(deleted(&plan(vec![config(), item("v1", "pods", "web", true)])), [""; 0]);
+        assert_eq!(
+            deleted(&plan(vec![config(), item("metrics.k8s.io/v1beta1", "pods", "web", true)])),
+            ["config"]
+        );
+    }
+
+    #[test]
+    fn what_is_held_is_told_beside_what_is_fine() {
+        let plan = plan(vec![item("v1", "pods", "web", true)]);
+        let [Action::Patch(patch)] = plan.actions.as_slice() else { panic!("{plan:?}") };
+        let conditions = patch.patch["status"]["conditions"].as_array().expect("conditions");
+        let told: Vec<String> = conditions
+            .iter()
+            .map(|one| {
+                format!("{}={}", one["type"].as_str().unwrap_or(""), one["status"].as_str().unwrap_or(""))
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "NamespaceContentRemaining=True",
+                "NamespaceDeletionContentFailure=False",
+                "NamespaceDeletionDiscoveryFailure=False",
+                "NamespaceDeletionGroupVersionParsingFailure=False",
+                "NamespaceFinalizersRemaining=True"
+            ]
+        );
+    }
 }

@@ -128,6 +128,31 @@ async fn a_namespace_has_its_account_and_ends_with_all_that_is_in_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_circle_of_owners_is_no_reason_to_stay() {
+    let cluster = Cluster::start().await;
+    let maps: Api<ConfigMap> = Api::default_namespaced(cluster.client.clone());
+    let map = |name: &str| -> ConfigMap {
+        serde_json::from_value(json!({ "metadata": { "name": name } })).expect("a map")
+    };
+    let mut uids = std::collections::HashMap::new();
+    for name in ["a", "b", "c"] {
+        let created = maps.create(&PostParams::default(), &map(name)).await.expect("created");
+        uids.insert(name, created.metadata.uid);
+    }
+    for (name, owner) in [("a", "c"), ("b", "a"), ("c", "b")] {
+        let reference = json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": owner, "uid": uids[owner],
+            "controller": true, "blockOwnerDeletion": true });
+        let patch = Patch::Merge(json!({ "metadata": { "ownerReferences": [reference] } }));
+        maps.patch(name, &PatchParams::default(), &patch).await.expect("patched");
+    }
+    maps.delete("a", &DeleteParams::foreground()).await.expect("deleted");
+    let cache = cluster.caches.of::<ConfigMap>();
+    let is_gone = |name: &str| cache.get("default", name).is_none();
+    eventually("all three are gone", || ["a", "b", "c"].into_iter().all(is_gone)).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_manager_does_nothing() {
     let cluster = Cluster::start().await;
     let deployments: Api<Deployment> = Api::default_namespaced(cluster.client.clone());
