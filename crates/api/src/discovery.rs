@@ -97,7 +97,8 @@ pub fn response_kind(row: &Resource, part: Subresource) -> (&'static str, &'stat
             | Subresource::Log
             | Subresource::EphemeralContainers
             | Subresource::Resize
-            | Subresource::Finalize,
+            | Subresource::Finalize
+            | Subresource::Approval,
             _,
         ) => (own.0, own.1, row.kind),
     }

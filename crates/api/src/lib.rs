@@ -4,7 +4,8 @@
 //! [`status`] are the words; [`meta`] reads object metadata; [`resource`] is the table; [`schema`]
 //! the facts about every type, and [`decode`] the check of what a client wrote; [`patch`] and
 //! [`apply`] change objects; [`table`], [`discovery`] and [`openapi`] describe them to clients;
-//! [`pod_template`] holds what deciders share.
+//! [`certificates`] is what a signing request keeps to; [`quota`] and [`limit_range`] measure objects against a namespace's bounds; [`pod_template`] holds what
+//! deciders share.
 //!
 //! This crate does no I/O, reads no clock, draws no randomness and knows no tokio: times, ids and
 //! seeds are arguments. It writes no files. Nothing in it panics on hostile input.
@@ -15,16 +16,19 @@
 )]
 
 pub mod apply;
+pub mod certificates;
 pub mod cron;
 pub mod decode;
 pub mod discovery;
 pub mod field;
+pub mod limit_range;
 pub mod meta;
 pub mod names;
 pub mod openapi;
 pub mod patch;
 pub mod pod_template;
 pub mod quantity;
+pub mod quota;
 pub mod resource;
 mod rules;
 pub mod schema;

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::certificates;
 use crate::decode;
 use crate::field::FieldError;
 use crate::meta;
@@ -221,6 +222,10 @@ impl Resource {
                 *new = parts::with_metadata(new, old);
                 parts::set_finalizers(new, given);
             }
+            Subresource::Approval => {
+                self.prepare_status(new, old);
+                certificates::keep_all_but_conditions(new, old);
+            }
             Subresource::Scale
             | Subresource::Log
             | Subresource::Exec
@@ -241,7 +246,7 @@ impl Resource {
     /// Judges a prepared change through a subresource: (new, old).
     pub fn validate_part(&self, part: Subresource, new: &Value, old: &Value) -> Vec<FieldError> {
         match part {
-            Subresource::Status => self.validate_status(new, old),
+            Subresource::Status | Subresource::Approval => self.validate_status(new, old),
             Subresource::EphemeralContainers => {
                 let mut errors = rules::metadata::validate_update(new, old);
                 errors.extend((self.rules.validate)(new));

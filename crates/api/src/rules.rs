@@ -5,10 +5,12 @@
 
 mod autoscaler;
 mod batch;
+mod bounds;
 mod cluster;
 mod config;
 mod events;
-mod look;
+mod flow;
+pub(crate) mod look;
 pub(crate) mod metadata;
 mod network;
 mod pods;
@@ -21,9 +23,10 @@ mod workloads;
 use serde_json::Value;
 
 use config::key_errors as config_key_errors;
-pub(crate) use pods::validate_ephemeral_update;
+pub(crate) use pods::{quality_of_service, validate_ephemeral_update};
 pub(crate) use strategy::{count_generation, keep_status, reset_status};
 
+use crate::certificates;
 use crate::field::FieldError;
 use crate::resource::{Conversion, Generation, Rules};
 
@@ -85,7 +88,7 @@ pub(crate) const EVENT_V1: Rules = Rules { validate: events::validate, ..PLAIN }
 pub(crate) static EVENT_CONVERSION: Conversion =
     Conversion { to_storage: events::to_core, from_storage: events::from_core };
 pub(crate) const LIMIT_RANGE: Rules =
-    Rules { default: cluster::default_limit_range, validate: cluster::validate_limit_range, ..PLAIN };
+    Rules { default: bounds::default_limit_range, validate: bounds::validate_limit_range, ..PLAIN };
 pub(crate) const NAMESPACE: Rules = Rules {
     name: metadata::label_name,
     default: cluster::default_namespace,
@@ -111,8 +114,23 @@ pub(crate) const PRIORITY_CLASS: Rules = Rules {
     generation: Generation::Spec,
     ..PLAIN
 };
-pub(crate) const RESOURCE_QUOTA: Rules =
-    Rules { validate: cluster::validate_quota, keeps_status: true, ..PLAIN };
+pub(crate) const RESOURCE_QUOTA: Rules = Rules {
+    validate: bounds::validate_quota,
+    validate_update: bounds::validate_quota_update,
+    validate_status: bounds::validate_quota_status,
+    keeps_status: true,
+    ..PLAIN
+};
+pub(crate) const SIGNING_REQUEST: Rules = Rules {
+    validate: certificates::validate,
+    prepare_update: certificates::prepare_update,
+    keeps_status: true,
+    ..PLAIN
+};
+pub(crate) const FLOW_SCHEMA: Rules =
+    Rules { default: flow::default_schema, validate: flow::validate_schema, ..SPEC_AND_STATUS };
+pub(crate) const PRIORITY_LEVEL: Rules =
+    Rules { default: flow::default_level, validate: flow::validate_level, ..SPEC_AND_STATUS };
 pub(crate) const VOLUME_CLAIM: Rules = Rules {
     default: storage::default_claim,
     validate: storage::validate_claim,

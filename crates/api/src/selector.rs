@@ -250,11 +250,17 @@ impl FieldSelector {
     }
 }
 
+/// Returns who tells an event: newer events name a controller where older ones name a source.
+fn source(event: &Value) -> String {
+    let told = |path: &str| event.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty());
+    told("/source/component").or_else(|| told("/reportingComponent")).unwrap_or_default().to_owned()
+}
+
 /// Returns the field's value as field selectors compare it.
 fn field_text(object: &Value, path: &str) -> String {
     let path = match path {
         "name" => "metadata.name",
-        "source" => "source.component",
+        "source" => return source(object),
         "status.successful" => "status.succeeded",
         other => other,
     };
@@ -317,6 +323,16 @@ mod tests {
             let parsed = FieldSelector::parse(text);
             assert!(parsed.is_err() || text == "=", "{text}");
         }
+    }
+
+    #[test]
+    fn the_source_of_an_event_is_who_tells_it() {
+        let selector = FieldSelector::parse("source=kubelet").unwrap();
+        let check = |event: Value, expected| assert_eq!(selector.matches(&event), expected, "{event}");
+        check(json!({"source": {"component": "kubelet"}, "reportingComponent": "other"}), true);
+        check(json!({"source": {}, "reportingComponent": "kubelet"}), true);
+        check(json!({"source": {"component": "other"}, "reportingComponent": "kubelet"}), false);
+        check(json!({}), false);
     }
 
     #[test]

@@ -26,11 +26,13 @@ pub(crate) async fn admit_new(core: &Core, call: &Call, object: &mut Value) -> R
     match (row.group, row.plural) {
         ("", "namespaces") => namespace::complete(object),
         ("", "pods") => {
+            crate::quota::complete_pod(core, call, object)?;
             service_account::inject(core, call, object).await?;
             pod::complete(core, object)?;
         }
         ("", "secrets") => secret::fill_token(core, call, object)?,
         ("rbac.authorization.k8s.io", _) => escalation::check(core, call, object)?,
+        ("certificates.k8s.io", _) => name_requestor(call, object),
         ("networking.k8s.io", "ingresses") => default_ingress_class(core, object)?,
         _ => {}
     }
@@ -65,6 +67,25 @@ pub(crate) fn admit_delete(target: &Target) -> Result<(), ApiError> {
         ));
     }
     Ok(())
+}
+
+/// A signing request says who made it, whatever it says itself.
+fn name_requestor(call: &Call, object: &mut Value) {
+    let identity = &call.identity;
+    let Some(spec) = object["spec"].as_object_mut() else { return };
+    for field in ["username", "uid", "groups", "extra"] {
+        spec.remove(field);
+    }
+    spec.insert("username".to_owned(), json!(identity.user));
+    if !identity.uid.is_empty() {
+        spec.insert("uid".to_owned(), json!(identity.uid));
+    }
+    if !identity.groups.is_empty() {
+        spec.insert("groups".to_owned(), json!(identity.groups));
+    }
+    if !identity.extra.is_empty() {
+        spec.insert("extra".to_owned(), json!(identity.extra));
+    }
 }
 
 /// An Ingress that names no class gets the default one.

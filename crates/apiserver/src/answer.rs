@@ -37,7 +37,11 @@ impl Answer {
 
     /// Renders the answer.
     pub(crate) fn respond(self, call: &Call) -> Result<Response<Body>, ApiError> {
-        let form = negotiate::form(&call.headers, &call.query)?;
+        let form = match call.target.row.storage {
+            // there is no table of reviews
+            Storage::Virtual => negotiate::accepts_json(&call.headers).map(|()| Form::Whole)?,
+            Storage::Own | Storage::Shared { .. } => negotiate::form(&call.headers, &call.query)?,
+        };
         let is_object = self.object.get("kind").and_then(Value::as_str) == Some(call.target.row.kind);
         let mut response = match form {
             Form::Table(include) if is_object => {

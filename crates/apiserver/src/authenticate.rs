@@ -95,6 +95,15 @@ pub(crate) fn review(core: &Core, token: &str, audiences: &[&str]) -> Option<Rev
         add("name", name);
         add("uid", uid);
     }
+    // not checked for being there: a pod's token outlives the node's object
+    if let Some((name, uid)) = named(&private["node"]) {
+        identity.extra.insert("authentication.kubernetes.io/node-name".to_owned(), vec![name.to_owned()]);
+        identity.extra.insert("authentication.kubernetes.io/node-uid".to_owned(), vec![uid.to_owned()]);
+    }
+    if let Some(id) = claims["jti"].as_str() {
+        let key = "authentication.kubernetes.io/credential-id";
+        identity.extra.insert(key.to_owned(), vec![format!("JTI={id}")]);
+    }
     Some(Reviewed { identity, audiences })
 }
 

@@ -12,7 +12,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Config, Identity, allocate::Allocations, query::Query, rbac::Rbac, route::Target, stored, tokens::Tokens,
+    Config, Identity, allocate::Allocations, query::Query, quota::Quotas, rbac::Rbac, route::Target, stored,
+    tokens::Tokens,
 };
 
 /// Kubernetes' own bound of a field manager's name.
@@ -24,6 +25,7 @@ pub(crate) struct Core {
     pub(crate) registry: &'static Registry,
     pub(crate) rbac: Rbac,
     pub(crate) services: Allocations,
+    pub(crate) quotas: Quotas,
     pub(crate) tokens: Tokens,
     /// Bounds the short requests of connections that are worked on at once.
     pub(crate) in_flight: Semaphore,

@@ -13,6 +13,7 @@ use crate::{
     answer::Answer,
     body,
     core::{Call, Core, Refused},
+    quota,
 };
 
 /// Generated names are drawn anew when they are taken; Kubernetes tries as often.
@@ -50,8 +51,9 @@ pub(crate) async fn insert(
     for _ in 0..attempts {
         let mut new = object.clone();
         fill(call, &mut new)?;
-        row.prepare_create(&mut new);
+        row.default(&mut new);
         let mut warnings = admission::admit_new(core, call, &mut new).await?;
+        row.prepare_create(&mut new);
         warnings.extend(row.warnings(&new));
         if let (None, Some(managed)) = (manager, &managed) {
             new["metadata"]["managedFields"] = managed.clone();
@@ -65,6 +67,7 @@ pub(crate) async fn insert(
         if let Some(services) = &mut services {
             services.allocate(core, &mut new, None)?;
         }
+        let reserved = quota::admit(core, call, &new, None).await?;
         if let Some(name) = manager {
             let manager = Manager { name, subresource: "", now: call.now };
             apply::track_update(row, None, &mut new, manager);
@@ -78,7 +81,7 @@ pub(crate) async fn insert(
         }
         match core.put(row, &key, Expect::Absent, &mut new).await {
             Ok(_) => {
-                drop(services);
+                drop((services, reserved));
                 admission::after_create(core, call, &new).await;
                 return Ok(Answer::created(new).warning(warnings));
             }

@@ -153,7 +153,16 @@ where
         };
     }
     match (wanted.verb, part) {
-        ("get", None | Some(Subresource::Status)) => return answer::get(core, call),
+        (
+            "get",
+            None
+            | Some(
+                Subresource::Status
+                | Subresource::EphemeralContainers
+                | Subresource::Resize
+                | Subresource::Approval,
+            ),
+        ) => return answer::get(core, call),
         ("list", None) => return list::list(core, call),
         ("watch", None) => return watch::watch(core, call),
         ("get", Some(Subresource::Log)) => return log::get(core, call).await,
@@ -193,12 +202,20 @@ async fn change(
         };
     };
     match (verb, part) {
-        ("update", Subresource::Status | Subresource::EphemeralContainers | Subresource::Resize) => {
-            modify::update(core, call, body).await
-        }
-        ("patch", Subresource::Status | Subresource::EphemeralContainers | Subresource::Resize) => {
-            patch::patch(core, call, body).await
-        }
+        (
+            "update",
+            Subresource::Status
+            | Subresource::EphemeralContainers
+            | Subresource::Resize
+            | Subresource::Approval,
+        ) => modify::update(core, call, body).await,
+        (
+            "patch",
+            Subresource::Status
+            | Subresource::EphemeralContainers
+            | Subresource::Resize
+            | Subresource::Approval,
+        ) => patch::patch(core, call, body).await,
         ("update", Subresource::Scale) => scale::update(core, call, body).await,
         ("patch", Subresource::Scale) => scale::patch(core, call, body).await,
         ("update", Subresource::Finalize) => subresource::finalize(core, call, body).await,

@@ -8,7 +8,7 @@
 //!   `protobuf`, `respond`;
 //! - the verbs: `answer` (get), `select` with `pick`, `list`, `watch`, `create`, `modify` (every change), `patch`,
 //!   `delete`; `subresource`, `streaming` (exec, attach, port-forward), `reviews` (kinds that are only answered), `metrics` (kinds that are measured), `documents` (discovery and the like);
-//! - what they share: `core`, `stored` (the kept form of objects), `admission`, `allocate` (service addresses),
+//! - what they share: `core`, `stored` (the kept form of objects), `admission`, `quota` (what a namespace may hold), `allocate` (service addresses),
 //!   `tokens`;
 //! - `bootstrap` (the first objects) and `expiry` (old events).
 //!
@@ -53,6 +53,7 @@ mod watch;
 mod admission;
 mod allocate;
 mod core;
+mod quota;
 mod stored;
 mod tokens;
 

@@ -24,7 +24,13 @@ struct Continue {
     /// The last key served.
     #[serde(rename = "after")]
     start_after: String,
+    /// When the first page was served, in seconds.
+    #[serde(default)]
+    since: i64,
 }
+
+/// How long the pages of one list stay those of one moment: as long as Kubernetes keeps old revisions.
+const CONSISTENT_SECONDS: i64 = 300;
 
 impl Continue {
     fn encode(&self) -> String {
@@ -90,7 +96,7 @@ impl Page {
 }
 
 fn page(core: &Core, call: &Call, selection: &Selection) -> Result<Page, ApiError> {
-    let (at, start_after) = position(core, call)?;
+    let Position { at, start_after, since } = position(core, call)?;
     let limit = match call.query.number("limit")? {
         Some(limit) if limit > 0 => usize::try_from(limit).unwrap_or(usize::MAX),
         _ => usize::MAX,
@@ -109,6 +115,7 @@ fn page(core: &Core, call: &Call, selection: &Selection) -> Result<Page, ApiErro
             ))
         })?,
     };
+    let since = since.unwrap_or(call.now.as_second());
     let mut page = Page { items: Vec::new(), revision: listing.revision, next: None, remaining: None };
     let mut last_key = None;
     let mut more = listing.remaining > 0;
@@ -124,14 +131,24 @@ fn page(core: &Core, call: &Call, selection: &Selection) -> Result<Page, ApiErro
         page.items.push(entry);
     }
     if let Some(key) = last_key.filter(|_| more) {
-        page.next = Some(Continue { revision: listing.revision.0, start_after: key.to_string() });
+        page.next = Some(Continue { revision: listing.revision.0, start_after: key.to_string(), since });
         page.remaining = is_by_key.then_some(listing.remaining);
     }
     Ok(page)
 }
 
-/// Returns the revision to list at (absent: now) and the key to go on after.
-fn position(core: &Core, call: &Call) -> Result<(Option<Revision>, Option<String>), ApiError> {
+/// Where a page begins.
+#[derive(Default)]
+struct Position {
+    /// The revision to list at; absent: now.
+    at: Option<Revision>,
+    /// The key to go on after.
+    start_after: Option<String>,
+    /// When the first page was served; absent: this is the first.
+    since: Option<i64>,
+}
+
+fn position(core: &Core, call: &Call) -> Result<Position, ApiError> {
     let wanted = answer::check_revision(core, call)?;
     let matching = call.query.get("resourceVersionMatch");
     if let Some(token) = call.query.get("continue") {
@@ -139,12 +156,24 @@ fn position(core: &Core, call: &Call) -> Result<(Option<Revision>, Option<String
         if matching.is_some() {
             return Err(ApiError::bad_request("resourceVersionMatch is forbidden for continue"));
         }
-        let revision = if token.revision == 0 { None } else { Some(Revision(token.revision)) };
-        return Ok((revision, Some(token.start_after)));
+        let (now, start_after) = (call.now.as_second(), Some(token.start_after));
+        if token.revision == 0 {
+            return Ok(Position { at: None, start_after, since: Some(now) });
+        }
+        if now - token.since > CONSISTENT_SECONDS {
+            return Err(ApiError::expired(
+                "The provided continue parameter is too old to display a consistent list result. You can start a \
+                 new list without the continue parameter, or use the continue token in this response to retrieve \
+                 the remainder of the results. Continuing with the provided token results in an inconsistent list - \
+                 objects that were created, modified, or deleted between the time the first chunk was returned and \
+                 now may show up in the list.",
+            ));
+        }
+        return Ok(Position { at: Some(Revision(token.revision)), start_after, since: Some(token.since) });
     }
     match (matching, wanted) {
-        (None | Some("NotOlderThan"), _) => Ok((None, None)),
-        (Some("Exact"), Some(revision)) => Ok((Some(revision), None)),
+        (None | Some("NotOlderThan"), _) => Ok(Position::default()),
+        (Some("Exact"), Some(revision)) => Ok(Position { at: Some(revision), ..Position::default() }),
         (Some("Exact"), None) => Err(ApiError::bad_request(
             "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\" or unset",
         )),
@@ -195,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_continue_token_reads_back_and_garbage_is_refused() {
-        let token = Continue { revision: 7, start_after: "core/pods/a/b".to_owned() }.encode();
+        let token = Continue { revision: 7, start_after: "core/pods/a/b".to_owned(), since: 5 }.encode();
         let read = Continue::decode(&token).unwrap();
         assert_eq!((read.revision, read.start_after.as_str()), (7, "core/pods/a/b"));
         assert!(Continue::decode("garbage!").is_err());

@@ -1,8 +1,10 @@
 //! Changing objects: the one loop that every update, patch, apply and subresource goes through.
 
 use api::apply::{self, Manager};
+use api::certificates;
 use api::decode::{self, Decoded};
 use api::meta;
+use api::resource::Subresource;
 use api::status::ApiError;
 use bytes::Bytes;
 use serde_json::Value;
@@ -13,7 +15,7 @@ use crate::{
     answer::Answer,
     body,
     core::{Call, Core, Found, Refused},
-    create,
+    create, quota,
     subresource::pod_parts,
 };
 
@@ -31,6 +33,8 @@ pub(crate) enum Part {
     Ephemeral,
     /// The resources of a pod's containers.
     Resources,
+    /// The judgement on a certificate signing request.
+    Approval,
     /// Whatever the server's own code changes.
     Internal,
 }
@@ -51,6 +55,7 @@ impl Edit {
             Some("status") => Part::Status,
             Some("ephemeralcontainers") => Part::Ephemeral,
             Some("resize") => Part::Resources,
+            Some("approval") => Part::Approval,
             _ => Part::Object,
         };
         Ok(Self { part, manager: Some(call.manager()?), dry_run: call.query.dry_run()? })
@@ -103,6 +108,10 @@ where
         if is_same(&new, &found.object) {
             return Ok(Answer::ok(found.object).warning(warnings));
         }
+        let _reserved = match edit.part {
+            Part::Object | Part::Resources => quota::admit(core, call, &new, Some(&found.object)).await?,
+            Part::Status | Part::Ephemeral | Part::Approval | Part::Internal => None,
+        };
         if let Some(name) = &edit.manager {
             let subresource = call.target.subresource.as_deref().unwrap_or_default();
             let manager = Manager { name, subresource, now: call.now };
@@ -141,7 +150,14 @@ fn prepare(call: &Call, part: Part, new: &mut Value, old: &Value) {
             pod_parts::keep_all_but_resources(new, old);
             (call.target.row.rules.default)(new);
         }
+        Part::Approval => call.target.row.prepare_part(Subresource::Approval, new, old),
         Part::Internal => {}
+    }
+    if call.target.row.kind == "CertificateSigningRequest" {
+        if part == Part::Status {
+            certificates::keep_judgement(new, old);
+        }
+        certificates::date_conditions(new, &api::time::seconds(call.now));
     }
 }
 
@@ -149,7 +165,7 @@ fn check_valid(call: &Call, part: Part, new: &Value, old: &Value) -> Result<(), 
     let row = call.target.row;
     let errors = match part {
         Part::Object => row.validate_update(new, old),
-        Part::Status => row.validate_status(new, old),
+        Part::Status | Part::Approval => row.validate_status(new, old),
         Part::Ephemeral => [row.validate(new), pod_parts::check_ephemeral(new, old)].concat(),
         Part::Resources => row.validate(new),
         Part::Internal => Vec::new(),

@@ -41,8 +41,15 @@ pub(crate) fn to_json(body: &[u8]) -> Result<Value, ApiError> {
             _ => {}
         }
     }
-    let wanted =
-        if version.contains('/') { format!("{version}/{kind}") } else { format!("/{version}/{kind}") };
+    // clients state the options of a verb in the version of the object it is about
+    let wanted = match kind {
+        "CreateOptions" | "DeleteOptions" | "GetOptions" | "ListOptions" | "PatchOptions"
+        | "UpdateOptions" => {
+            format!("/v1/{kind}")
+        }
+        _ if version.contains('/') => format!("{version}/{kind}"),
+        _ => format!("/{version}/{kind}"),
+    };
     let known = schema::types().iter().find(|one| one.kinds.contains(&wanted.as_str()));
     let known =
         known.ok_or_else(|| refused(&format!("no kind {kind:?} is registered for version {version:?}")))?;

@@ -43,6 +43,7 @@ pub(crate) fn parse(target: &Target) -> Result<Option<Subresource>, ApiError> {
         "resize" => Subresource::Resize,
         "token" => Subresource::Token,
         "finalize" => Subresource::Finalize,
+        "approval" => Subresource::Approval,
         _ => return Err(ApiError::path_not_found()),
     };
     if target.row.has(part) { Ok(Some(part)) } else { Err(ApiError::path_not_found()) }

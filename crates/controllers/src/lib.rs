@@ -37,6 +37,7 @@ pub mod namespace;
 pub mod node;
 pub mod pod_garbage;
 pub mod replica_set;
+pub mod resource_quota;
 pub mod root_ca;
 pub mod service_account;
 pub mod stateful_set;
@@ -54,6 +55,7 @@ pub fn all() -> Vec<Controller> {
     vec![
         deployment::controller(),
         replica_set::controller(),
+        replica_set::replication_controller(),
         endpoint_slice::controller(),
         endpoints::controller(),
         service_account::controller(),

@@ -1,13 +1,14 @@
-//! ReplicaSet: as many pods of one template as asked for.
+//! ReplicaSet and ReplicationController: as many pods of one template as asked for.
 
 mod rank;
+mod replicated;
 mod status;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::k8s::api::apps::v1::{ReplicaSet, ReplicaSetSpec};
-use api::k8s::api::core::v1::Pod;
+use api::k8s::api::core::v1::{Pod, ReplicationController};
 use api::selector::LabelSelector;
 
 use crate::claim::claim;
@@ -18,13 +19,15 @@ use crate::plan::{Action, Part, Plan, Told};
 use crate::pods;
 use crate::view::{Key, View};
 
+pub use replicated::Replicated;
+
 /// Pods created or deleted in one pass: bounds how long one pass takes.
 const BURST: usize = 500;
 
 /// What a ReplicaSet is decided on.
-pub struct Observed<'a> {
+pub struct Observed<'a, S = ReplicaSet> {
     /// The ReplicaSet.
-    pub replica_set: &'a ReplicaSet,
+    pub replica_set: &'a S,
     /// The pods of its namespace, or at least those it owns or might adopt.
     pub pods: Vec<Arc<Pod>>,
     /// The running pods of sibling ReplicaSets and of this one, by node: pods that share a node
@@ -36,17 +39,17 @@ pub struct Observed<'a> {
 
 /// Decides.
 #[must_use]
-pub fn reconcile(observed: &Observed<'_>) -> Plan {
+pub fn reconcile<S: Replicated>(observed: &Observed<'_, S>) -> Plan {
     let mut plan = Plan::default();
     let set = observed.replica_set;
-    let spec = set.spec.clone().unwrap_or_default();
+    let spec = set.wanted();
     let Ok(selector) = LabelSelector::from_k8s(&spec.selector) else { return plan };
     let candidates = observed.pods.iter().filter(|pod| !pods::has_ended(pod)).cloned();
     let owned = claim(&mut plan, set, &selector, candidates);
     let (leaving, active): (Vec<_>, Vec<_>) = owned.into_iter().partition(|pod| pods::is_leaving(pod));
 
     let before = plan.actions.len();
-    if set.metadata.deletion_timestamp.is_none() {
+    if set.metadata().deletion_timestamp.is_none() {
         scale(&mut plan, observed, &spec, &active);
     }
     let scaling = plan.actions.split_off(before);
@@ -62,14 +65,19 @@ pub fn reconcile(observed: &Observed<'_>) -> Plan {
     plan
 }
 
-fn scale(plan: &mut Plan, observed: &Observed<'_>, spec: &ReplicaSetSpec, active: &[Arc<Pod>]) {
+fn scale<S: Replicated>(
+    plan: &mut Plan,
+    observed: &Observed<'_, S>,
+    spec: &ReplicaSetSpec,
+    active: &[Arc<Pod>],
+) {
     let set = observed.replica_set;
     let wanted = usize::try_from(spec.replicas.unwrap_or(1)).unwrap_or(0);
     let missing = wanted.saturating_sub(active.len()).min(BURST);
     let surplus = active.len().saturating_sub(wanted).min(BURST);
     if missing > 0 {
         let template = spec.template.clone().unwrap_or_default();
-        let mut names = Names::new(observed.env.seed, owner::uid(&set.metadata));
+        let mut names = Names::new(observed.env.seed, owner::uid(set.metadata()));
         plan.actions.extend((0..missing).map(|_| pods::create(set, &template, &mut names)));
     } else if surplus > 0 {
         let ranked = rank::first_to_go(active, &observed.neighbours, observed.env.now);
@@ -80,47 +88,59 @@ fn scale(plan: &mut Plan, observed: &Observed<'_>, spec: &ReplicaSetSpec, active
 /// Returns how the ReplicaSets of a cluster are driven.
 #[must_use]
 pub fn controller() -> Controller {
+    driven::<ReplicaSet>("replicaset-controller")
+}
+
+/// Returns how the ReplicationControllers of a cluster are driven.
+#[must_use]
+pub fn replication_controller() -> Controller {
+    driven::<ReplicationController>("replication-controller")
+}
+
+fn driven<S: Replicated>(name: &'static str) -> Controller {
     Controller {
-        name: "replicaset-controller",
-        watches: vec![Watch::on_self::<ReplicaSet>(), Watch::on::<Pod>(of_pod)],
+        name,
+        watches: vec![Watch::on_self::<S>(), Watch::on::<Pod>(of_pod::<S>)],
         reconcile: |view, key, env| {
-            let Some(set) = view.at::<ReplicaSet>(key) else { return Plan::default() };
+            let Some(set) = view.at::<S>(key) else { return Plan::default() };
             let pods = view.list_in::<Pod>(&key.namespace);
-            let neighbours = neighbours(view, &set, &pods);
-            reconcile(&Observed { replica_set: &set, pods, neighbours, env })
+            let neighbours = neighbours(view, set.as_ref(), &pods);
+            reconcile(&Observed { replica_set: set.as_ref(), pods, neighbours, env })
         },
     }
 }
 
 /// A pod concerns its controller, the one it had before, and, if it has none, every set that
 /// might adopt it.
-fn of_pod(view: &View, old: Option<&Pod>, new: Option<&Pod>) -> Vec<Key> {
+fn of_pod<S: Replicated>(view: &View, old: Option<&Pod>, new: Option<&Pod>) -> Vec<Key> {
     let mut keys: Vec<Key> = [old, new]
         .into_iter()
         .flatten()
-        .filter_map(|pod| owner::controller_key::<ReplicaSet>(&pod.metadata))
+        .filter_map(|pod| owner::controller_key::<S>(&pod.metadata))
         .collect();
     if let Some(orphan) = new.filter(|pod| controller_of(&pod.metadata).is_none()) {
         let labels = orphan.metadata.labels.clone().unwrap_or_default();
         let namespace = orphan.metadata.namespace.as_deref().unwrap_or_default();
-        let might_adopt = |set: &Arc<ReplicaSet>| {
-            let selector = set.spec.as_ref().map(|spec| LabelSelector::from_k8s(&spec.selector));
-            matches!(selector, Some(Ok(selector)) if !selector.is_empty() && selector.matches(&labels))
+        let might_adopt = |set: &Arc<S>| {
+            let selector = LabelSelector::from_k8s(&set.wanted().selector);
+            selector.is_ok_and(|selector| !selector.is_empty() && selector.matches(&labels))
         };
-        let adopters = view.list_in::<ReplicaSet>(namespace).into_iter().filter(might_adopt);
-        keys.extend(adopters.map(|set| Key::of(&set.metadata)));
+        let adopters = view.list_in::<S>(namespace).into_iter().filter(might_adopt);
+        keys.extend(adopters.map(|set| Key::of(set.metadata())));
     }
     keys.dedup();
     keys
 }
 
-/// Counts the active pods per node that belong to this set or to another set of its Deployment.
-fn neighbours(view: &View, set: &ReplicaSet, pods: &[Arc<Pod>]) -> BTreeMap<String, usize> {
-    let mut family = vec![owner::uid(&set.metadata).to_owned()];
-    if let Some(parent) = controller_of(&set.metadata) {
-        let siblings = view.list_in::<ReplicaSet>(set.metadata.namespace.as_deref().unwrap_or_default());
-        let is_sibling = |other: &&Arc<ReplicaSet>| owner::is_controlled_by(&other.metadata, &parent.uid);
-        family.extend(siblings.iter().filter(is_sibling).map(|other| owner::uid(&other.metadata).to_owned()));
+/// Counts the active pods per node that belong to this set or to another set of its owner.
+fn neighbours<S: Replicated>(view: &View, set: &S, pods: &[Arc<Pod>]) -> BTreeMap<String, usize> {
+    let meta = set.metadata();
+    let mut family = vec![owner::uid(meta).to_owned()];
+    if let Some(parent) = controller_of(meta) {
+        let siblings = view.list_in::<S>(meta.namespace.as_deref().unwrap_or_default());
+        let is_sibling = |other: &&Arc<S>| owner::is_controlled_by(other.metadata(), &parent.uid);
+        family
+            .extend(siblings.iter().filter(is_sibling).map(|other| owner::uid(other.metadata()).to_owned()));
     }
     let mut counts = BTreeMap::new();
     for pod in pods.iter().filter(|pod| pods::is_active(pod)) {

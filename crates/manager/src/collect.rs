@@ -1,5 +1,7 @@
-//! Deletes what nobody owns any more, and empties namespaces that are to go: the two deciders
-//! that look at every kind there is.
+//! Deletes what nobody owns any more, empties namespaces that are to go, and counts what quotas limit: the
+//! three deciders that look at every kind there is.
+
+mod quota;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -30,6 +32,8 @@ const DEFINITIONS: &str = "customresourcedefinitions";
 enum Work {
     Object(Ref),
     Namespace(String),
+    /// The quotas of a namespace.
+    Quotas(String),
 }
 
 /// An object: its kind, by its place in the inventory, and its key.
@@ -114,13 +118,21 @@ impl Collector {
         self.index_owners(&object, change.old.as_ref(), change.new.as_ref());
         let plural = self.entries[index].kind.plural.as_str();
         let is_new_definition = plural == DEFINITIONS;
+        let namespace = change.key.namespace.as_ref();
+        if !namespace.is_empty() && quota::are_in(&self.kinds, namespace) {
+            self.queue.add(Work::Quotas(namespace.to_owned()));
+        }
         if plural == "namespaces" {
             self.note_namespace(change);
         } else if self.ending.contains(change.key.namespace.as_ref()) {
             self.queue.add(Work::Namespace(change.key.namespace.to_string()));
         }
         match (&change.old, &change.new) {
-            (_, Some(new)) if concerns(change.old.as_ref(), new) => {
+            (old, Some(new)) if concerns(old.as_ref(), new) => {
+                // Who waited for it to go may be blocked by it no longer.
+                if let Some(old) = old.as_ref().filter(|old| old.owner_references != new.owner_references) {
+                    self.enqueue_owners(old, &change.key.namespace);
+                }
                 if new.deletion_timestamp.is_some() {
                     self.enqueue_dependents(new);
                 }
@@ -128,10 +140,7 @@ impl Collector {
             }
             (Some(old), None) => {
                 self.enqueue_dependents(old);
-                let owners = old.owner_references.iter().flatten();
-                let waiting: Vec<Ref> =
-                    owners.filter_map(|owner| self.find(owner, &change.key.namespace)).collect();
-                waiting.into_iter().for_each(|owner| self.queue.add(Work::Object(owner)));
+                self.enqueue_owners(old, &change.key.namespace);
             }
             (_, Some(_)) | (None, None) => {}
         }
@@ -167,6 +176,12 @@ impl Collector {
         }
     }
 
+    fn enqueue_owners(&mut self, dependent: &ObjectMeta, namespace: &str) {
+        let owners = dependent.owner_references.iter().flatten();
+        let known: Vec<Ref> = owners.filter_map(|owner| self.find(owner, namespace)).collect();
+        known.into_iter().for_each(|owner| self.queue.add(Work::Object(owner)));
+    }
+
     fn enqueue_dependents(&mut self, owner: &ObjectMeta) {
         let uid = owner.uid.as_deref().unwrap_or_default();
         let dependents = self.dependents.get(uid).cloned().unwrap_or_default();
@@ -179,6 +194,7 @@ impl Collector {
             let plan = match &work {
                 Work::Object(object) => self.decide_on_object(object),
                 Work::Namespace(name) => self.decide_on_namespace(name),
+                Work::Quotas(namespace) => quota::decide(&self.kinds, &self.entries, namespace),
             };
             if plan.actions.is_empty() {
                 self.queue.done(&work, &Outcome::Done(plan.recheck), Instant::now());

@@ -12,7 +12,8 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Endpoints, Namespace, Node, PersistentVolumeClaim, Pod, Service, ServiceAccount,
+    ConfigMap, Endpoints, Namespace, Node, PersistentVolumeClaim, Pod, ReplicationController, ResourceQuota,
+    Service, ServiceAccount,
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -63,6 +64,8 @@ impl Kinds {
         kinds.add::<Pod>(caches);
         kinds.add::<PodDisruptionBudget>(caches);
         kinds.add::<ReplicaSet>(caches);
+        kinds.add::<ReplicationController>(caches);
+        kinds.add::<ResourceQuota>(caches);
         kinds.add::<Service>(caches);
         kinds.add::<ServiceAccount>(caches);
         kinds.add::<StatefulSet>(caches);

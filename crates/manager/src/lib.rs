@@ -9,7 +9,7 @@
 //! - `schedule`: binds pods to nodes
 //! - `autoscale`: sizes workloads by what they use
 //! - `inventory`: the kinds the API serves, whatever they are
-//! - `collect`: deletes what nobody owns any more, and empties namespaces that are to go
+//! - `collect`: deletes what nobody owns any more, empties namespaces that are to go, counts for quotas
 //!
 //! It decides nothing itself, polls nothing, and writes no files.
 

@@ -53,7 +53,8 @@ pub(super) fn body_type(row: &Resource, part: Subresource) -> Option<&'static Ty
         Subresource::Status
         | Subresource::EphemeralContainers
         | Subresource::Resize
-        | Subresource::Finalize => row.schema(),
+        | Subresource::Finalize
+        | Subresource::Approval => row.schema(),
         Subresource::Log
         | Subresource::Exec
         | Subresource::Attach

@@ -1,8 +1,8 @@
 //! The table itself, in the order of discovery.
 
 use super::Subresource::{
-    Attach, Binding, EphemeralContainers, Eviction, Exec, Finalize, Log, PortForward, Proxy, Resize, Scale,
-    Status, Token,
+    Approval, Attach, Binding, EphemeralContainers, Eviction, Exec, Finalize, Log, PortForward, Proxy,
+    Resize, Scale, Status, Token,
 };
 use super::{Resource, Storage, Subresource};
 use crate::rules;
@@ -24,6 +24,18 @@ const EVENT_FIELDS: &[&str] = &[
     "reason",
     "reportingComponent",
     "source",
+    "type",
+];
+const EVENT_V1_FIELDS: &[&str] = &[
+    "reason",
+    "regarding.apiVersion",
+    "regarding.fieldPath",
+    "regarding.kind",
+    "regarding.name",
+    "regarding.namespace",
+    "regarding.resourceVersion",
+    "regarding.uid",
+    "reportingController",
     "type",
 ];
 const POD_FIELDS: &[&str] = &[
@@ -109,6 +121,8 @@ const STORAGE: &str = "storage.k8s.io";
 const SCHEDULING: &str = "scheduling.k8s.io";
 const COORDINATION: &str = "coordination.k8s.io";
 const DISCOVERY: &str = "discovery.k8s.io";
+const CERTIFICATES: &str = "certificates.k8s.io";
+const FLOW: &str = "flowcontrol.apiserver.k8s.io";
 const METRICS: &str = "metrics.k8s.io";
 
 /// Every built-in row.
@@ -300,7 +314,7 @@ pub(super) static ROWS: &[Resource] = &[
     Resource {
         singular: "event",
         short_names: &["ev"],
-        selectable: EVENT_FIELDS,
+        selectable: EVENT_V1_FIELDS,
         storage: Storage::Shared { group: CORE, version: "v1", convert: &rules::EVENT_CONVERSION },
         rules: rules::EVENT_V1,
         printer: &table::EVENT,
@@ -491,6 +505,42 @@ pub(super) static ROWS: &[Resource] = &[
         rules: rules::ENDPOINT_SLICE,
         printer: &table::ENDPOINT_SLICE,
         ..kind(DISCOVERY, "EndpointSlice", "endpointslices", "discovery.v1.EndpointSlice")
+    },
+    Resource {
+        singular: "certificatesigningrequest",
+        short_names: &["csr"],
+        namespaced: false,
+        subresources: &[Approval, Status],
+        selectable: &["spec.signerName"],
+        rules: rules::SIGNING_REQUEST,
+        printer: &table::SIGNING_REQUEST,
+        ..kind(
+            CERTIFICATES,
+            "CertificateSigningRequest",
+            "certificatesigningrequests",
+            "certificates.v1.CertificateSigningRequest",
+        )
+    },
+    Resource {
+        singular: "flowschema",
+        namespaced: false,
+        subresources: STATUS,
+        rules: rules::FLOW_SCHEMA,
+        printer: &table::FLOW_SCHEMA,
+        ..kind(FLOW, "FlowSchema", "flowschemas", "flowcontrol.v1.FlowSchema")
+    },
+    Resource {
+        singular: "prioritylevelconfiguration",
+        namespaced: false,
+        subresources: STATUS,
+        rules: rules::PRIORITY_LEVEL,
+        printer: &table::PRIORITY_LEVEL,
+        ..kind(
+            FLOW,
+            "PriorityLevelConfiguration",
+            "prioritylevelconfigurations",
+            "flowcontrol.v1.PriorityLevelConfiguration",
+        )
     },
     // Last, so that clients take `pods` and `nodes` for those of the core.
     Resource {

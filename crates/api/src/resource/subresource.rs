@@ -29,6 +29,8 @@ pub enum Subresource {
     Token,
     /// `finalize`: ends a namespace.
     Finalize,
+    /// `approval`: the judgement on a certificate signing request.
+    Approval,
 }
 
 impl Subresource {
@@ -48,6 +50,7 @@ impl Subresource {
             Subresource::Resize => "resize",
             Subresource::Token => "token",
             Subresource::Finalize => "finalize",
+            Subresource::Approval => "approval",
         }
     }
 
@@ -67,6 +70,7 @@ impl Subresource {
             Self::Resize,
             Self::Token,
             Self::Finalize,
+            Self::Approval,
         ];
         all.into_iter().find(|one| one.name() == name)
     }
@@ -77,7 +81,8 @@ impl Subresource {
             Subresource::Status
             | Subresource::Scale
             | Subresource::EphemeralContainers
-            | Subresource::Resize => &["get", "patch", "update"],
+            | Subresource::Resize
+            | Subresource::Approval => &["get", "patch", "update"],
             Subresource::Log => &["get"],
             Subresource::Exec | Subresource::Attach | Subresource::PortForward => &["create", "get"],
             Subresource::Proxy => &["create", "delete", "get", "patch", "update"],

@@ -1,8 +1,8 @@
-//! Namespaces, nodes, leases, priorities, quotas, limit ranges.
+//! Namespaces, nodes, leases, priorities.
 
 use serde_json::{Value, json};
 
-use super::look::{at, entries, fill, fill_text, integer, items_mut, list, section, set_or_remove, text};
+use super::look::{at, entries, fill, fill_text, integer, list, section, set_or_remove, text};
 use super::metadata::{immutable, not_negative};
 use super::strategy::keep_status;
 use crate::field::FieldError;
@@ -142,47 +142,5 @@ pub(super) fn validate_priority_class_update(new: &Value, old: &Value) -> Vec<Fi
         errors.push(FieldError::forbidden("value", "may not be changed in an update."));
     }
     errors.extend(immutable(new.get("preemptionPolicy"), old.get("preemptionPolicy"), "preemptionPolicy"));
-    errors
-}
-
-pub(super) fn validate_quota(object: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    for (name, quantity) in entries(object, "/spec/hard") {
-        let parsed = quantity.as_str().and_then(|text| text.parse::<crate::quantity::Quantity>().ok());
-        if parsed.is_some_and(|quantity| quantity.is_negative()) {
-            let why = "must be greater than or equal to 0";
-            errors.push(FieldError::invalid(format!("spec.hard[{name}]"), quantity.clone(), why));
-        }
-    }
-    errors
-}
-
-pub(super) fn default_limit_range(object: &mut Value) {
-    for item in items_mut(section(object, "spec"), "limits") {
-        if text(item, "/type") != "Container" {
-            continue;
-        }
-        for (from, to) in [("max", "default"), ("default", "defaultRequest"), ("min", "defaultRequest")] {
-            let given = item.get(from).cloned();
-            for (name, quantity) in given.iter().filter_map(Value::as_object).flatten() {
-                fill(section(item, to), name, quantity.clone());
-            }
-        }
-    }
-}
-
-pub(super) fn validate_limit_range(object: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let mut seen: Vec<&str> = Vec::new();
-    for (place, item) in list(object, "/spec/limits").iter().enumerate() {
-        let kind = text(item, "/type");
-        let path = format!("spec.limits[{place}].type");
-        let faults = names::qualified_name_errors(kind);
-        errors.extend(faults.into_iter().map(|why| FieldError::invalid(&path, kind, why)));
-        if seen.contains(&kind) {
-            errors.push(FieldError::duplicate(format!("spec.limits[{place}].type"), kind));
-        }
-        seen.push(kind);
-    }
     errors
 }

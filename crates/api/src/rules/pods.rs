@@ -18,6 +18,7 @@ use super::metadata;
 use crate::field::FieldError;
 
 pub(super) use defaults::{default_pod, default_template};
+pub(crate) use status::quality_of_service;
 pub(super) use status::{prepare_pod, validate_pod_status};
 pub(crate) use update::validate_ephemeral_update;
 pub(super) use update::validate_pod_update;

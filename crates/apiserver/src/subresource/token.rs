@@ -42,8 +42,11 @@ pub(crate) async fn create(core: &Core, call: &Call, body: Bytes) -> Result<Answ
     let expires = call.now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(call.now);
     let mut private = json!({"namespace": namespace,
         "serviceaccount": {"name": name, "uid": api::meta::uid(&account)}});
-    if let Some((kind, reference)) = bound_object(core, call, &spec["boundObjectRef"])? {
-        private[kind] = reference;
+    if let Some(bound) = bound_object(core, call, &spec["boundObjectRef"])? {
+        private[bound.claim] = bound.reference;
+        if let Some(node) = bound.node {
+            private["node"] = node;
+        }
     }
     let token = core.tokens.sign(&json!({
         "iss": ISSUER,
@@ -85,12 +88,16 @@ fn expiration(name: &str, spec: &Value) -> Result<i64, ApiError> {
     Ok(seconds.min(MAX_GRANTED))
 }
 
+/// What a token lives and dies with.
+struct Bound {
+    claim: &'static str,
+    reference: Value,
+    /// The node of a pod.
+    node: Option<Value>,
+}
+
 /// A token may live and die with a pod or a secret.
-fn bound_object(
-    core: &Core,
-    call: &Call,
-    reference: &Value,
-) -> Result<Option<(&'static str, Value)>, ApiError> {
+fn bound_object(core: &Core, call: &Call, reference: &Value) -> Result<Option<Bound>, ApiError> {
     if reference.is_null() {
         return Ok(None);
     }
@@ -121,5 +128,10 @@ fn bound_object(
             call.target.name.as_deref().unwrap_or_default()
         )));
     }
-    Ok(Some((claim, json!({"name": name, "uid": uid}))))
+    let node = object["spec"]["nodeName"].as_str().filter(|node| claim == "pod" && !node.is_empty());
+    let node = node.map(|node| {
+        let found = core.find_core("nodes", None, node).ok();
+        json!({"name": node, "uid": found.as_ref().and_then(|found| api::meta::uid(&found.object))})
+    });
+    Ok(Some(Bound { claim, reference: json!({"name": name, "uid": uid}), node }))
 }

@@ -184,3 +184,22 @@ async fn nobody_grants_more_than_they_have() {
         403
     );
 }
+
+#[tokio::test]
+async fn a_review_is_answered_as_itself_or_not_at_all() {
+    let server = Inside::start().await;
+    let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+        "spec": {"nonResourceAttributes": {"path": "/healthz", "verb": "get"}}});
+    let caller = server.caller();
+    let ask = |accept: &str| {
+        let request = http::Request::post(path)
+            .header("content-type", "application/json")
+            .header("accept", accept)
+            .body(http_body_util::Full::new(bytes::Bytes::from(review.to_string())))
+            .unwrap();
+        caller.send(request)
+    };
+    assert_eq!(ask("application/json;as=Table;v=v1;g=meta.k8s.io").await.status(), 406);
+    assert_eq!(ask("application/json;as=Table;v=v1;g=meta.k8s.io,application/json").await.status(), 201);
+}

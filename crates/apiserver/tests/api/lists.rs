@@ -69,6 +69,27 @@ async fn a_page_whose_moment_is_gone_says_how_to_go_on() {
 }
 
 #[tokio::test]
+async fn the_pages_of_a_list_are_of_one_moment_for_five_minutes() {
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+    let server = server_with(3).await;
+    let (_, first) = server.get(&format!("{MAPS}?limit=1")).await;
+    let token = BASE64.decode(first["metadata"]["continue"].as_str().unwrap()).unwrap();
+    let mut token: Value = serde_json::from_slice(&token).unwrap();
+    let aged = |token: &mut Value, seconds: i64| {
+        token["since"] = json!(token["since"].as_i64().unwrap() - seconds);
+        BASE64.encode(token.to_string())
+    };
+    let young = aged(&mut token, 200);
+    assert_eq!(server.get(&format!("{MAPS}?limit=1&continue={young}")).await.0, 200);
+    let old = aged(&mut token, 200);
+    let (code, status) = server.get(&format!("{MAPS}?limit=1&continue={old}")).await;
+    assert_eq!((code, status["reason"].as_str()), (410, Some("Expired")));
+    let token = status["metadata"]["continue"].as_str().unwrap();
+    let (code, rest) = server.get(&format!("{MAPS}?continue={token}")).await;
+    assert_eq!((code, names(&rest)), (200, vec!["m01", "m02"]));
+}
+
+#[tokio::test]
 async fn selectors_choose() {
     let server = server_with(5).await;
     let (_, odd) = server.get(&format!("{MAPS}?labelSelector=parity%3Dodd")).await;

@@ -10,6 +10,7 @@
 mod support;
 
 mod access;
+mod bounds;
 mod connections;
 mod deletes;
 mod inside;

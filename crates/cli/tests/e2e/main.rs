@@ -7,11 +7,13 @@
 mod adoption;
 mod autoscaling;
 mod bad_input;
+mod bounds;
 mod commands;
 mod course;
 mod deployments;
 mod experiments;
 mod faults;
+mod jobs;
 mod model_image;
 mod pods;
 mod probes;

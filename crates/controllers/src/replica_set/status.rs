@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::k8s::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetSpec, ReplicaSetStatus};
+use api::k8s::api::apps::v1::{ReplicaSetCondition, ReplicaSetSpec, ReplicaSetStatus};
 use api::k8s::api::core::v1::Pod;
 use api::k8s::apimachinery::pkg::apis::meta::v1::Time;
 use jiff::Timestamp;
 
-use super::Observed;
+use super::{Observed, Replicated};
 use crate::condition;
 use crate::condition::nonzero;
 use crate::pods::{self, Availability};
@@ -49,10 +49,9 @@ impl Counts {
 }
 
 /// Returns the ReplicaSet with the status it should have.
-pub(super) fn after(observed: &Observed<'_>, spec: &ReplicaSetSpec, counts: &Counts) -> ReplicaSet {
-    let mut after = observed.replica_set.clone();
-    let before = after.status.take().unwrap_or_default();
-    let mut conditions = before.conditions;
+pub(super) fn after<S: Replicated>(observed: &Observed<'_, S>, spec: &ReplicaSetSpec, counts: &Counts) -> S {
+    let set = observed.replica_set;
+    let mut conditions = set.standing().conditions;
     match observed.env.failure {
         Some(message) if condition::find(conditions.as_ref(), "ReplicaFailure").is_none() => {
             condition::set(&mut conditions, failure(spec, counts, message, observed.env.now));
@@ -60,16 +59,15 @@ pub(super) fn after(observed: &Observed<'_>, spec: &ReplicaSetSpec, counts: &Cou
         Some(_) => {}
         None => condition::remove(&mut conditions, "ReplicaFailure"),
     }
-    after.status = Some(ReplicaSetStatus {
+    set.with_status(ReplicaSetStatus {
         replicas: counts.replicas,
         fully_labeled_replicas: nonzero(counts.fully_labeled),
         ready_replicas: nonzero(counts.ready),
         available_replicas: nonzero(counts.available),
         terminating_replicas: Some(counts.leaving),
-        observed_generation: after.metadata.generation,
+        observed_generation: set.metadata().generation,
         conditions,
-    });
-    after
+    })
 }
 
 fn failure(spec: &ReplicaSetSpec, counts: &Counts, message: &str, now: Timestamp) -> ReplicaSetCondition {

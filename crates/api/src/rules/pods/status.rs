@@ -21,7 +21,7 @@ pub(in crate::rules) fn prepare_pod(object: &mut Value) {
 }
 
 /// Returns `Guaranteed`, `Burstable` or `BestEffort`.
-fn quality_of_service(object: &Value) -> &'static str {
+pub(crate) fn quality_of_service(object: &Value) -> &'static str {
     let containers = list(object, "/spec/containers").iter().chain(list(object, "/spec/initContainers"));
     let mut has_any = false;
     let mut is_guaranteed = true;
