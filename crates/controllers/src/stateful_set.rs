@@ -146,10 +146,17 @@ impl Pass<'_> {
                 return;
             }
         }
-        let surplus = self.members.iter().rev().filter(|(ordinal, _)| !self.wanted.contains(ordinal));
+        let surplus = || self.members.iter().filter(|(ordinal, _)| !self.wanted.contains(ordinal));
+        let first_ailing = surplus().find(|(_, pod)| !self.is_available(pod)).map(|(ordinal, _)| *ordinal);
         let mut shrinks = false;
-        for (_, pod) in surplus {
+        for (ordinal, pod) in surplus().rev() {
             shrinks = true;
+            // Two members that ail at once may be all that is left of what they keep.
+            let is_held = !self.is_available(pod) && first_ailing != Some(*ordinal);
+            if is_held && !pods::is_leaving(pod) && !self.is_parallel() {
+                plan.wait("InOrder", format!("waiting for pod {ordinal} to be available before it goes"));
+                return;
+            }
             if !pods::is_leaving(pod) {
                 plan.act(self.delete(pod));
             }

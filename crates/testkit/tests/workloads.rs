@@ -6,6 +6,7 @@ use api::k8s::api::apps::v1::{ControllerRevision, DaemonSet, StatefulSet};
 use api::k8s::api::batch::v1::{CronJob, Job};
 use api::k8s::api::core::v1::{Node, PersistentVolumeClaim, Pod};
 use api::k8s::api::policy::v1::PodDisruptionBudget;
+use controllers::Part;
 use controllers::pods;
 use serde_json::{Value, json};
 use testkit::Cluster;
@@ -215,6 +216,45 @@ fn a_stateful_set_comes_in_order_and_goes_in_reverse() {
     assert_eq!(names(&cluster), ["db-0"]);
     assert_eq!(cluster.server.list::<PersistentVolumeClaim>().len(), 3);
     cluster.assert_settled();
+}
+
+#[test]
+fn a_stateful_set_does_not_shrink_while_several_members_ail() {
+    let mut cluster = cluster();
+    cluster.create(&stateful(3, "a"));
+    cluster.settle();
+    // A broken pod stays unready; a mended one becomes ready again by itself.
+    let give = |cluster: &mut Cluster, name: &str, image: &str| {
+        cluster.change::<Pod>(NAMESPACE, name, |pod| {
+            let containers = pod.spec.as_mut().map(|spec| &mut spec.containers);
+            containers.into_iter().flatten().for_each(|container| container.image = Some(image.to_owned()));
+        });
+        let pod: Pod = cluster.server.get(NAMESPACE, name).expect("the pod");
+        let container =
+            json!({ "name": "app", "image": "", "imageID": "", "ready": false, "restartCount": 0 });
+        let ready = json!({ "type": "Ready", "status": "False" });
+        let status = json!({ "status": { "containerStatuses": [container], "conditions": [ready] } });
+        let written = cluster.server.patch(&testkit::machine::at(&pod), Part::Status, &status, (None, None));
+        assert!(written.is_ok(), "{written:?}");
+    };
+    let shrink = |cluster: &mut Cluster| {
+        cluster.change::<StatefulSet>(NAMESPACE, "db", |set| {
+            set.spec.as_mut().expect("a spec").replicas = Some(0);
+        });
+        cluster.settle();
+        names(cluster)
+    };
+    for name in ["db-0", "db-1", "db-2"] {
+        give(&mut cluster, name, testkit::machine::BROKEN);
+    }
+    cluster.settle();
+    assert_eq!(shrink(&mut cluster), ["db-0", "db-1", "db-2"]);
+    give(&mut cluster, "db-2", "a");
+    cluster.settle();
+    assert_eq!(names(&cluster), ["db-0", "db-1"], "what is well may go");
+    give(&mut cluster, "db-1", "a");
+    cluster.settle();
+    assert_eq!(names(&cluster), [""; 0], "the last that ails may go too");
 }
 
 #[test]
