@@ -142,9 +142,36 @@ pub fn safe_encode(text: &str) -> String {
     text.bytes().map(|b| char::from(ALPHABET[usize::from(b) % ALPHABET.len()])).collect()
 }
 
+/// What the name of a kernel parameter looks like, in the words of a message.
+pub(crate) const SYSCTL_PATTERN: &str =
+    "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
+
+/// Returns whether a word can be the name of a kernel parameter.
+pub(crate) fn is_sysctl(name: &str) -> bool {
+    let is_edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_part = |part: &str| {
+        let bytes = part.as_bytes();
+        let inner = |byte: &u8| is_edge(*byte) || matches!(byte, b'-' | b'_');
+        bytes.iter().all(inner)
+            && bytes.first().copied().is_some_and(is_edge)
+            && bytes.last().copied().is_some_and(is_edge)
+    };
+    name.len() <= 253 && name.split(['.', '/']).all(is_part)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kernel_parameters_have_dots_or_slashes_between_words() {
+        for good in ["kernel.shmmax", "net/ipv4/conf.all", "a", "safe-and-unsafe", "net.ipv4.tcp_rmem"] {
+            assert!(is_sysctl(good), "{good}");
+        }
+        for bad in ["foo-", "bar..", "", ".a", "a.", "A", "a b", "_a"] {
+            assert!(!is_sysctl(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn valid_and_invalid_names() {

@@ -131,6 +131,11 @@ pub(crate) const FLOW_SCHEMA: Rules =
     Rules { default: flow::default_schema, validate: flow::validate_schema, ..SPEC_AND_STATUS };
 pub(crate) const PRIORITY_LEVEL: Rules =
     Rules { default: flow::default_level, validate: flow::validate_level, ..SPEC_AND_STATUS };
+pub(crate) const RUNTIME_CLASS: Rules = Rules {
+    validate: cluster::validate_runtime_class,
+    validate_update: cluster::validate_runtime_class_update,
+    ..PLAIN
+};
 pub(crate) const VOLUME_CLAIM: Rules = Rules {
     default: storage::default_claim,
     validate: storage::validate_claim,

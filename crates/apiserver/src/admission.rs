@@ -1,11 +1,12 @@
 //! What the server adds to objects and refuses by policy, in process.
 //!
-//! Reading order: `namespace` (where objects may be created), `service_account` and `pod` (what every pod
-//! gets), `secret` (tokens), `escalation` (of rights), and the small rules here.
+//! Reading order: `namespace` (where objects may be created), `service_account`, `pod` and `runtime_class` (what every
+//! pod gets), `secret` (tokens), `escalation` (of rights), and the small rules here.
 
 mod escalation;
 mod namespace;
 mod pod;
+mod runtime_class;
 mod secret;
 mod service_account;
 
@@ -29,6 +30,7 @@ pub(crate) async fn admit_new(core: &Core, call: &Call, object: &mut Value) -> R
             crate::quota::complete_pod(core, call, object)?;
             service_account::inject(core, call, object).await?;
             pod::complete(core, object)?;
+            runtime_class::complete(core, object)?;
         }
         ("", "secrets") => secret::fill_token(core, call, object)?,
         ("rbac.authorization.k8s.io", _) => escalation::check(core, call, object)?,
@@ -49,6 +51,7 @@ pub(crate) fn admit_change(
     let row = call.target.row;
     match (row.group, row.plural) {
         ("", "namespaces") => namespace::label(new),
+        ("", "pods") if call.target.subresource.is_none() => pod::complete_change(new),
         ("rbac.authorization.k8s.io", _) => escalation::check(core, call, new)?,
         _ => {}
     }

@@ -65,6 +65,13 @@ impl Edit {
 /// Serves `update`.
 pub(crate) async fn update(core: &Core, call: &Call, body: Bytes) -> Result<Answer, ApiError> {
     let json = body::to_json(&call.headers, body)?;
+    if let Some(added) = pod_parts::added_the_old_way(call, &json) {
+        let with_added = |old: &Value| {
+            let object = pod_parts::with_ephemeral(old, &added);
+            Ok(Decoded { object, warnings: Vec::new() })
+        };
+        return modify(core, call, &Edit::of(call)?, with_added).await;
+    }
     let decoded = decode::decode(call.target.row, &json, create::validation(call)?)?;
     let name = meta::name(&decoded.object).unwrap_or_default();
     if name != call.target.name()? {
@@ -166,7 +173,7 @@ fn check_valid(call: &Call, part: Part, new: &Value, old: &Value) -> Result<(), 
     let errors = match part {
         Part::Object => row.validate_update(new, old),
         Part::Status | Part::Approval => row.validate_status(new, old),
-        Part::Ephemeral => [row.validate(new), pod_parts::check_ephemeral(new, old)].concat(),
+        Part::Ephemeral => row.validate_part(Subresource::EphemeralContainers, new, old),
         Part::Resources => row.validate(new),
         Part::Internal => Vec::new(),
     };

@@ -120,6 +120,7 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 const STORAGE: &str = "storage.k8s.io";
 const SCHEDULING: &str = "scheduling.k8s.io";
 const COORDINATION: &str = "coordination.k8s.io";
+const RUNTIMES: &str = "node.k8s.io";
 const DISCOVERY: &str = "discovery.k8s.io";
 const CERTIFICATES: &str = "certificates.k8s.io";
 const FLOW: &str = "flowcontrol.apiserver.k8s.io";
@@ -499,6 +500,13 @@ pub(super) static ROWS: &[Resource] = &[
         rules: rules::LEASE,
         printer: &table::LEASE,
         ..kind(COORDINATION, "Lease", "leases", "coordination.v1.Lease")
+    },
+    Resource {
+        singular: "runtimeclass",
+        namespaced: false,
+        rules: rules::RUNTIME_CLASS,
+        printer: &table::RUNTIME_CLASS,
+        ..kind(RUNTIMES, "RuntimeClass", "runtimeclasses", "node.v1.RuntimeClass")
     },
     Resource {
         singular: "endpointslice",

@@ -144,3 +144,13 @@ pub(super) fn validate_priority_class_update(new: &Value, old: &Value) -> Vec<Fi
     errors.extend(immutable(new.get("preemptionPolicy"), old.get("preemptionPolicy"), "preemptionPolicy"));
     errors
 }
+
+pub(super) fn validate_runtime_class(object: &Value) -> Vec<FieldError> {
+    let handler = text(object, "/handler");
+    let faults = names::dns_label_errors(handler);
+    faults.into_iter().map(|why| FieldError::invalid("handler", handler, why)).collect()
+}
+
+pub(super) fn validate_runtime_class_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    immutable(new.get("handler"), old.get("handler"), "handler").into_iter().collect()
+}

@@ -154,7 +154,13 @@ pub(crate) static LEASE: Printer = Printer {
     row: |object, now| vec![name(object), text(object, "/spec/holderIdentity").into(), age(object, now)],
 };
 
-/// PriorityClasses.
+/// Runtime classes.
+pub(crate) static RUNTIME_CLASS: Printer = Printer {
+    columns: &[NAME, Column::text("Handler"), AGE],
+    row: |object, now| vec![name(object), text(object, "/handler").into(), age(object, now)],
+};
+
+/// Priority classes.
 pub(crate) static PRIORITY_CLASS: Printer = Printer {
     columns: &[
         NAME,

@@ -8,13 +8,20 @@ use crate::core::Core;
 /// How long pods stay on a node that does not answer.
 const TOLERATION_SECONDS: i64 = 300;
 
+const DEFAULT_TOLERATIONS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
+
 /// Sets priority and default tolerations.
 pub(super) fn complete(core: &Core, pod: &mut Value) -> Result<(), ApiError> {
     set_priority(core, pod)?;
-    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+    complete_change(pod);
+    Ok(())
+}
+
+/// Gives a pod that is changed the tolerations that every pod has, should the change have left them out.
+pub(super) fn complete_change(pod: &mut Value) {
+    for key in DEFAULT_TOLERATIONS {
         tolerate(&mut pod["spec"], key);
     }
-    Ok(())
 }
 
 fn set_priority(core: &Core, pod: &mut Value) -> Result<(), ApiError> {

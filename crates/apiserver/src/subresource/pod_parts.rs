@@ -1,7 +1,8 @@
 //! `ephemeralcontainers` and `resize`: the parts of a running pod that may change.
 
-use api::field::{Fault, FieldError};
 use serde_json::{Value, json};
+
+use crate::core::Call;
 
 /// Keeps everything of the old pod but the ephemeral containers.
 pub(crate) fn keep_all_but_ephemeral(new: &mut Value, old: &Value) {
@@ -31,21 +32,28 @@ pub(crate) fn keep_all_but_resources(new: &mut Value, old: &Value) {
     count_generation(new, old);
 }
 
-/// Ephemeral containers are only added.
-pub(crate) fn check_ephemeral(new: &Value, old: &Value) -> Vec<FieldError> {
-    let all = |pod: &Value| pod["spec"]["ephemeralContainers"].as_array().cloned().unwrap_or_default();
-    let (new, old) = (all(new), all(old));
-    let changed = old.iter().find(|before| !new.contains(before));
-    let fault = |before: &Value| FieldError {
-        fault: Fault::Forbidden,
-        field: "spec.ephemeralContainers".to_owned(),
-        value: None,
-        detail: format!(
-            "existing ephemeral containers {} may not be removed or changed",
-            json!([before["name"]])
-        ),
-    };
-    changed.map(fault).into_iter().collect()
+/// Returns the containers of a body of the kind `EphemeralContainers`, by which clients before Kubernetes 1.22 add
+/// them; `None` for any other request.
+///
+/// Such a client reads the list first, and cannot read that it is a Pod now: what it knows of are only the containers it
+/// adds. So they are added to those there are.
+pub(crate) fn added_the_old_way(call: &Call, body: &[u8]) -> Option<Vec<Value>> {
+    if call.target.subresource.as_deref() != Some("ephemeralcontainers") {
+        return None;
+    }
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let is_old = body["kind"] == "EphemeralContainers" && body["apiVersion"] == "v1";
+    body["ephemeralContainers"].as_array().filter(|_| is_old).cloned()
+}
+
+/// Returns the pod with ephemeral containers added, unless it has them.
+pub(crate) fn with_ephemeral(pod: &Value, added: &[Value]) -> Value {
+    let mut pod = pod.clone();
+    let mut all = pod["spec"]["ephemeralContainers"].as_array().cloned().unwrap_or_default();
+    let known: Vec<Value> = all.iter().map(|container| container["name"].clone()).collect();
+    all.extend(added.iter().filter(|container| !known.contains(&container["name"])).cloned());
+    pod["spec"]["ephemeralContainers"] = all.into();
+    pod
 }
 
 fn count_generation(new: &mut Value, old: &Value) {
@@ -84,10 +92,10 @@ mod tests {
     }
 
     #[test]
-    fn ephemeral_containers_stay_as_they_are() {
+    fn containers_are_added_to_those_there_are() {
         let old = pod(&json!([{"name": "d", "image": "a"}]));
-        assert!(check_ephemeral(&pod(&json!([{"name": "d", "image": "a"}, {"name": "e"}])), &old).is_empty());
-        assert_eq!(check_ephemeral(&pod(&json!([{"name": "d", "image": "b"}])), &old).len(), 1);
-        assert_eq!(check_ephemeral(&pod(&json!([])), &old).len(), 1);
+        let new = with_ephemeral(&old, &[json!({"name": "d"}), json!({"name": "e"})]);
+        let expected = json!([{"name": "d", "image": "a"}, {"name": "e"}]);
+        assert_eq!(new["spec"]["ephemeralContainers"], expected);
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::field::FieldError;
+use crate::names;
 use crate::rules::look::{at, integer, is_true, list, text};
 
 const ID_MAX: i64 = i32::MAX as i64;
@@ -97,6 +98,9 @@ pub(super) fn pod_security(spec: &Value, path: &str) -> Vec<FieldError> {
         let here = format!("{path}.sysctls[{place}].name");
         if name.is_empty() {
             errors.push(FieldError::required(here, ""));
+        } else if !names::is_sysctl(name) {
+            let why = format!("must have at most 253 characters and match regex {}", names::SYSCTL_PATTERN);
+            errors.push(FieldError::invalid(here, name, why));
         } else if seen.contains(&name) {
             errors.push(FieldError::duplicate(here, name));
         }

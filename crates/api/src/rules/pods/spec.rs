@@ -166,9 +166,18 @@ fn host_aliases(spec: &Value, path: &str) -> Vec<FieldError> {
     errors
 }
 
+const NOT_EPHEMERAL: &str = "cannot be set for an Ephemeral Container";
+
 fn ephemeral_containers(spec: &Value, path: &str) -> Vec<FieldError> {
-    const FORBIDDEN: [&str; 6] =
-        ["ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resizePolicy"];
+    const FORBIDDEN: [&str; 7] = [
+        "ports",
+        "livenessProbe",
+        "readinessProbe",
+        "startupProbe",
+        "lifecycle",
+        "resources",
+        "resizePolicy",
+    ];
     let mut errors = Vec::new();
     let ephemeral = list(spec, "/ephemeralContainers");
     for (place, container) in ephemeral.iter().enumerate() {
@@ -184,9 +193,22 @@ fn ephemeral_containers(spec: &Value, path: &str) -> Vec<FieldError> {
         if text(container, "/image").is_empty() {
             errors.push(FieldError::required(format!("{here}.image"), ""));
         }
-        for key in FORBIDDEN.iter().filter(|key| at(container, &format!("/{key}")).is_some()) {
-            let why = "cannot be set for an Ephemeral Container";
-            errors.push(FieldError::forbidden(format!("{here}.{key}"), why));
+        let is_set = |value: &Value| value.as_object().is_none_or(|fields| !fields.is_empty());
+        for key in FORBIDDEN.iter().filter(|key| at(container, &format!("/{key}")).is_some_and(is_set)) {
+            errors.push(FieldError::forbidden(format!("{here}.{key}"), NOT_EPHEMERAL));
+        }
+        for (place, mount) in list(container, "/volumeMounts").iter().enumerate() {
+            for key in
+                ["subPath", "subPathExpr"].iter().filter(|key| !text(mount, &format!("/{key}")).is_empty())
+            {
+                let here = format!("{here}.volumeMounts[{place}].{key}");
+                errors.push(FieldError::forbidden(here, NOT_EPHEMERAL));
+            }
+        }
+        let target = text(container, "/targetContainerName");
+        let mut targets = list(spec, "/containers").iter().chain(list(spec, "/initContainers"));
+        if !target.is_empty() && !targets.any(|other| text(other, "/name") == target) {
+            errors.push(FieldError::not_found(format!("{here}.targetContainerName"), target));
         }
     }
     errors
