@@ -98,7 +98,8 @@ impl NodeStreams for Streams {
                     let mut ended = std::pin::pin!(kubelet.ended(&pod.uid, &options.container));
                     loop {
                         tokio::select! {
-                            code = &mut ended => return Ok(code),
+                            // How the container ended is told by the pod's status, not by those who watched.
+                            _ = &mut ended => return Ok(0),
                             Some(size) = sizes.recv() => attached.resize(size.width, size.height),
                         }
                     }

@@ -32,7 +32,9 @@ pub(crate) fn bury(folder: &Path, setup: &Setup) -> Vec<ContainerStatus> {
     }
     if let Some(namespaces) = state.namespaces {
         // Each round kills what the last one did not see; a forking process is caught by its first one's death.
-        wait_until(|| kill_all_in(namespaces, folder));
+        // And one more that sees nobody: the kernel lists processes by number, and misses a child that got a number
+        // it has passed from a parent that dies before it is reached.
+        wait_until(|| kill_all_in(namespaces, folder) && kill_all_in(namespaces, folder));
     }
     if let Some(layout) = &layout
         && let Err(error) = layout.remove(&setup.cgroup)

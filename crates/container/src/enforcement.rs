@@ -38,7 +38,12 @@ fn kernel() -> Enforcement {
 }
 
 fn watchdog(reason: String) -> Enforcement {
-    Enforcement { memory: Method::Watchdog, cpu: Method::None, pids: Method::Watchdog, reason: Some(reason) }
+    Enforcement {
+        memory: Method::Watchdog,
+        cpu: Method::Watchdog,
+        pids: Method::Watchdog,
+        reason: Some(reason),
+    }
 }
 
 fn not_available(missing: &[&str]) -> String {

@@ -49,7 +49,8 @@ pub use error::Error;
 pub use runtime::{Config, Runtime};
 pub use sandbox::{Exits, Sandbox};
 pub use spec::{
-    Capabilities, ContainerSpec, ExecSpec, LogLimits, Mount, MountKind, Resources, SandboxSpec, User,
+    Capabilities, ContainerSpec, ExecSpec, LogLimits, Mount, MountKind, Resources, SandboxSpec, SystemCalls,
+    User,
 };
 pub use status::{
     ContainerExit, ContainerState, ContainerStatus, Enforcement, ExitCode, Method, Started, Usage,

@@ -44,6 +44,8 @@ struct Stat {
     state: char,
     /// User and system time of the process and of its children that were waited for, in clock ticks.
     cpu: u64,
+    /// The part of it that is children's.
+    ended: u64,
     start: u64,
 }
 
@@ -59,9 +61,9 @@ impl Stat {
         // proc_pid_stat(5): utime is field 14, starttime 22; `state` was field 3.
         let mut fields = fields.skip(10);
         let mut number = || fields.next()?.parse::<u64>().ok();
-        let cpu = number()? + number()? + number()? + number()?;
+        let (own, ended) = (number()? + number()?, number()? + number()?);
         let start = fields.nth(4)?.parse().ok()?;
-        Some(Self { state, cpu, start })
+        Some(Self { state, cpu: own + ended, ended, start })
     }
 }
 
@@ -105,16 +107,35 @@ pub(crate) fn last_argument(pid: i32) -> Option<OsString> {
 
 /// Returns the descendants of a process, itself not included.
 pub(crate) fn descendants(pid: i32) -> BTreeSet<i32> {
-    let mut found = BTreeSet::new();
-    let mut open = vec![pid];
-    while let Some(pid) = open.pop() {
-        for child in children(pid) {
-            if found.insert(child) {
-                open.push(child);
-            }
-        }
+    tree(pid).into_iter().skip(1).collect()
+}
+
+/// Returns a process and its descendants, parents before their children.
+pub(crate) fn tree(pid: i32) -> Vec<i32> {
+    let (mut found, mut known, mut next) = (vec![pid], BTreeSet::from([pid]), 0);
+    while let Some(pid) = found.get(next).copied() {
+        found.extend(children(pid).into_iter().filter(|child| known.insert(*child)));
+        next += 1;
     }
     found
+}
+
+/// Returns whether every thread of a process has come to a stop, or is gone.
+pub(crate) fn is_stopped(pid: i32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut states = threads
+        .filter_map(|thread| Some(Stat::parse(&fs::read_to_string(thread.path().join("stat")).ok()?)?.state));
+    states.all(|state| matches!(state, 'T' | 't' | 'Z' | 'X'))
+}
+
+/// Returns the CPU time in nanoseconds that processes have used, with what their children used that have ended.
+pub(crate) fn cpu_ns(pids: &[i32]) -> u64 {
+    let tick_ns = 1_000_000_000 / setting(SysconfVar::CLK_TCK, 100);
+    let of = |pid: &i32| {
+        let ended = Stat::read(*pid).map_or(0, |stat| stat.ended.saturating_mul(tick_ns));
+        crate::sys::cpu_time_ns(*pid).unwrap_or(0).saturating_add(ended)
+    };
+    pids.iter().map(of).fold(0, u64::saturating_add)
 }
 
 /// Returns the children of a process. The kernel lists them by the thread that made them.
@@ -161,7 +182,7 @@ mod tests {
     fn a_name_with_parentheses_does_not_confuse_the_fields() {
         let text = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 2 3 4 10 20 30 40 20 0 1 0 5555 0 0\n";
         let stat = Stat::parse(text).unwrap();
-        assert_eq!((stat.state, stat.cpu, stat.start), ('S', 100, 5555));
+        assert_eq!((stat.state, stat.cpu, stat.ended, stat.start), ('S', 100, 70, 5555));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod endings;
 mod execution;
 mod executor;
 mod helper;
+mod ids;
 mod launch;
 mod log;
 mod oci;
@@ -17,8 +18,10 @@ mod output;
 mod pause;
 mod requests;
 mod rootfs;
+mod seccomp;
 mod server;
 mod setup;
+mod throttle;
 mod trouble;
 mod watchdog;
 

@@ -20,6 +20,10 @@ pub struct SandboxSpec {
     pub network_namespace: Option<PathBuf>,
     /// Whether containers see one another's processes. Otherwise each has its own process ids.
     pub share_processes: bool,
+    /// Whether containers see every process of the machine, in place of their own.
+    pub host_processes: bool,
+    /// Whether message queues, semaphores and shared memory are the machine's.
+    pub host_ipc: bool,
     /// Kernel parameters of the sandbox's namespaces (`net.*`, `kernel.shm*`, `kernel.msg*`, `fs.mqueue.*`).
     pub sysctls: BTreeMap<String, String>,
     /// Whatever the caller wants given back by [`crate::Sandbox::labels`] after an adoption.
@@ -56,8 +60,14 @@ pub struct ContainerSpec {
     pub capabilities: Capabilities,
     /// Whether set-user-id programs have no effect.
     pub no_new_privileges: bool,
-    /// All capabilities, nothing masked, `/sys` writable.
+    /// All capabilities, nothing masked, `/sys` writable, the machine's devices, every system call.
     pub privileged: bool,
+    /// Whether the parts of `/proc` and `/sys` that tell of the machine can be seen and written.
+    pub unmasked: bool,
+    /// Which system calls are allowed.
+    pub system_calls: SystemCalls,
+    /// A running container of the sandbox whose processes this one joins. `None`: as the sandbox says.
+    pub joins_processes_of: Option<String>,
     /// Whether a standard input stays open for [`crate::Sandbox::attach`].
     pub stdin: bool,
     /// Whether standard input ends when the first attached client leaves.
@@ -74,6 +84,17 @@ pub struct ContainerSpec {
     pub termination_message_target: PathBuf,
     /// Whatever the caller wants given back by [`crate::Sandbox::containers`].
     pub labels: BTreeMap<String, String>,
+}
+
+/// Which system calls a container may make.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SystemCalls {
+    /// All.
+    #[default]
+    All,
+    /// The default profile of container runtimes, widened by the container's capabilities.
+    Ordinary,
 }
 
 /// Whom a process runs as, by number. [`User::lookup`] makes one from an image's words.

@@ -147,7 +147,8 @@ pub struct Enforcement {
 pub enum Method {
     /// By the kernel's control groups.
     Kernel,
-    /// By looking at the processes several times a second and killing what is beyond the limit.
+    /// By looking at the processes several times a second, and killing what is beyond a limit of memory or
+    /// processes, or having it pause where it is CPU time.
     Watchdog,
     /// Not at all.
     None,

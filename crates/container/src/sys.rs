@@ -37,6 +37,47 @@ pub(crate) fn reset_signals() -> io::Result<()> {
     Ok(())
 }
 
+/// Has the kernel judge every further system call of this process by a program.
+///
+/// Without `no_new_privs` that takes `CAP_SYS_ADMIN`.
+pub(crate) fn install_filter(program: &mut [libc::sock_filter]) -> io::Result<()> {
+    let length = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
+    // SAFETY: the kernel copies `length` instructions from a slice of that length, and checks them.
+    let result =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Keeps of this thread's capabilities those in the mask.
+pub(crate) fn keep_capabilities(mask: u64) -> io::Result<()> {
+    /// `_LINUX_CAPABILITY_VERSION_3` of `include/uapi/linux/capability.h`.
+    const VERSION: u32 = 0x2008_0522;
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of the mask")]
+    let halves = [mask as u32, (mask >> 32) as u32];
+    let header = [VERSION, 0];
+    let data = [[halves[0], halves[0], 0], [halves[1], halves[1], 0]];
+    // SAFETY: the kernel reads a header of two words and, for this version, two sets of three words.
+    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), data.as_ptr()) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Returns the CPU time of a process and all its threads, in nanoseconds; `None` if it is gone.
+pub(crate) fn cpu_time_ns(pid: i32) -> Option<u64> {
+    let mut clock = 0;
+    // SAFETY: the call writes one `clockid_t` to a place that holds one.
+    if unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) } != 0 {
+        return None;
+    }
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes one `timespec` to a place that holds one.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+        return None;
+    }
+    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec).ok()?, u64::try_from(time.tv_nsec).ok()?);
+    Some(seconds * 1_000_000_000 + nanoseconds)
+}
+
 /// Closes what a copy of this process has inherited, but the standard streams and `kept`.
 ///
 /// For use in a copy only, and only where whatever owns the closed descriptors is never dropped:

@@ -34,6 +34,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) node: &'a Node,
     pub(crate) pod: &'a Pod,
     pub(crate) container: &'a Container,
+    /// The run whose processes it joins.
+    pub(crate) target: Option<String>,
     pub(crate) restarts: u32,
     pub(crate) back_off: BackOff,
     pub(crate) address: Option<IpAddr>,
@@ -69,12 +71,16 @@ impl SpecError {
     /// Returns the reason a container's status shows.
     pub(crate) fn reason(&self) -> RefusalReason {
         match self {
-            Self::Environment(_) | Self::Mount(_) | Self::Security(SecurityError::Root { .. }) => {
-                RefusalReason::CreateContainerConfigError
-            }
-            Self::Security(SecurityError::User(_)) | Self::NoCommand | Self::File { .. } => {
-                RefusalReason::CreateContainerError
-            }
+            Self::Environment(_)
+            | Self::Mount(_)
+            | Self::Security(
+                SecurityError::Root { .. }
+                | SecurityError::Nameless { .. }
+                | SecurityError::Contradiction { .. },
+            ) => RefusalReason::CreateContainerConfigError,
+            Self::Security(SecurityError::User(_) | SecurityError::Profile(_))
+            | Self::NoCommand
+            | Self::File { .. } => RefusalReason::CreateContainerError,
         }
     }
 }
@@ -120,7 +126,11 @@ pub(crate) fn prepare(inputs: &Inputs<'_>) -> Result<Prepared, SpecError> {
         attempt: inputs.restarts,
         layers: image.layers.clone(),
         args,
-        env: full_environment(files::hostname(pod, &node.config.node_name), &image.config, own),
+        env: full_environment(
+            files::hostname(pod, &node.config.node_name, &node.config.dns.domain),
+            &image.config,
+            own,
+        ),
         cwd: cwd.unwrap_or_else(|| image.config.working_dir.clone()).into(),
         user: permissions.user,
         mounts,
@@ -129,6 +139,9 @@ pub(crate) fn prepare(inputs: &Inputs<'_>) -> Result<Prepared, SpecError> {
         capabilities: permissions.capabilities,
         no_new_privileges: permissions.no_new_privileges,
         privileged: permissions.privileged,
+        unmasked: permissions.unmasked,
+        system_calls: permissions.system_calls,
+        joins_processes_of: inputs.target.clone(),
         stdin: container.stdin == Some(true),
         stdin_once: container.stdin_once == Some(true),
         tty: container.tty == Some(true),
@@ -198,7 +211,7 @@ fn add_own_files(inputs: &Inputs<'_>, read_only: bool, mounts: &mut Vec<Mount>) 
     let folder = config.directories.pods.join(spec::uid(inputs.pod)).join("etc");
     let contents = [
         ("hosts", files::hosts(inputs.pod, address, &host)),
-        ("hostname", format!("{}\n", files::hostname(inputs.pod, &config.node_name))),
+        ("hostname", format!("{}\n", files::hostname(inputs.pod, &config.node_name, &config.dns.domain))),
         ("resolv.conf", files::resolv_conf(inputs.pod, &host)),
     ];
     for (name, text) in contents {

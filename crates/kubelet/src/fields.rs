@@ -90,8 +90,8 @@ pub fn resource(
     facts: &Facts,
 ) -> Result<String, FieldError> {
     let named = selector.container_name.as_deref().and_then(|name| spec::find_container(pod, name));
-    let container = match (named, own) {
-        (Some((container, _)), _) => container,
+    let container = match (&named, own) {
+        (Some((container, _)), _) => container.as_ref(),
         (None, Some(own)) => own,
         (None, None) => {
             return Err(FieldError::Container(selector.container_name.clone().unwrap_or_default()));

@@ -19,10 +19,15 @@ pub struct Host<'a> {
     pub hosts: &'a str,
 }
 
-/// Returns the host name a pod's containers see; `node` is the node's.
+/// Returns the host name a pod's containers see; `node` is the node's, `domain` the cluster's.
 #[must_use]
-pub fn hostname(pod: &Pod, node: &str) -> String {
-    if spec::is_host_network(pod) { node.to_owned() } else { own_name(pod) }
+pub fn hostname(pod: &Pod, node: &str, domain: &str) -> String {
+    let is_full = spec::spec(pod).set_hostname_as_fqdn == Some(true);
+    match spec::spec(pod).hostname_override.as_deref().filter(|name| !name.is_empty()) {
+        Some(name) => name.to_owned(),
+        None if spec::is_host_network(pod) => node.to_owned(),
+        None => full_name(pod, domain).filter(|_| is_full).unwrap_or_else(|| own_name(pod)),
+    }
 }
 
 fn own_name(pod: &Pod) -> String {

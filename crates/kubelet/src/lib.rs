@@ -7,6 +7,7 @@
 //! Modules in reading order:
 //! - [`config`]: what a kubelet needs to know before it starts;
 //! - [`observed`]: what is known of a pod at one moment;
+//! - [`admission`]: whether a pod can stay, a pure function of it and the node;
 //! - [`plan`], [`back_off`]: what to do next, a pure function of it;
 //! - [`status`]: the pod's status, a pure function of it;
 //! - [`spec`], [`resources`], [`security`]: questions about a pod's specification;
@@ -14,6 +15,7 @@
 //! - [`volumes`]: files that containers share and follow;
 //! - [`images`], `pulls`: images at hand, pulled, refused;
 //! - `container_spec`: all of it put together for the runtime;
+//! - `clock`: the time by which waits are counted;
 //! - `probe`, `hooks`: asking and telling containers;
 //! - [`drain`]: how a pod leaves traffic before it is told to stop;
 //! - `worker`: one pod's worker and the tasks it starts;
@@ -27,7 +29,9 @@
 //! Files it writes: pod directories and logs under [`config::Directories`].
 
 mod addresses;
+pub mod admission;
 pub mod back_off;
+mod clock;
 pub mod config;
 mod container_spec;
 pub mod drain;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use client::{Cache, Caches, EventType, Recorder};
 use container::Runtime;
 use image::ImageStore;
-use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Node as ApiNode, ObjectReference, Pod, Secret, Service};
 use network::PodNetwork;
 
 use crate::addresses::Addresses;
@@ -28,6 +28,7 @@ pub(crate) struct Node {
     pub(crate) config_maps: Cache<ConfigMap>,
     pub(crate) secrets: Cache<Secret>,
     pub(crate) services: Cache<Service>,
+    pub(crate) nodes: Cache<ApiNode>,
     pub(crate) runtime: Runtime,
     pub(crate) images: ImageStore,
     pub(crate) network: PodNetwork,
@@ -70,6 +71,7 @@ impl Node {
             config_maps: caches.of(),
             secrets: caches.of(),
             services: caches.of(),
+            nodes: caches.of(),
             client,
             config,
             runtime: dependencies.runtime,
@@ -118,6 +120,7 @@ impl Node {
     ) {
         let list = match spec::find_container(pod, container) {
             Some((_, Role::Init | Role::Sidecar)) => "initContainers",
+            Some((_, Role::Ephemeral)) => "ephemeralContainers",
             Some((_, Role::Main)) | None => "containers",
         };
         let field_path = Some(format!("spec.{list}{{{container}}}"));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
+use crate::admission::Rejection;
 use crate::back_off::BackOff;
 
 /// A pod, as the API has it and as the node has it.
@@ -14,11 +15,15 @@ use crate::back_off::BackOff;
 pub struct PodObserved {
     /// The pod as the API has it. Its status is the one last written.
     pub pod: Arc<Pod>,
-    /// The moment of the observation.
+    /// The moment of the observation, on the kubelet's own clock: waits are counted by it.
     pub now: Timestamp,
-    /// When the kubelet first saw the pod.
+    /// The date of the observation: what the status tells.
+    pub date: Timestamp,
+    /// The date when the kubelet first saw the pod.
     pub seen_at: Timestamp,
-    /// When the pod began to end on this node (deletion, deadline, completion).
+    /// Why the node turned the pod down.
+    pub rejection: Option<Rejection>,
+    /// The moment when the pod began to end on this node (deletion, deadline, completion).
     pub ending_since: Option<Timestamp>,
     /// The pod's sandbox.
     pub sandbox: Sandbox,
@@ -167,8 +172,10 @@ impl RefusalReason {
 pub struct Running {
     /// The runtime's name of this run.
     pub id: String,
-    /// When it started.
+    /// The date of its start.
     pub started_at: Timestamp,
+    /// The moment of its start.
+    pub began: Timestamp,
     /// Whether its startup probe has passed (or it has none).
     pub is_started: bool,
     /// Whether its readiness probe passes (or it has none).
@@ -203,10 +210,12 @@ pub struct Exit {
     pub reason: String,
     /// The termination message.
     pub message: Option<String>,
-    /// When the run started.
+    /// The date when the run started.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// The date when it ended.
     pub finished_at: Timestamp,
+    /// The moment when it ended.
+    pub ended: Timestamp,
 }
 
 impl Exit {

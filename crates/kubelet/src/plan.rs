@@ -13,13 +13,13 @@ mod run;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::Container as ContainerSpec;
 
 use crate::back_off::later;
 #[cfg(doc)]
 use crate::observed::Sandbox;
 use crate::observed::{PodObserved, State};
-use crate::spec::{self, RestartPolicy, Role};
+use crate::spec::{self, Role};
 
 /// What to do now, what is waited for, and when to look again if nothing happens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -138,24 +138,12 @@ pub fn plan(observed: &PodObserved) -> PodPlan {
 pub fn ending(observed: &PodObserved) -> Option<Ending> {
     if spec::is_deleted(&observed.pod) {
         Some(Ending::Deleted)
-    } else if spec::is_finished(&observed.pod) || has_finished(observed) {
+    } else if observed.rejection.is_some() || spec::is_finished(&observed.pod) || has_finished(observed) {
         Some(Ending::Finished)
     } else if deadline(observed).is_some_and(|deadline| deadline <= observed.now) {
         Some(Ending::DeadlineExceeded)
     } else {
         None
-    }
-}
-
-/// Returns whether a container that ended is started again under the pod's policy.
-#[must_use]
-pub fn restarts(pod: &Pod, role: Role, success: bool) -> bool {
-    match (role, spec::restart_policy(pod)) {
-        (Role::Sidecar, _) | (Role::Main, RestartPolicy::Always) => true,
-        // An init container that succeeded is done, whatever the policy.
-        (Role::Init, RestartPolicy::Always | RestartPolicy::OnFailure)
-        | (Role::Main, RestartPolicy::OnFailure) => !success,
-        (Role::Init | Role::Main, RestartPolicy::Never) => false,
     }
 }
 
@@ -175,23 +163,28 @@ fn succeeded(observed: &PodObserved, name: &str) -> bool {
 /// Whether the ordinary containers have ended for good, or an init container has and stops them
 /// from ever starting.
 fn has_finished(observed: &PodObserved) -> bool {
-    let ended = |name: &str, role: Role| match observed.containers.get(name).map(|known| &known.state) {
-        Some(State::Exited(exit)) => !restarts(&observed.pod, role, exit.is_success()),
-        Some(State::New | State::Starting(_) | State::Refused(_) | State::Running(_)) | None => false,
+    let ended = |container: &ContainerSpec, role: Role| {
+        let state = observed.containers.get(&container.name).map(|known| &known.state);
+        match state {
+            Some(State::Exited(exit)) => !spec::restarts(&observed.pod, container, role, exit.code),
+            Some(State::New | State::Starting(_) | State::Refused(_) | State::Running(_)) | None => false,
+        }
     };
     let init_failed = spec::init_containers(&observed.pod)
         .filter(|container| spec::init_role(container) == Role::Init)
-        .any(|container| ended(&container.name, Role::Init) && !succeeded(observed, &container.name));
+        .any(|container| ended(container, Role::Init) && !succeeded(observed, &container.name));
     let mut main = spec::main_containers(&observed.pod).peekable();
-    init_failed || (main.peek().is_some() && main.all(|container| ended(&container.name, Role::Main)))
+    init_failed || (main.peek().is_some() && main.all(|container| ended(container, Role::Main)))
 }
 
-/// When `activeDeadlineSeconds` is over.
+/// The moment when `activeDeadlineSeconds` is over. They count from a date, as Kubernetes has it: the pod may be older
+/// than this process.
 fn deadline(observed: &PodObserved) -> Option<Timestamp> {
     let seconds = spec::spec(&observed.pod).active_deadline_seconds?;
     let started = observed.pod.status.as_ref().and_then(|status| status.start_time.as_ref());
     let started = started.map_or(observed.seen_at, |time| time.0);
-    Some(later(started, Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
+    let date = later(started, Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
+    Some(observed.now.checked_add(date.duration_since(observed.date)).unwrap_or(Timestamp::MAX))
 }
 
 impl PodPlan {

@@ -22,6 +22,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
+use crate::clock;
+
 pub(crate) use check::{Checker, Target, http_target, run_command};
 pub(crate) use http::check as http_check;
 pub(crate) use pace::Settings;
@@ -83,7 +85,7 @@ impl Kind {
 pub(crate) async fn run<C, R>(
     kind: Kind,
     settings: Settings,
-    started_at: Timestamp,
+    began: Timestamp,
     check: impl Fn(Duration) -> C + Send + Sync,
     report: impl Fn(Report) -> R + Send + Sync,
 ) where
@@ -91,7 +93,7 @@ pub(crate) async fn run<C, R>(
     R: Future<Output = ()> + Send,
 {
     let mut pace = Pace::new(kind, settings);
-    let begin = instant_of(started_at) + settings.initial_delay;
+    let begin = instant_of(began) + settings.initial_delay;
     let mut tick = begin.max(Instant::now());
     loop {
         sleep_until(tick).await;
@@ -157,7 +159,7 @@ fn next_tick(tick: Instant, period: Duration) -> Instant {
 }
 
 fn instant_of(moment: Timestamp) -> Instant {
-    let age = Timestamp::now().duration_since(moment);
+    let age = clock::now().duration_since(moment);
     let now = Instant::now();
     Duration::try_from(age).ok().and_then(|age| now.checked_sub(age)).unwrap_or(now)
 }

@@ -27,6 +27,14 @@ const STATUS: Duration = Duration::from_secs(300);
 /// The pause after a write that failed.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// Returns the node as the API has it; as it is about to be there, if nobody has seen it yet.
+pub(crate) fn described(node: &Node) -> Arc<ApiNode> {
+    node.nodes.get("", &node.config.node_name).unwrap_or_else(|| {
+        let status = describe::status(&node.config, None, Timestamp::now());
+        Arc::new(ApiNode { status: Some(status), ..describe::node(&node.config) })
+    })
+}
+
 /// Keeps the node's objects until dropped.
 pub(crate) async fn keep(node: Arc<Node>) {
     let uid = loop {

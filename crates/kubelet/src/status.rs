@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{HostIP, Pod, PodIP, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::admission::Rejection;
 use crate::observed::PodObserved;
 use crate::plan::{self, Ending};
 use crate::resources;
@@ -30,11 +31,16 @@ pub struct NodeFacts {
 pub fn pod_status(observed: &PodObserved, node: NodeFacts) -> PodStatus {
     let pod = &observed.pod;
     let previous = pod.status.clone().unwrap_or_default();
+    if let Some(rejection) = &observed.rejection {
+        return rejected(observed, rejection, previous);
+    }
     let ending = plan::ending(observed);
     let init_statuses: Vec<_> =
         spec::init_containers(pod).map(|container| container_status(observed, container)).collect();
     let container_statuses: Vec<_> =
         spec::main_containers(pod).map(|container| container_status(observed, container)).collect();
+    let ephemeral_statuses: Vec<_> =
+        spec::ephemeral_containers(pod).map(|container| container_status(observed, &container)).collect();
     let phase = phase::phase(observed, ending);
     let address = observed.address().or_else(|| previous_address(&previous));
     let (reason, message) = match ending {
@@ -59,7 +65,22 @@ pub fn pod_status(observed: &PodObserved, node: NodeFacts) -> PodStatus {
         qos_class: previous.qos_class.clone().or_else(|| Some(resources::qos_class(pod).as_str().to_owned())),
         init_container_statuses: (!init_statuses.is_empty()).then_some(init_statuses),
         container_statuses: Some(container_statuses),
+        ephemeral_container_statuses: (!ephemeral_statuses.is_empty()).then_some(ephemeral_statuses),
         observed_generation: pod.metadata.generation.or(previous.observed_generation),
+        ..previous
+    }
+}
+
+/// A pod that was turned down has failed before anything of it began.
+fn rejected(observed: &PodObserved, rejection: &Rejection, previous: PodStatus) -> PodStatus {
+    let class = resources::qos_class(&observed.pod).as_str().to_owned();
+    PodStatus {
+        phase: Some(Phase::Failed.as_str().to_owned()),
+        reason: Some(rejection.reason.clone()),
+        message: Some(format!("Pod was rejected: {}", rejection.message)),
+        start_time: previous.start_time.clone().or(Some(Time(whole_second(observed.seen_at)))),
+        qos_class: previous.qos_class.clone().or(Some(class)),
+        observed_generation: observed.pod.metadata.generation.or(previous.observed_generation),
         ..previous
     }
 }

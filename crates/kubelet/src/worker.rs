@@ -14,6 +14,7 @@ mod statuses;
 mod stop;
 mod volumes;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -25,7 +26,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Rejection;
 use crate::back_off::BackOff;
+use crate::clock;
 use crate::node::{Node, View, ViewedContainer};
 use crate::observed::{Exit, PodObserved, Sandbox, State, Volumes};
 use crate::plan::{self, Waiting};
@@ -128,14 +131,21 @@ struct Pulls {
 
 impl Worker {
     /// Returns a worker for a pod of which this node has nothing, or what an earlier process left.
-    pub(crate) fn new(node: Arc<Node>, updates: watch::Receiver<Update>, adopted: Option<Adopted>) -> Self {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        updates: watch::Receiver<Update>,
+        adopted: Option<Adopted>,
+        rejection: Option<Rejection>,
+    ) -> Self {
         let (sender, inbox) = mpsc::channel(INBOX);
         let update = updates.borrow().clone();
-        let now = Timestamp::now();
+        let date = Timestamp::now();
         let seen = PodObserved {
             pod: update.pod.clone(),
-            now,
-            seen_at: now,
+            now: clock::now(),
+            date,
+            seen_at: date,
+            rejection: rejection.or_else(|| rejected_before(&update.pod)),
             ending_since: None,
             sandbox: Sandbox::Absent,
             volumes: Volumes::Unknown,
@@ -175,7 +185,7 @@ impl Worker {
     /// Works until nothing of the pod is left, here and in the API.
     pub(crate) async fn run(mut self) {
         while !self.is_over() {
-            self.seen.now = Timestamp::now();
+            (self.seen.now, self.seen.date) = (clock::now(), Timestamp::now());
             if self.seen.ending_since.is_none() && plan::ending(&self.seen).is_some() {
                 self.seen.ending_since = Some(self.seen.now);
                 self.starting.values().for_each(CancellationToken::cancel);
@@ -200,8 +210,7 @@ impl Worker {
     /// Sleeps until something happens, and takes in all that has.
     async fn wait(&mut self, recheck: Option<Timestamp>) {
         let recheck = [recheck, self.refresh_at].into_iter().flatten().min();
-        let pause =
-            recheck.map(|at| Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default());
+        let pause = recheck.map(|at| Duration::try_from(at.duration_since(clock::now())).unwrap_or_default());
         tokio::select! {
             changed = self.updates.changed() => match changed {
                 Ok(()) => self.take_update(),
@@ -220,7 +229,7 @@ impl Worker {
         while let Ok(message) = self.inbox.try_recv() {
             self.receive(message);
         }
-        if self.refresh_at.is_some_and(|at| at <= Timestamp::now()) {
+        if self.refresh_at.is_some_and(|at| at <= clock::now()) {
             self.refresh_at = None;
             self.refresh_volumes();
         }
@@ -290,10 +299,13 @@ impl Worker {
     }
 
     fn view(&self) -> View {
-        let containers = spec::containers(&self.seen.pod).map(|(container, _)| {
+        let pod = &self.seen.pod;
+        let all = spec::containers(pod).map(|(container, _)| Cow::Borrowed(container));
+        let all = all.chain(spec::ephemeral_containers(pod).map(Cow::Owned));
+        let containers = all.map(|container| {
             let known = self.seen.container(&container.name);
             let began = known.last.is_some() || matches!(known.state, State::Running(_) | State::Exited(_));
-            let shown = status::container_status(&self.seen, container);
+            let shown = status::container_status(&self.seen, &container);
             let waiting = shown.state.and_then(|state| state.waiting).and_then(|waiting| waiting.reason);
             let running = known.running().map(|running| running.id.clone());
             let attempt = attempt_of(&known).filter(|_| began);
@@ -323,6 +335,14 @@ fn attempt_of(known: &crate::observed::Container) -> Option<u32> {
         State::Running(_) | State::Exited(_) => Some(known.restarts),
         State::New | State::Starting(_) | State::Refused(_) => known.restarts.checked_sub(1),
     }
+}
+
+/// What an earlier process had against a pod: it has failed, and nothing of it ever began.
+fn rejected_before(pod: &Pod) -> Option<Rejection> {
+    let status = pod.status.as_ref()?;
+    let message = status.message.as_deref()?.strip_prefix("Pod was rejected: ")?.to_owned();
+    let is_rejected = status.phase.as_deref() == Some("Failed") && status.container_statuses.is_none();
+    status.reason.clone().filter(|_| is_rejected).map(|reason| Rejection { reason, message })
 }
 
 async fn sleep(pause: Option<Duration>) {

@@ -104,13 +104,9 @@ impl<'a> Filters<'a> {
     }
 
     fn port_taken(&self, node: &NodeState) -> Option<Refusal> {
-        let everywhere = |address: &str| address == "0.0.0.0";
-        let collide = |a: &HostPort, b: &HostPort| {
-            a.1 == b.1 && a.2 == b.2 && (a.0 == b.0 || everywhere(&a.0) || everywhere(&b.0))
-        };
         self.ports
             .iter()
-            .any(|wanted| node.ports.iter().any(|taken| collide(wanted, taken)))
+            .any(|wanted| is_taken(wanted, node))
             .then(|| Refusal::for_now_because("node(s) didn't have free ports for the requested pod ports"))
     }
 
@@ -130,4 +126,15 @@ impl<'a> Filters<'a> {
         }
         (!reasons.is_empty()).then_some(Refusal { reasons, is_resolvable })
     }
+}
+
+/// Returns whether a pod of the node has a host port that `wanted` collides with.
+#[must_use]
+pub fn is_taken(wanted: &HostPort, node: &NodeState) -> bool {
+    let everywhere = |address: &str| address == "0.0.0.0";
+    let collides = |taken: &HostPort| {
+        let same_address = wanted.0 == taken.0 || everywhere(&wanted.0) || everywhere(&taken.0);
+        wanted.1 == taken.1 && wanted.2 == taken.2 && same_address
+    };
+    node.ports.iter().any(collides)
 }

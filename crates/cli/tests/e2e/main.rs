@@ -10,6 +10,7 @@ mod bad_input;
 mod bounds;
 mod commands;
 mod course;
+mod debug;
 mod deployments;
 mod experiments;
 mod faults;

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use crate::support::User;
 
-const PROGRAMS: [&str; 12] =
-    ["sh", "cat", "ls", "tar", "sleep", "stty", "head", "dd", "id", "sha256sum", "rm", "mkdir"];
+const PROGRAMS: [&str; 14] =
+    ["sh", "cat", "ls", "tar", "sleep", "stty", "head", "dd", "id", "sha256sum", "rm", "mkdir", "grep", "tr"];
 
 /// Gives the user the image `toolbox:1`.
 pub fn load(user: &User) {

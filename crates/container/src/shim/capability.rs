@@ -87,6 +87,12 @@ pub(super) fn names(
     wanted.filter(|(number, _)| held & (1 << number) != 0).map(|(_, name)| *name).collect()
 }
 
+/// Returns capabilities as the bits the kernel knows them by.
+pub(super) fn mask(names: &[&str]) -> u64 {
+    let number = |name: &&str| NAMES.iter().position(|known| known == name);
+    names.iter().filter_map(number).fold(0, |mask, number| mask | 1 << number)
+}
+
 fn is_wanted(name: &str, changes: &Capabilities) -> bool {
     let named = |list: &[String], word: &str| {
         let bare = word.strip_prefix("CAP_").unwrap_or(word);

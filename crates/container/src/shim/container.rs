@@ -1,6 +1,5 @@
 //! A container as its shim keeps it.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,9 +13,11 @@ use super::client::Caller;
 use super::helper::{StartJob, Streams};
 use super::launch::{Launch, Launched};
 use super::log::{Log, Stream};
+use super::oci::Processes;
 use super::output::Output;
 use super::pause;
 use super::server::{Sandbox, own_pid};
+use super::throttle::Throttle;
 use crate::cgroup::Layout;
 use crate::paths::ContainerPaths;
 use crate::process;
@@ -38,6 +39,8 @@ pub(super) struct Container {
     mark: Option<u64>,
     /// Set by the watchdog, where the kernel does not limit memory.
     pub(super) killed_for_memory: bool,
+    /// Holds its CPU limit, where the kernel does not.
+    pub(super) throttle: Option<Throttle>,
     /// Those who wait for its removal.
     pub(super) removers: Vec<Caller>,
 }
@@ -58,7 +61,12 @@ pub(super) struct Ending {
 
 impl Container {
     /// Begins to start a container.
-    pub(super) fn launch(spec: ContainerSpec, sandbox: &Sandbox, caller: Caller) -> Result<Self, Fault> {
+    pub(super) fn launch(
+        spec: ContainerSpec,
+        sandbox: &Sandbox,
+        processes: Processes,
+        caller: Caller,
+    ) -> Result<Self, Fault> {
         let failed = |error: io::Error| Fault::container("cannot prepare the container's streams", &error);
         let log = match &spec.log_path {
             Some(path) => Some(Log::open(path, &spec.log_limits).map_err(|error| {
@@ -74,7 +82,7 @@ impl Container {
             None => (None, Vec::new(), None),
         };
         let kept = Streams::numbers(streams.as_ref());
-        let job = StartJob { sandbox, spec: &spec, paths: &paths, cgroup: &cgroup, streams };
+        let job = StartJob { sandbox, spec: &spec, paths: &paths, cgroup: &cgroup, processes, streams };
         let launch = Launch::new(&kept, || job.run())
             .map_err(|error| Fault::container("cannot fork the shim", &error))?;
         Ok(Self {
@@ -88,12 +96,17 @@ impl Container {
             terminal: None,
             mark: None,
             killed_for_memory: false,
+            throttle: None,
             removers: Vec::new(),
         })
     }
 
     /// Takes up its process.
-    pub(super) fn begin(&mut self, launched: Launched) -> Result<Started, Fault> {
+    pub(super) fn begin(
+        &mut self,
+        launched: Launched,
+        limits_are_the_kernels: bool,
+    ) -> Result<Started, Fault> {
         if let Some(fault) = launched.report.fault {
             return Err(fault);
         }
@@ -106,6 +119,9 @@ impl Container {
         let pid = launched.report.pid;
         self.mark = launched.report.mark;
         self.phase = Phase::Running { pid, started_at };
+        if !limits_are_the_kernels {
+            self.throttle = self.spec.resources.cpu_quota_milli.map(Throttle::new);
+        }
         Ok(Started { pid, at: started_at, notes: launched.report.notes })
     }
 
@@ -198,11 +214,11 @@ impl Container {
         })
     }
 
-    /// Returns its processes: its first one with all below it, and the same for `commands`, the
-    /// processes that were run in it.
-    fn processes(&self, commands: &[i32]) -> BTreeSet<i32> {
+    /// Returns its processes, parents before their children: its first one with all below it, and the same for
+    /// `commands`, the processes that were run in it.
+    pub(super) fn processes(&self, commands: &[i32]) -> Vec<i32> {
         let roots = self.pid().into_iter().chain(commands.iter().copied());
-        roots.flat_map(|pid| process::descendants(pid).into_iter().chain([pid])).collect()
+        roots.flat_map(process::tree).collect()
     }
 
     /// Returns what it uses; `None` if it does not run.

@@ -81,7 +81,7 @@ impl Server {
         let Some(container) = self.containers.get_mut(&number) else { return };
         let Phase::Starting { launch, caller } = &container.phase else { return };
         let (launched, caller) = (launch.finish(), *caller);
-        match container.begin(launched) {
+        match container.begin(launched, self.sandbox.setup.limits) {
             Ok(started) => {
                 let unclaimed = self.unclaimed.remove(&started.pid);
                 if !container.removers.is_empty() || !self.destroyers.is_empty() {

@@ -12,6 +12,7 @@ use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, Exec
 use nix::errno::Errno;
 
 use super::trouble;
+use crate::sys;
 use crate::wire::Fault;
 
 /// Exit codes of a shell that cannot find or cannot execute a command.
@@ -20,8 +21,34 @@ const NOT_EXECUTABLE: i32 = 126;
 
 /// Looks the command up in the container's `PATH` and executes it with exactly the environment of
 /// the configuration. Runs inside the container, in its first process.
+#[derive(Clone, Default)]
+pub(super) struct CommandExecutor {
+    confinement: Option<Confinement>,
+}
+
+/// What a process loses before its program runs.
+///
+/// The runtime drops capabilities before an executor has its turn, and without `no_new_privs` the kernel wants
+/// `CAP_SYS_ADMIN` for a filter. So the process comes here with that one too, outside of its bounding set.
 #[derive(Clone)]
-pub(super) struct CommandExecutor;
+struct Confinement {
+    filter: Vec<libc::sock_filter>,
+    capabilities: u64,
+}
+
+impl CommandExecutor {
+    /// Returns an executor whose programs are judged by `filter` and have these capabilities.
+    pub(super) fn confined(filter: Vec<libc::sock_filter>, capabilities: u64) -> Self {
+        Self { confinement: Some(Confinement { filter, capabilities }) }
+    }
+
+    fn confine(&self) -> Result<(), Fault> {
+        let Some(Confinement { filter, capabilities }) = &self.confinement else { return Ok(()) };
+        sys::install_filter(&mut filter.clone())
+            .and_then(|()| sys::keep_capabilities(*capabilities))
+            .map_err(|error| Fault::container("cannot confine the system calls", &error))
+    }
+}
 
 impl Executor for CommandExecutor {
     fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
@@ -38,7 +65,8 @@ impl Executor for CommandExecutor {
     }
 
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
-        let fault = match find(spec) {
+        let found = self.confine().and_then(|()| find(spec));
+        let fault = match found {
             Ok(path) => match execute(&path, spec) {
                 Ok(never) => match never {},
                 Err(error) => Fault::command(

@@ -15,11 +15,11 @@ use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
 use libcontainer::syscall::syscall::SyscallType;
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::executor::CommandExecutor;
-use super::oci::{self, Ids, Surroundings};
+use super::ids::Ids;
+use super::oci::{self, Processes, Surroundings};
 use super::pause;
 use super::rootfs;
 use super::server::Sandbox;
@@ -53,6 +53,7 @@ pub(super) struct StartJob<'a> {
     pub(super) spec: &'a ContainerSpec,
     pub(super) paths: &'a ContainerPaths,
     pub(super) cgroup: &'a str,
+    pub(super) processes: Processes,
     /// `None` with a terminal.
     pub(super) streams: Option<Streams>,
 }
@@ -98,7 +99,7 @@ pub(super) fn report(outcome: Result<Made, Fault>) -> (Report, Option<OwnedFd>) 
 impl StartJob<'_> {
     pub(super) fn run(self) -> Result<Made, Fault> {
         become_ordinary(self.spec.resources.oom_score_adj.unwrap_or(0));
-        let Sandbox { setup, layout, pause, .. } = self.sandbox;
+        let Sandbox { setup, layout, .. } = self.sandbox;
         let layout = layout.as_ref();
         rootfs::prepare(self.spec, self.paths, setup.rootless)?;
         if let Some(layout) = layout {
@@ -109,7 +110,9 @@ impl StartJob<'_> {
             paths: self.paths,
             cgroup: self.cgroup,
             limits: setup.limits,
-            pause: pause.map(Pid::as_raw),
+            processes: self.processes,
+            host_ipc: setup.spec.host_ipc,
+            rootless: setup.rootless,
             devices_are_limited: devices_are_limited(layout),
             ids: &ids,
         };
@@ -118,7 +121,8 @@ impl StartJob<'_> {
 
         let trouble = collect()?;
         let console = Console::listen_if(self.spec.tty, &self.paths.folder)?;
-        let builder = builder(&self.spec.id, &self.paths.state, self.streams, console.as_ref());
+        let executor = oci::executor(self.spec, around.devices_are_limited);
+        let builder = builder(&self.spec.id, &self.paths.state, self.streams, console.as_ref(), executor);
         let built = builder.and_then(|builder| {
             // The control groups are ours: systemd is not asked.
             builder.as_init(&self.paths.folder).with_systemd(false).with_detach(true).build()
@@ -132,7 +136,7 @@ impl StartJob<'_> {
         }
         let pid = container.pid().map_or(0, nix_old_pid);
         // Read before the program runs, which may end at once and leave others behind.
-        let mark = pause.and_then(|_| pause::mark(pid));
+        let mark = if self.processes == Processes::Own { None } else { pause::mark(pid) };
         if let Err(error) = container.start() {
             return Err(explain(trouble, &error));
         }
@@ -166,7 +170,8 @@ impl ExecJob<'_> {
 
         let trouble = collect()?;
         let console = Console::listen_if(self.spec.tty, folder)?;
-        let builder = builder(id, folder, self.streams, console.as_ref());
+        let executor = oci::executor(self.container, limited);
+        let builder = builder(id, folder, self.streams, console.as_ref(), executor);
         let built = builder
             .and_then(|builder| builder.as_tenant().with_process(Some(&process)).with_detach(true).build());
         match built {
@@ -198,9 +203,10 @@ fn builder(
     state: &Path,
     streams: Option<Streams>,
     console: Option<&Console>,
+    executor: CommandExecutor,
 ) -> Result<ContainerBuilder, LibcontainerError> {
     let mut builder = ContainerBuilder::new(id.to_owned(), SyscallType::default())
-        .with_executor(CommandExecutor)
+        .with_executor(executor)
         .with_root_path(state)?
         .with_console_socket(console.map(|console| &console.path));
     if let Some(streams) = streams {

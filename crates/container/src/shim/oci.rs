@@ -1,5 +1,8 @@
 //! The OCI runtime configuration of a container, with containerd's defaults.
 
+mod devices;
+mod mounts;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -7,15 +10,15 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::capability;
+use super::executor::CommandExecutor;
+use super::ids::Ids;
+use super::seccomp;
 use crate::cgroup::Layout;
 use crate::paths::ContainerPaths;
-use crate::{ContainerSpec, ExecSpec, Mount, MountKind, Resources, User, user};
+use crate::{ContainerSpec, ExecSpec, Resources, SystemCalls, user};
 
 /// The search path of a command whose environment has none, as containerd sets it.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Where the termination message goes unless the specification says otherwise.
-const TERMINATION_LOG: &str = "/dev/termination-log";
 
 /// Paths hidden from a container that is not privileged (containerd `oci.WithDefaultSpec`).
 const MASKED: [&str; 11] = [
@@ -42,24 +45,40 @@ pub(super) struct Surroundings<'a> {
     pub(super) cgroup: &'a str,
     /// Whether the kernel enforces limits here; otherwise they are left out.
     pub(super) limits: bool,
-    /// The first process of the process namespace to join; `None`: the container gets its own.
-    pub(super) pause: Option<i32>,
+    pub(super) processes: Processes,
+    /// Whether message queues and shared memory are the machine's.
+    pub(super) host_ipc: bool,
+    /// Whether this is a user namespace of an ordinary user.
+    pub(super) rootless: bool,
     /// Whether a control group keeps containers from devices.
     pub(super) devices_are_limited: bool,
     /// The ids that exist in this user namespace.
     pub(super) ids: &'a Ids,
 }
 
+/// Whose processes a container sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Processes {
+    /// Its own.
+    Own,
+    /// Those in the namespace of this process.
+    Of(i32),
+    /// The machine's.
+    Host,
+}
+
 /// Returns the configuration, the content of `config.json`.
 pub(super) fn configuration(spec: &ContainerSpec, around: &Surroundings<'_>) -> Value {
     let (masked, read_only): (&[&str], &[&str]) =
-        if spec.privileged { (&[], &[]) } else { (&MASKED, &READ_ONLY) };
+        if spec.privileged || spec.unmasked { (&[], &[]) } else { (&MASKED, &READ_ONLY) };
     // Network, host name and IPC are the shim's own, which the container inherits.
-    let processes = match around.pause {
-        Some(pid) => json!({"type": "pid", "path": format!("/proc/{pid}/ns/pid")}),
-        None => json!({"type": "pid"}),
+    let processes = match around.processes {
+        Processes::Of(pid) => Some(json!({"type": "pid", "path": format!("/proc/{pid}/ns/pid")})),
+        Processes::Own => Some(json!({"type": "pid"})),
+        Processes::Host => None,
     };
-    let namespaces = [json!({"type": "mount"}), json!({"type": "cgroup"}), processes];
+    let mut namespaces = vec![json!({"type": "mount"}), json!({"type": "cgroup"})];
+    namespaces.extend(processes);
     let mut linux = json!({
         "cgroupsPath": around.cgroup,
         "namespaces": namespaces,
@@ -67,6 +86,9 @@ pub(super) fn configuration(spec: &ContainerSpec, around: &Surroundings<'_>) -> 
         "readonlyPaths": read_only,
         "rootfsPropagation": "private",
     });
+    if spec.privileged {
+        linux["devices"] = devices::of_the_machine(around.rootless).into();
+    }
     if around.limits {
         linux["resources"] = limits(&spec.resources);
     }
@@ -78,7 +100,7 @@ pub(super) fn configuration(spec: &ContainerSpec, around: &Surroundings<'_>) -> 
         "ociVersion": "1.2.0",
         "process": process(spec, around.ids, around.devices_are_limited),
         "root": {"path": around.paths.root, "readonly": spec.read_only_root},
-        "mounts": mounts(spec, around),
+        "mounts": mounts::mounts(spec, around),
         "linux": linux,
     })
 }
@@ -90,6 +112,10 @@ fn process(spec: &ContainerSpec, ids: &Ids, devices_are_limited: bool) -> Value 
     // The shim's host name is the container's.
     let hostname = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
     let capabilities = capability::names(&spec.capabilities, spec.privileged, devices_are_limited);
+    // Lost again before the program runs: see `CommandExecutor`.
+    let with_filter =
+        if needs_filter(spec) && !spec.no_new_privileges { Some(INSTALLS_FILTERS) } else { None };
+    let held: BTreeSet<&str> = capabilities.iter().copied().chain(with_filter).collect();
     json!({
         "terminal": spec.tty,
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": user.groups},
@@ -97,10 +123,27 @@ fn process(spec: &ContainerSpec, ids: &Ids, devices_are_limited: bool) -> Value 
         "env": environment(&spec.env, &home, &hostname, spec.tty),
         "cwd": working_directory(&spec.cwd),
         "capabilities": {
-            "bounding": capabilities, "effective": capabilities, "permitted": capabilities,
+            "bounding": capabilities, "effective": held, "permitted": held,
         },
         "noNewPrivileges": spec.no_new_privileges,
     })
+}
+
+/// The capability without which no filter of system calls can be installed.
+const INSTALLS_FILTERS: &str = "CAP_SYS_ADMIN";
+
+/// Whether the container's system calls are judged.
+fn needs_filter(spec: &ContainerSpec) -> bool {
+    spec.system_calls == SystemCalls::Ordinary && !spec.privileged
+}
+
+/// Returns the executor of a container's processes.
+pub(super) fn executor(spec: &ContainerSpec, devices_are_limited: bool) -> CommandExecutor {
+    if !needs_filter(spec) {
+        return CommandExecutor::default();
+    }
+    let capabilities = capability::names(&spec.capabilities, spec.privileged, devices_are_limited);
+    CommandExecutor::confined(seccomp::default_profile(&capabilities), capability::mask(&capabilities))
 }
 
 /// Returns the process of a command run in a container.
@@ -183,146 +226,10 @@ fn swap_is_limited() -> bool {
     }
 }
 
-fn mounts(spec: &ContainerSpec, around: &Surroundings<'_>) -> Vec<Value> {
-    let mut mounts = standard_mounts(spec.privileged, around);
-    let message = spec.termination_message_path.as_ref().map(|source| Mount {
-        source: source.clone(),
-        target: if spec.termination_message_target.as_os_str().is_empty() {
-            TERMINATION_LOG.into()
-        } else {
-            spec.termination_message_target.clone()
-        },
-        ..Mount::default()
-    });
-    let wanted: Vec<&Mount> = spec.mounts.iter().chain(&message).collect();
-    let targets: BTreeSet<&Path> = wanted.iter().map(|mount| mount.target.as_path()).collect();
-    mounts.retain(|mount| {
-        mount["destination"].as_str().is_none_or(|target| !targets.contains(Path::new(target)))
-    });
-    mounts.extend(wanted.into_iter().map(mount));
-    mounts
-}
-
-fn mount(mount: &Mount) -> Value {
-    let access = if mount.read_only { "ro" } else { "rw" };
-    match &mount.kind {
-        MountKind::Bind => json!({
-            "destination": mount.target, "source": mount.source, "type": "bind",
-            "options": ["rbind", "rprivate", access],
-        }),
-        MountKind::Tmpfs { size_bytes } => {
-            let mut options = vec!["nosuid".to_owned(), "nodev".to_owned(), "mode=1777".to_owned()];
-            options.push(access.to_owned());
-            options.extend(size_bytes.map(|size| format!("size={size}")));
-            json!({"destination": mount.target, "source": "tmpfs", "type": "tmpfs", "options": options})
-        }
-    }
-}
-
-fn standard_mounts(privileged: bool, around: &Surroundings<'_>) -> Vec<Value> {
-    let access = if privileged { "rw" } else { "ro" };
-    let mut terminals = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
-    if around.ids.has_group(TTY_GROUP) {
-        terminals.push("gid=5");
-    }
-    vec![
-        json!({"destination": "/proc", "type": "proc", "source": "proc",
-               "options": ["nosuid", "noexec", "nodev"]}),
-        json!({"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
-               "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]}),
-        json!({"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": terminals}),
-        json!({"destination": "/dev/shm", "type": "bind", "source": around.paths.shared_memory,
-               "options": ["rbind", "rprivate", "nosuid", "noexec", "nodev"]}),
-        json!({"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue",
-               "options": ["nosuid", "noexec", "nodev"]}),
-        json!({"destination": "/sys", "type": "sysfs", "source": "sysfs",
-               "options": ["nosuid", "noexec", "nodev", access]}),
-        json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
-               "options": ["nosuid", "noexec", "nodev", "relatime", access]}),
-    ]
-}
-
-/// The group of terminals, by a convention as old as devpts.
-const TTY_GROUP: u32 = 5;
-
-/// The user and group ids that exist in this user namespace.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Ids {
-    users: Vec<(u32, u32)>,
-    groups: Vec<(u32, u32)>,
-    /// Whether supplementary groups may be set.
-    supplementary: bool,
-}
-
-impl Ids {
-    /// Reads them from `/proc/self`.
-    pub(super) fn read() -> Self {
-        let text = |name: &str| fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
-        Self::parse(&text("uid_map"), &text("gid_map"), &text("setgroups"))
-    }
-
-    fn parse(users: &str, groups: &str, setgroups: &str) -> Self {
-        let ranges = |map: &str| {
-            let numbers = map.lines().filter_map(|line| {
-                let mut fields = line.split_whitespace();
-                Some((fields.next()?.parse().ok()?, fields.nth(1)?.parse().ok()?))
-            });
-            numbers.collect()
-        };
-        Self { users: ranges(users), groups: ranges(groups), supplementary: setgroups.trim() != "deny" }
-    }
-
-    fn has(ranges: &[(u32, u32)], id: u32) -> bool {
-        ranges.iter().any(|(first, count)| id >= *first && id - first < *count)
-    }
-
-    fn has_group(&self, gid: u32) -> bool {
-        Self::has(&self.groups, gid)
-    }
-
-    /// Returns the user as far as it exists here. Where only one id does, that is 0, which is the
-    /// person who started the cluster.
-    fn restrict(&self, user: &User) -> User {
-        let supplementary = |gid: &&u32| self.supplementary && self.has_group(**gid);
-        User {
-            uid: if Self::has(&self.users, user.uid) { user.uid } else { 0 },
-            gid: if self.has_group(user.gid) { user.gid } else { 0 },
-            groups: user.groups.iter().filter(supplementary).copied().collect(),
-        }
-    }
-
-    /// Says in words what [`Ids::restrict`] changes, if anything.
-    pub(super) fn note(&self, user: &User) -> Option<String> {
-        let restricted = self.restrict(user);
-        (restricted != *user).then(|| {
-            format!(
-                "runs as user {}, group {} instead of user {}, group {}: no such id in this user namespace; \
-                 install `newuidmap` and give yourself a range in /etc/subuid and /etc/subgid",
-                restricted.uid, restricted.gid, user.uid, user.gid
-            )
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_single_id_namespace_runs_everyone_as_its_only_user_and_says_so() {
-        let ids = Ids::parse("0 1001 1\n", "0 1001 1\n", "deny\n");
-        let user = User { uid: 1000, gid: 100, groups: vec![29] };
-        assert_eq!(ids.restrict(&user), User::default());
-        assert!(ids.note(&user).is_some_and(|note| note.contains("instead of user 1000, group 100")));
-        assert_eq!(ids.note(&User::default()), None);
-    }
-
-    #[test]
-    fn a_full_map_changes_nothing() {
-        let ids = Ids::parse("0 0 4294967295\n", "0 0 4294967295\n", "allow\n");
-        let user = User { uid: 1000, gid: 100, groups: vec![29] };
-        assert_eq!(ids.restrict(&user), user);
-    }
+    use crate::{Mount, MountKind};
 
     #[test]
     fn a_later_entry_wins_and_defaults_fill_in() {
@@ -361,7 +268,9 @@ mod tests {
             paths: &paths,
             cgroup: "/pinnace/p/c",
             limits: true,
-            pause: None,
+            processes: Processes::Own,
+            host_ipc: false,
+            rootless: false,
             devices_are_limited: true,
             ids: &ids,
         };

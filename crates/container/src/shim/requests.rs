@@ -13,6 +13,7 @@ use super::container::{Container, Phase};
 use super::execution::{Execution, ExecutionPhase, streams};
 use super::helper::ExecJob;
 use super::log::Stream;
+use super::oci::Processes;
 use super::server::{Server, own_pid};
 use crate::cgroup::Layout;
 use crate::paths::is_id;
@@ -105,10 +106,25 @@ impl Server {
         if !self.destroyers.is_empty() {
             return Err(Fault::new(FaultKind::Container, "the sandbox is being destroyed"));
         }
-        let container = Container::launch(spec, &self.sandbox, caller)?;
+        let processes = self.processes_for(&spec)?;
+        let container = Container::launch(spec, &self.sandbox, processes, caller)?;
         let number = self.number();
         self.containers.insert(number, container);
         Ok(())
+    }
+
+    /// Returns whose processes a container is to see.
+    fn processes_for(&self, spec: &ContainerSpec) -> Result<Processes, Fault> {
+        if self.sandbox.setup.spec.host_processes {
+            return Ok(Processes::Host);
+        }
+        if let Some(pause) = self.sandbox.pause {
+            return Ok(Processes::Of(pause.as_raw()));
+        }
+        let Some(target) = &spec.joins_processes_of else { return Ok(Processes::Own) };
+        let (_, target) = self.find(target)?;
+        let pid = target.pid().ok_or_else(|| Fault::new(FaultKind::NotRunning, &target.spec.id))?;
+        Ok(Processes::Of(pid))
     }
 
     fn signal(&mut self, id: &str, signal: i32) -> Result<Reply, Fault> {

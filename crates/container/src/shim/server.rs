@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::client::{Caller, Client};
 use super::container::{Container, Ending, Phase};
 use super::execution::Execution;
-use super::watchdog;
+use super::{throttle, watchdog};
 use crate::cgroup::Layout;
 use crate::process::{Identity, Namespaces};
 use crate::record::{Setup, State};
@@ -122,14 +122,16 @@ impl Server {
         Ok(sources.into_iter().zip(flags).filter(|(_, flags)| !flags.is_empty()).collect())
     }
 
-    /// Until when to wait: the next look at memory, or a helper that takes too long.
+    /// Until when to wait: the next look at memory or CPU time, or a helper that takes too long.
     fn timeout(&self) -> PollTimeout {
         let starts = self.containers.values().filter_map(|container| match &container.phase {
             Phase::Starting { launch, .. } => Some(launch),
             Phase::Running { .. } | Phase::Exited(_) => None,
         });
         let launches = starts.chain(self.executions.values().filter_map(Execution::launch));
-        let next = launches.map(|launch| launch.deadline()).chain(self.next_watch).min();
+        let throttles =
+            self.containers.values().filter_map(|container| Some(container.throttle.as_ref()?.next()));
+        let next = launches.map(|launch| launch.deadline()).chain(self.next_watch).chain(throttles).min();
         let Some(next) = next else { return PollTimeout::NONE };
         let left = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
@@ -161,6 +163,7 @@ impl Server {
             launch.kill_if_late(now);
         }
         watchdog::watch(self, now);
+        throttle::hold(self, now);
     }
 
     fn accept(&mut self) {

@@ -80,7 +80,8 @@ fn sandbox(folder: &Path) -> Result<Made, Fault> {
             },
         )?;
     }
-    unshare(CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)
+    let ipc = if spec.host_ipc { CloneFlags::empty() } else { CloneFlags::CLONE_NEWIPC };
+    unshare(CloneFlags::CLONE_NEWUTS | ipc)
         .map_err(|errno| Fault::container("cannot make namespaces", &errno))?;
     if !spec.hostname.is_empty() {
         nix::unistd::sethostname(&spec.hostname).map_err(|errno| {

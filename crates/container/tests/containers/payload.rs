@@ -40,6 +40,9 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) {
         ["burn"] => loop {
             std::hint::spin_loop();
         },
+        ["burn", milliseconds] => burn(milliseconds.parse().unwrap()),
+        ["watch-child-burn", milliseconds] => watch_child_burn(milliseconds),
+        ["system-calls"] => system_calls(),
         ["make-device"] => {
             make_device("/disk");
             make_device("/dev/disk");
@@ -143,6 +146,54 @@ fn fork(count: usize) {
     }
     say(&format!("forked {}", children.len()));
     forever();
+}
+
+/// Uses that much CPU time.
+fn burn(milliseconds: u64) {
+    let used = || {
+        let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).unwrap();
+        let milliseconds = |time: nix::sys::time::TimeVal| time.tv_sec() * 1000 + time.tv_usec() / 1000;
+        milliseconds(usage.user_time()) + milliseconds(usage.system_time())
+    };
+    while used() < i64::try_from(milliseconds).unwrap() {
+        std::hint::spin_loop();
+    }
+    std::process::exit(7);
+}
+
+/// Waits for a child as a shell does, which is told of a child that was stopped, too.
+fn watch_child_burn(milliseconds: &str) {
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    #[expect(clippy::zombie_processes, reason = "it is waited for below, in another way")]
+    let child = Command::new("/payload").args(["payload", "burn", milliseconds]).spawn().unwrap();
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    loop {
+        match waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap() {
+            WaitStatus::Exited(_, code) => break say(&format!("the child ended with {code}")),
+            other => say(&format!("{other:?}")),
+        }
+    }
+}
+
+/// Tries what an ordinary program does, and what only an administrator does.
+fn system_calls() {
+    use nix::sched::{CloneFlags, unshare};
+    let told = |what: &str, result: nix::Result<()>| {
+        say(&format!("{what}: {}", result.map_or_else(|errno| format!("{errno:?}"), |()| "done".to_owned())));
+    };
+    told("thread", std::thread::spawn(|| ()).join().map_err(|_| nix::errno::Errno::EINVAL));
+    told(
+        "child",
+        Command::new("/payload")
+            .args(["payload", "exit", "0"])
+            .status()
+            .map(drop)
+            .map_err(|_| nix::errno::Errno::EPERM),
+    );
+    let none = None::<&str>;
+    told("mount", nix::mount::mount(Some("x"), "/proc", Some("tmpfs"), nix::mount::MsFlags::empty(), none));
+    told("host name", nix::unistd::sethostname("other"));
+    told("user namespace", unshare(CloneFlags::CLONE_NEWUSER));
 }
 
 /// Tries to read the kernel's messages through a device node made here.

@@ -1,6 +1,7 @@
 //! What containers do.
 
 mod adoption;
+mod confined;
 mod exec;
 mod faults;
 mod inside;
@@ -51,6 +52,15 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = scenarios![
     inside::processes_are_shared_where_asked,
     inside::the_network_and_its_parameters_are_the_sandboxes,
     inside::a_volume_may_hide_a_standard_mount,
+    confined::ordinary_system_calls_are_allowed_and_others_refused,
+    confined::a_filter_costs_and_brings_no_capabilities,
+    confined::another_user_is_confined_too,
+    confined::a_command_is_confined_like_its_container,
+    confined::a_container_joins_the_processes_of_another,
+    confined::the_machines_processes_are_seen_where_asked,
+    confined::shared_memory_is_the_machines_where_asked,
+    confined::the_masks_come_off_where_asked,
+    confined::a_privileged_container_has_the_machines_devices,
     logs::a_flood_is_rotated,
     logs::a_full_disk_loses_lines_but_stops_nobody,
     logs::long_lines_are_split,
@@ -78,7 +88,8 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = scenarios![
     limits::a_child_beyond_the_limit_counts,
     limits::processes_beyond_the_limit_are_contained,
     limits::usage_is_measured,
-    limits::cpu_is_throttled_where_the_kernel_does,
+    limits::cpu_time_is_held_to_the_limit,
+    limits::a_throttled_program_notices_nothing,
     adoption::a_killed_main_process_disturbs_nobody,
     adoption::a_shim_found_dead_is_cleaned_up,
 ];

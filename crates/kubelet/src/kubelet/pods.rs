@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Change, Key, Notice};
+use client::{Change, EventType, Key, Notice};
 use container::Sandbox;
 use k8s_openapi::api::core::v1::Pod;
 use nix::sys::signal::Signal;
@@ -14,8 +14,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::sources::{names_config_map, names_secret};
+use crate::admission::{self, Rejection};
 use crate::images::chain;
 use crate::node::Node;
+use crate::registration;
 use crate::spec;
 use crate::volumes;
 use crate::worker::{Adopted, Update, Worker};
@@ -26,6 +28,8 @@ struct Workers {
     /// What an earlier process left, by pod uid, until its pod is seen.
     left: HashMap<String, Adopted>,
     updates: HashMap<String, watch::Sender<Update>>,
+    /// Pods that were turned down: they take no room.
+    rejected: HashSet<String>,
     running: JoinSet<String>,
     sources: u64,
 }
@@ -39,10 +43,18 @@ pub(super) async fn keep(node: Arc<Node>) {
         node.pods.wait_synced(),
         node.config_maps.wait_synced(),
         node.secrets.wait_synced(),
-        node.services.wait_synced()
+        node.services.wait_synced(),
+        node.nodes.wait_synced()
     );
     let left = adopt(&node).await;
-    let mut workers = Workers { node, left, updates: HashMap::new(), running: JoinSet::new(), sources: 0 };
+    let mut workers = Workers {
+        node,
+        left,
+        updates: HashMap::new(),
+        rejected: HashSet::new(),
+        running: JoinSet::new(),
+        sources: 0,
+    };
     workers.resync();
     workers.clean_up().await;
     loop {
@@ -82,11 +94,13 @@ impl Workers {
 
     /// Looks at every pod there is.
     fn resync(&mut self) {
-        let pods = self.node.pods.list();
+        let mut pods = self.node.pods.list();
         let known: HashSet<String> = pods.iter().map(|pod| spec::uid(pod).to_owned()).collect();
         let vanished: Vec<String> =
             self.updates.keys().filter(|uid| !known.contains(*uid)).cloned().collect();
         vanished.iter().for_each(|uid| self.gone(uid));
+        // The older ones first: where there is no room for all, they stay.
+        pods.sort_by(|one, other| one.metadata.creation_timestamp.cmp(&other.metadata.creation_timestamp));
         pods.into_iter().for_each(|pod| self.see(pod));
     }
 
@@ -102,14 +116,33 @@ impl Workers {
         let (sender, updates) = watch::channel(Update { pod, is_gone: false, sources: self.sources });
         self.updates.insert(uid.clone(), sender);
         let (node, left) = (self.node.clone(), self.left.remove(&uid));
+        let rejection = if left.is_none() { self.rejection(&uid) } else { None };
         self.running.spawn(async move {
             let left = match left {
                 Some(left) => Some(left),
                 None => recover(&node, &uid).await,
             };
-            Worker::new(node, updates, left).run().await;
+            Worker::new(node, updates, left, rejection).run().await;
             uid
         });
+    }
+
+    /// Returns why the node turns down a pod that is new to it.
+    fn rejection(&mut self, uid: &str) -> Option<Rejection> {
+        let pod = self.updates.get(uid)?.borrow().pod.clone();
+        let began = pod.status.as_ref().is_some_and(|status| status.start_time.is_some());
+        if began || spec::is_deleted(&pod) || spec::is_finished(&pod) {
+            self.rejected.remove(uid);
+            return None;
+        }
+        let known = self.updates.iter().filter(|(other, _)| *other != uid && !self.rejected.contains(*other));
+        let others: Vec<Arc<Pod>> = known.map(|(_, updates)| updates.borrow().pod.clone()).collect();
+        let rejection = admission::rejection(&pod, registration::described(&self.node), others)?;
+        self.rejected.insert(uid.to_owned());
+        let message = format!("Pod was rejected: {}", rejection.message);
+        self.node.event(&pod, EventType::Warning, &rejection.reason, &rejection.message);
+        tracing::info!(pod = spec::name(&pod), message, "a pod is turned down");
+        Some(rejection)
     }
 
     fn gone(&mut self, uid: &str) {
@@ -139,7 +172,10 @@ impl Workers {
 
     fn ended(&mut self, ended: Result<String, tokio::task::JoinError>) {
         match ended {
-            Ok(uid) => drop(self.updates.remove(&uid)),
+            Ok(uid) => {
+                self.updates.remove(&uid);
+                self.rejected.remove(&uid);
+            }
             Err(error) => {
                 // A worker that panicked has lost its state; a new one starts from what is there.
                 tracing::error!(%error, "a pod's worker failed");

@@ -1,8 +1,15 @@
 //! Which pods a config map or a secret concerns.
 
-use k8s_openapi::api::core::v1::Pod;
+use std::borrow::Cow;
+
+use k8s_openapi::api::core::v1::{Container, Pod};
 
 use crate::spec;
+
+fn everything(pod: &Pod) -> impl Iterator<Item = Cow<'_, Container>> {
+    let lasting = spec::containers(pod).map(|(container, _)| Cow::Borrowed(container));
+    lasting.chain(spec::ephemeral_containers(pod).map(Cow::Owned))
+}
 
 /// Whether the pod's files or variables are made of a config map.
 pub(super) fn names_config_map(pod: &Pod, name: &str) -> bool {
@@ -11,7 +18,7 @@ pub(super) fn names_config_map(pod: &Pod, name: &str) -> bool {
         let mut projected = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
         own || projected.any(|source| source.config_map.as_ref().is_some_and(|source| source.name == name))
     });
-    let in_environment = spec::containers(pod).any(|(container, _)| {
+    let in_environment = everything(pod).any(|container| {
         let whole = container.env_from.iter().flatten().filter_map(|source| source.config_map_ref.as_ref());
         let sources = container.env.iter().flatten().filter_map(|variable| variable.value_from.as_ref());
         let keys = sources.filter_map(|source| source.config_map_key_ref.as_ref());
@@ -27,7 +34,7 @@ pub(super) fn names_secret(pod: &Pod, name: &str) -> bool {
         let mut projected = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
         own || projected.any(|source| source.secret.as_ref().is_some_and(|source| source.name == name))
     });
-    let in_environment = spec::containers(pod).any(|(container, _)| {
+    let in_environment = everything(pod).any(|container| {
         let whole = container.env_from.iter().flatten().filter_map(|source| source.secret_ref.as_ref());
         let sources = container.env.iter().flatten().filter_map(|variable| variable.value_from.as_ref());
         let keys = sources.filter_map(|source| source.secret_key_ref.as_ref());

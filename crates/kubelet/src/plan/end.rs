@@ -35,6 +35,7 @@ fn stop_containers(observed: &PodObserved, ending: Ending, plan: &mut PodPlan) -
     let first: Vec<&str> = spec::containers(&observed.pod)
         .filter(|(container, role)| *role != Role::Sidecar && alive(&container.name))
         .map(|(container, _)| container.name.as_str())
+        .chain(spec::ephemeral_names(&observed.pod).filter(|name| alive(name)))
         .collect();
     let last_sidecar = spec::init_containers(&observed.pod)
         .rev()

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Container as ContainerSpec;
 
-use super::{Action, PodPlan, StopReason, Waiting, restarts};
+use super::{Action, PodPlan, StopReason, Waiting};
 use crate::back_off::later;
 use crate::observed::{Exit, PodObserved, Running, Sandbox, State, Unhealthy, Volumes};
 use crate::spec::{self, Role};
@@ -18,7 +18,14 @@ pub(super) fn plan(observed: &PodObserved) -> PodPlan {
     let mut plan = PodPlan::default();
     let sandbox = plan_sandbox(observed, &mut plan);
     let volumes = plan_volumes(observed, &mut plan);
-    if sandbox == Turn::Next && volumes == Turn::Next && plan_init(observed, &mut plan) == Turn::Next {
+    if sandbox == Turn::Hold || volumes == Turn::Hold {
+        return plan;
+    }
+    // To look into a pod whose init containers hang, ephemeral containers do not wait for them.
+    for container in spec::ephemeral_containers(&observed.pod) {
+        plan_container(observed, &container, Role::Ephemeral, &mut plan);
+    }
+    if plan_init(observed, &mut plan) == Turn::Next {
         for container in spec::main_containers(&observed.pod) {
             plan_container(observed, container, Role::Main, &mut plan);
         }
@@ -63,7 +70,7 @@ fn plan_init(observed: &PodObserved, plan: &mut PodPlan) -> Turn {
         if plan_container(observed, container, role, plan) == Turn::Hold && !initialized {
             plan.wait(match role {
                 Role::Sidecar => Waiting::Sidecar(container.name.clone()),
-                Role::Init | Role::Main => Waiting::InitContainer(container.name.clone()),
+                Role::Init | Role::Main | Role::Ephemeral => Waiting::InitContainer(container.name.clone()),
             });
             return Turn::Hold;
         }
@@ -88,7 +95,7 @@ fn plan_container(observed: &PodObserved, container: &ContainerSpec, role: Role,
             plan.look_again(refusal.retry_at, observed.now);
         }
         State::Running(running) => return plan_running(observed, container, role, running, plan),
-        State::Exited(exit) => return plan_exited(observed, name, role, exit, plan),
+        State::Exited(exit) => return plan_exited(observed, container, role, exit, plan),
     }
     Turn::Hold
 }
@@ -117,20 +124,27 @@ fn plan_running(
     match role {
         Role::Init => Turn::Hold,
         Role::Sidecar if !running.is_started => Turn::Hold,
-        Role::Sidecar | Role::Main => Turn::Next,
+        Role::Sidecar | Role::Main | Role::Ephemeral => Turn::Next,
     }
 }
 
-fn plan_exited(observed: &PodObserved, name: &str, role: Role, exit: &Exit, plan: &mut PodPlan) -> Turn {
-    if !restarts(&observed.pod, role, exit.is_success()) {
+fn plan_exited(
+    observed: &PodObserved,
+    container: &ContainerSpec,
+    role: Role,
+    exit: &Exit,
+    plan: &mut PodPlan,
+) -> Turn {
+    if !spec::restarts(&observed.pod, container, role, exit.code) {
         return Turn::Next;
     }
+    let name = container.name.as_str();
     let known = observed.container(name);
     if known.is_end_untold {
         plan.wait(Waiting::End(name.to_owned()));
         return Turn::Hold;
     }
-    match known.back_off.wait_after(exit.finished_at, observed.now) {
+    match known.back_off.wait_after(exit.ended, observed.now) {
         None => plan.act(start(name, known.restarts + 1)),
         Some(wait) => {
             plan.wait(Waiting::BackOff { container: name.to_owned(), until: wait.until });

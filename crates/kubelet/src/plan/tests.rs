@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use k8s_openapi::api::core::v1::Pod;
+
 use super::*;
 use crate::back_off::BackOff;
 use crate::observed::{
@@ -26,7 +28,9 @@ fn observed(spec: Value) -> PodObserved {
     PodObserved {
         pod: pod(spec),
         now: at(0),
+        date: at(0),
         seen_at: at(0),
+        rejection: None,
         ending_since: None,
         sandbox: Sandbox::Ready { address: [10, 244, 0, 2].into() },
         volumes: Volumes::Ready,
@@ -38,6 +42,7 @@ fn running(name: &str) -> State {
     let running = Running {
         id: format!("{name}-0"),
         started_at: at(0),
+        began: at(0),
         is_started: true,
         is_ready: true,
         unhealthy: None,
@@ -55,6 +60,7 @@ fn exited(name: &str, code: i32) -> State {
         message: None,
         started_at: None,
         finished_at: at(0),
+        ended: at(0),
     })
 }
 
@@ -198,12 +204,12 @@ fn sidecars_end_after_the_work_is_done_the_last_one_first() {
 fn a_crashing_container_waits_and_the_plan_says_until_when() {
     let mut crashed = observed(two()).with("a", exited("a", 1)).with("b", running("b"));
     crashed.containers.get_mut("a").unwrap().back_off = BackOff::restore(Duration::from_secs(20), at(-5));
-    crashed.now = at(1);
+    (crashed.now, crashed.date) = (at(1), at(1));
     let plan = plan(&crashed);
     assert_eq!(plan.actions, []);
     assert_eq!(plan.waiting, [Waiting::BackOff { container: "a".to_owned(), until: at(20) }]);
     assert_eq!(plan.recheck, Some(at(20)));
-    crashed.now = at(20);
+    (crashed.now, crashed.date) = (at(20), at(20));
     check(&crashed, &["start a:1"]);
 }
 
@@ -213,7 +219,7 @@ fn a_container_without_an_image_is_tried_again_in_time() {
     let mut refused = observed(two()).with("a", State::Refused(refusal)).with("b", running("b"));
     assert_eq!(plan(&refused).recheck, Some(at(10)));
     check(&refused, &[]);
-    refused.now = at(10);
+    (refused.now, refused.date) = (at(10), at(10));
     check(&refused, &["start a:0"]);
 }
 
@@ -268,7 +274,7 @@ fn a_pod_past_its_deadline_ends_and_the_plan_wakes_up_for_it() {
     spec["activeDeadlineSeconds"] = json!(60);
     let mut pod = observed(spec).with("a", running("a")).with("b", running("b"));
     assert_eq!(plan(&pod).recheck, Some(at(60)));
-    pod.now = at(60);
+    (pod.now, pod.date) = (at(60), at(60));
     check(&pod, &["stop a DeadlineExceeded 30", "stop b DeadlineExceeded 30"]);
 }
 
@@ -280,7 +286,7 @@ fn succeed(observed: &mut PodObserved, action: &Action) {
         Action::Start { container, restarts } => {
             let known = observed.containers.entry(container.clone()).or_default();
             if let State::Exited(exit) = &known.state {
-                known.back_off = known.back_off.next(exit.finished_at, observed.now);
+                known.back_off = known.back_off.next(exit.ended, observed.now);
             }
             known.restarts = *restarts;
             // Ordinary init containers run to their end at once.
@@ -354,4 +360,47 @@ fn nothing_is_started_in_a_pod_that_ends() {
         let starts = plan(&pod).actions.into_iter().filter(|action| matches!(action, Action::Start { .. }));
         assert_eq!(starts.count(), 0);
     }
+}
+
+#[test]
+fn an_ephemeral_container_starts_at_once_runs_once_and_ends_with_the_pod() {
+    let mut spec = with_init();
+    spec["ephemeralContainers"] = json!([{ "name": "look" }]);
+    let start = observed(spec);
+    check(&start, &["start look:0", "start first:0"]);
+    let looking = start.with("look", running("look")).with("first", exited("first", 0));
+    check(&looking, &["start side:0"]);
+    let all =
+        looking.with("side", running("side")).with("second", exited("second", 0)).with("a", running("a"));
+    check(&all, &[]);
+    check(&all.clone().with("look", exited("look", 1)), &[]);
+    check(&all.clone().deleted(30), &["stop a Deleted 30", "stop look Deleted 30"]);
+    // The pod's end does not wait for somebody who looks into it.
+    let mut never = all;
+    Arc::make_mut(&mut never.pod).spec.as_mut().unwrap().restart_policy = Some("Never".to_owned());
+    check(&never.with("a", exited("a", 0)), &["stop look PodFinished 30"]);
+}
+
+#[test]
+fn a_containers_own_policy_and_rules_come_before_the_pods() {
+    let with = |container: Value| {
+        observed(json!({ "restartPolicy": "Never", "containers": [container, { "name": "b" }] }))
+    };
+    let policy = json!({ "name": "a", "restartPolicy": "OnFailure" });
+    check(&with(policy.clone()).with("a", exited("a", 1)).with("b", running("b")), &["start a:1"]);
+    check(&with(policy).with("a", exited("a", 0)).with("b", running("b")), &[]);
+    let rule = json!({ "action": "Restart", "exitCodes": { "operator": "In", "values": [42] } });
+    let rules = json!({ "name": "a", "restartPolicy": "Never", "restartPolicyRules": [rule] });
+    check(&with(rules.clone()).with("a", exited("a", 42)).with("b", running("b")), &["start a:1"]);
+    check(&with(rules).with("a", exited("a", 1)).with("b", running("b")), &[]);
+}
+
+#[test]
+fn a_pod_that_was_turned_down_does_nothing() {
+    let mut pod = observed(two());
+    (pod.sandbox, pod.volumes) = (Sandbox::Absent, Volumes::Unknown);
+    pod.rejection =
+        Some(crate::admission::Rejection { reason: "OutOfcpu".to_owned(), message: "too much".to_owned() });
+    check(&pod, &[]);
+    check(&pod.deleted(30), &["remove volumes"]);
 }

@@ -19,6 +19,11 @@ const KUBELET_VERSION: &str = concat!("v1.36.0+pinnace.", env!("CARGO_PKG_VERSIO
 /// The condition that says that limits are not held.
 const LIMITS_CONDITION: &str = "LimitsNotEnforced";
 
+/// What is done where the kernel does not hold the limits.
+const BY_WATCHING: &str = "limits are held by watching the processes, not by the kernel: a container beyond its memory \
+    limit or its number of processes is killed, one beyond its CPU limit is paused, both a moment later than the kernel \
+    would";
+
 /// Returns the Node as it is created.
 pub(super) fn node(config: &Config) -> Node {
     Node {
@@ -84,11 +89,15 @@ fn resources(config: &Config) -> BTreeMap<String, WireQuantity> {
 }
 
 fn conditions(config: &Config, previous: Option<&NodeStatus>, now: Timestamp) -> Vec<NodeCondition> {
+    let by_watching;
     let (limits, limits_reason, limits_message) = match &config.limits {
         LimitSupport::Enforced => {
-            ("False", "LimitsEnforced", "memory and CPU limits are enforced by the kernel")
+            ("False", "LimitsEnforced", "memory, CPU and process limits are enforced by the kernel")
         }
-        LimitSupport::NotEnforced { reason } => ("True", "NoDelegatedControlGroup", reason.as_str()),
+        LimitSupport::NotEnforced { reason } => {
+            by_watching = format!("{BY_WATCHING}: {reason}");
+            ("True", "NoDelegatedControlGroup", by_watching.as_str())
+        }
     };
     let claims = [
         ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),

@@ -49,7 +49,7 @@ fn condition(observed: &PodObserved, claim: &Claim, previous: &[PodCondition]) -
     let status = if claim.holds { "True" } else { "False" };
     let before = previous.iter().find(|condition| condition.type_ == claim.name);
     let unchanged = before.filter(|before| before.status == status);
-    let now = Time(whole_second(observed.now));
+    let now = Time(whole_second(observed.date));
     PodCondition {
         type_: claim.name.to_owned(),
         status: status.to_owned(),
@@ -75,7 +75,7 @@ fn initialized(observed: &PodObserved, phase: Phase, init: &[ContainerStatus]) -
         Role::Sidecar => {
             status.started == Some(true) || plan::is_initialized(observed) && status.restart_count > 0
         }
-        Role::Init | Role::Main => status.ready,
+        Role::Init | Role::Main | Role::Ephemeral => status.ready,
     };
     let open: Vec<&str> =
         init.iter().filter(|status| !is_done(status)).map(|status| status.name.as_str()).collect();

@@ -49,8 +49,8 @@ pub(super) fn is_ready(role: Role, known: &Container) -> bool {
     match (&known.state, role) {
         (State::Running(running), Role::Main | Role::Sidecar) => running.is_started && running.is_ready,
         (State::Exited(exit), Role::Init) => exit.is_success(),
-        (State::Running(_), Role::Init)
-        | (State::Exited(_), Role::Main | Role::Sidecar)
+        (State::Running(_), Role::Init | Role::Ephemeral)
+        | (State::Exited(_), Role::Main | Role::Sidecar | Role::Ephemeral)
         | (State::New | State::Starting(_) | State::Refused(_), _) => false,
     }
 }
@@ -114,10 +114,10 @@ fn exited(
     exit: &Exit,
 ) -> (ContainerState, ContainerState) {
     let before = known.last.as_ref().map(terminated).unwrap_or_default();
-    if plan::ending(observed).is_some() || !plan::restarts(&observed.pod, role, exit.is_success()) {
+    if plan::ending(observed).is_some() || !spec::restarts(&observed.pod, container, role, exit.code) {
         return (terminated(exit), before);
     }
-    match known.back_off.wait_after(exit.finished_at, observed.now) {
+    match known.back_off.wait_after(exit.ended, observed.now) {
         Some(_) if known.is_end_untold => (terminated(exit), before),
         Some(wait) => {
             let message = crash_message(observed, &container.name, wait.length);

@@ -17,7 +17,9 @@ fn observed(spec: Value) -> PodObserved {
     PodObserved {
         pod: Arc::new(serde_json::from_value(pod).unwrap()),
         now: at(0),
+        date: at(0),
         seen_at: at(0),
+        rejection: None,
         ending_since: None,
         sandbox: Sandbox::Ready { address: [10, 244, 0, 2].into() },
         volumes: Volumes::Ready,
@@ -33,6 +35,7 @@ fn running(is_started: bool, is_ready: bool) -> State {
     State::Running(Running {
         id: "a-0".to_owned(),
         started_at: at(0),
+        began: at(0),
         is_started,
         is_ready,
         unhealthy: None,
@@ -49,6 +52,7 @@ fn exited(code: i32, reason: &str) -> State {
         message: None,
         started_at: Some(at(-9)),
         finished_at: at(0),
+        ended: at(0),
     })
 }
 
@@ -158,7 +162,7 @@ fn a_condition_keeps_its_time_until_it_changes() {
     let first = status(&pod);
     let since = condition(&first, "Ready").last_transition_time.clone();
     Arc::make_mut(&mut pod.pod).status = Some(first.clone());
-    pod.now = at(50);
+    (pod.now, pod.date) = (at(50), at(50));
     assert_eq!(status(&pod), first, "nothing happened, nothing is written");
     let unready = status(&pod.with("a", running(true, false)));
     assert_ne!(condition(&unready, "Ready").last_transition_time, since);
@@ -189,4 +193,33 @@ fn a_condition_that_became_true_takes_back_why_it_was_not() {
     for field in ["reason", "message"] {
         assert!(ready.as_object().unwrap().get(field).is_some_and(Value::is_null), "{ready}");
     }
+}
+
+#[test]
+fn a_pod_that_was_turned_down_has_failed_and_says_why() {
+    let mut pod = observed(one());
+    pod.sandbox = Sandbox::Absent;
+    pod.rejection = Some(crate::admission::Rejection {
+        reason: "OutOfcpu".to_owned(),
+        message: "Node didn't have enough resource: cpu".to_owned(),
+    });
+    let status = status(&pod);
+    assert_eq!(status.phase.as_deref(), Some("Failed"));
+    assert_eq!(status.reason.as_deref(), Some("OutOfcpu"));
+    let message = "Pod was rejected: Node didn't have enough resource: cpu";
+    assert_eq!(status.message.as_deref(), Some(message));
+    assert_eq!((status.container_statuses, status.conditions), (None, None));
+}
+
+#[test]
+fn ephemeral_containers_have_statuses_of_their_own() {
+    let mut spec = one();
+    spec["ephemeralContainers"] = json!([{ "name": "look", "image": "tools:1" }]);
+    let pod = observed(spec).with("a", running(true, true));
+    let status = status(&pod.clone().with("look", exited(3, "Error")));
+    let shown = &status.ephemeral_container_statuses.unwrap()[0];
+    assert_eq!((shown.name.as_str(), shown.ready, shown.restart_count), ("look", false, 0));
+    let ended = shown.state.as_ref().unwrap().terminated.as_ref().unwrap();
+    assert_eq!((ended.exit_code, ended.reason.as_deref()), (3, Some("Error")));
+    check(&pod.with("look", exited(3, "Error")), "Running", "running", true);
 }

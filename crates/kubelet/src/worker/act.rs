@@ -76,7 +76,11 @@ impl Worker {
     fn start(&mut self, name: String, restarts: u32) {
         let Some(sandbox) = self.handle.clone() else { return };
         let Some((container, _)) = spec::find_container(&self.seen.pod, &name) else { return };
-        let container = container.clone();
+        let container = container.into_owned();
+        let target = spec::target_of(&self.seen.pod, &name).map(|target| {
+            let run = self.seen.container(target).running().map(|running| running.id.clone());
+            run.ok_or_else(|| target.to_owned())
+        });
         let now = self.seen.now;
         let known = self.seen.containers.entry(name.clone()).or_default();
         self.unstarted.insert(name.clone(), (known.restarts, known.back_off));
@@ -84,7 +88,7 @@ impl Worker {
         self.starting.insert(name.clone(), given_up.clone());
         let before = match std::mem::take(&mut known.state) {
             State::Exited(exit) => {
-                known.back_off = known.back_off.next(exit.finished_at, now);
+                known.back_off = known.back_off.next(exit.ended, now);
                 Before::Exited(exit)
             }
             State::Refused(refusal) => Before::Refused(refusal),
@@ -98,6 +102,7 @@ impl Worker {
             node: self.node.clone(),
             pod: self.seen.pod.clone(),
             container,
+            target,
             restarts,
             back_off: known.back_off,
             sandbox,
@@ -114,7 +119,7 @@ impl Worker {
     fn stop(&mut self, name: &str, reason: StopReason, kill_at: Timestamp) {
         let Some(sandbox) = self.handle.clone() else { return };
         let Some((container, _)) = spec::find_container(&self.seen.pod, name) else { return };
-        let container = container.clone();
+        let container = container.into_owned();
         let Some(State::Running(running)) = self.seen.containers.get_mut(name).map(|known| &mut known.state)
         else {
             return;

@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Conta
 
 use super::{Worker, receive};
 use crate::back_off::BackOff;
+use crate::clock;
 use crate::container_spec::{BACK_OFF_LABEL, IMAGE_LABEL};
 use crate::observed::{Container, Exit, Running, Sandbox, State};
 use crate::spec;
@@ -76,6 +77,7 @@ impl Worker {
                 let running = Running {
                     id: status.id.clone(),
                     started_at: moment(*started_at),
+                    began: clock::moment_of(moment(*started_at)),
                     is_started: container.startup_probe.is_none()
                         || was(shown.and_then(|shown| shown.started)),
                     is_ready: container.readiness_probe.is_none() || was(shown.map(|shown| shown.ready)),
@@ -93,11 +95,12 @@ impl Worker {
                     message: None,
                     started_at: Some(moment(*started_at)),
                     finished_at: moment(*finished_at),
+                    ended: clock::moment_of(moment(*finished_at)),
                 };
                 (State::Exited(exit), *started_at)
             }
         };
-        known.back_off = BackOff::restore(Duration::from_secs(wait), moment(started_at));
+        known.back_off = BackOff::restore(Duration::from_secs(wait), clock::moment_of(moment(started_at)));
         known.state = state;
     }
 
@@ -130,12 +133,15 @@ fn exit_reason(code: i32, oom_killed: bool) -> &'static str {
 fn shown_status<'a>(pod: &'a Pod, name: &str) -> Option<&'a ContainerStatus> {
     let status = pod.status.as_ref()?;
     let init = status.init_container_statuses.iter().flatten();
-    init.chain(status.container_statuses.iter().flatten()).find(|status| status.name == name)
+    let ephemeral = status.ephemeral_container_statuses.iter().flatten();
+    let all = init.chain(status.container_statuses.iter().flatten()).chain(ephemeral);
+    all.into_iter().find(|status| status.name == name)
 }
 
 /// Returns the containers as the pod's status tells of them.
 pub(super) fn from_status(pod: &Pod) -> BTreeMap<String, Container> {
-    let known = spec::containers(pod).filter_map(|(container, _)| shown_status(pod, &container.name));
+    let names = spec::containers(pod).map(|(container, _)| container.name.as_str());
+    let known = names.chain(spec::ephemeral_names(pod)).filter_map(|name| shown_status(pod, name));
     known.map(|status| (status.name.clone(), from_container_status(pod, status))).collect()
 }
 
@@ -149,6 +155,7 @@ fn from_container_status(pod: &Pod, status: &ContainerStatus) -> Container {
         Some(ContainerState { running: Some(running), .. }) => State::Running(Running {
             id,
             started_at: running.started_at.as_ref().map_or_else(Timestamp::now, |time| time.0),
+            began: running.started_at.as_ref().map_or_else(clock::now, |time| clock::moment_of(time.0)),
             is_started: status.started == Some(true),
             is_ready: status.ready,
             unhealthy: None,
@@ -176,6 +183,7 @@ fn terminated(id: &str, state: &ContainerState) -> Option<Exit> {
         reason: reason.unwrap_or_default(),
         message,
         started_at: started_at.map(|time| time.0),
+        ended: finished_at.as_ref().map_or_else(clock::now, |time| clock::moment_of(time.0)),
         finished_at: finished_at.map_or_else(Timestamp::now, |time| time.0),
     })
 }

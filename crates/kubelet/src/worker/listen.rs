@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, Probe};
 
 use super::{Message, Worker};
+use crate::clock;
 use crate::container_spec;
 use crate::logs;
 use crate::node::Node;
@@ -52,11 +53,11 @@ impl Worker {
         }
         self.end_probes(name);
         if !running.is_started {
-            self.begin_probe(&running, Kind::Startup, container, container.startup_probe.as_ref());
+            self.begin_probe(&running, Kind::Startup, &container, container.startup_probe.as_ref());
             return;
         }
-        self.begin_probe(&running, Kind::Readiness, container, container.readiness_probe.as_ref());
-        self.begin_probe(&running, Kind::Liveness, container, container.liveness_probe.as_ref());
+        self.begin_probe(&running, Kind::Readiness, &container, container.readiness_probe.as_ref());
+        self.begin_probe(&running, Kind::Liveness, &container, container.liveness_probe.as_ref());
     }
 
     fn begin_probe(
@@ -68,7 +69,7 @@ impl Worker {
     ) {
         let (Some(probe), Some(sandbox)) = (probe, self.handle.clone()) else { return };
         let address = self.pod_address().unwrap_or_else(|| self.node.config.address.into());
-        let (id, started_at, settings) = (running.id.clone(), running.started_at, Settings::of(probe));
+        let (id, began, settings) = (running.id.clone(), running.began, Settings::of(probe));
         let target = Target::of(probe, container, address);
         let checker = Arc::new(Checker { target, sandbox, container_id: id.clone() });
         let name = container.name.clone();
@@ -82,7 +83,7 @@ impl Worker {
                 let checker = checker.clone();
                 async move { checker.check(timeout).await }
             };
-            probe::run(kind, settings, started_at, check, report).await;
+            probe::run(kind, settings, began, check, report).await;
         });
         self.probes.entry(container.name.clone()).or_default().push((kind, handle));
     }
@@ -130,6 +131,7 @@ pub(super) async fn describe(node: &Arc<Node>, pod: &Arc<Pod>, exit: ContainerEx
     let (node, pod, name) = (node.clone(), pod.clone(), exit.name.clone());
     let (attempt, is_success) = (exit.attempt, exit.code == 0);
     let read = move || last_message(&node, &pod, &name, attempt, is_success);
+    let finished_at = moment(exit.finished_at).unwrap_or_else(Timestamp::now);
     Exit {
         message: tokio::task::spawn_blocking(read).await.ok().flatten(),
         id: exit.container_id,
@@ -138,7 +140,8 @@ pub(super) async fn describe(node: &Arc<Node>, pod: &Arc<Pod>, exit: ContainerEx
         signal: None,
         reason: reason.to_owned(),
         started_at: moment(exit.started_at),
-        finished_at: moment(exit.finished_at).unwrap_or_else(Timestamp::now),
+        finished_at,
+        ended: clock::moment_of(finished_at),
     }
 }
 
@@ -149,8 +152,8 @@ fn last_message(node: &Node, pod: &Pod, name: &str, attempt: u32, is_success: bo
         let end = written.len().min(MESSAGE_LIMIT);
         return Some(String::from_utf8_lossy(&written[..end]).into_owned());
     }
-    let policy = spec::find_container(pod, name)
-        .and_then(|(container, _)| container.termination_message_policy.as_deref());
+    let container = spec::find_container(pod, name).map(|(container, _)| container);
+    let policy = container.as_ref().and_then(|container| container.termination_message_policy.as_deref());
     if policy != Some("FallbackToLogsOnError") || is_success {
         return None;
     }

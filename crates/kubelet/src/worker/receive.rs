@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{Message, Worker, start, volumes};
 use crate::back_off::later;
+use crate::clock;
 use crate::observed::{
     Before, Exit, PodObserved, Refusal, RefusalReason, Running, Sandbox, State, Unhealthy, Volumes,
 };
@@ -48,7 +49,7 @@ impl Worker {
 
     pub(super) fn sandbox_failed(&mut self, message: &str) {
         self.release_address();
-        let now = Timestamp::now();
+        let now = clock::now();
         self.sandbox_failures = self.sandbox_failures.next(now, now);
         let words = format!("Failed to create pod sandbox: {message}");
         self.node.event(&self.seen.pod, EventType::Warning, "FailedCreatePodSandBox", &words);
@@ -62,10 +63,12 @@ impl Worker {
             return;
         }
         self.seen.sandbox = Sandbox::Absent;
-        let now = Timestamp::now();
-        for (container, _) in spec::containers(&self.pod()) {
-            if let Some(running) = self.seen.container(&container.name).running().cloned() {
-                self.exited(&container.name, lost(&running, now));
+        let now = clock::now();
+        let pod = self.pod();
+        let names = spec::containers(&pod).map(|(container, _)| container.name.as_str());
+        for name in names.chain(spec::ephemeral_names(&pod)) {
+            if let Some(running) = self.seen.container(name).running().cloned() {
+                self.exited(name, lost(&running, now));
             }
         }
         start_over(&mut self.seen);
@@ -86,7 +89,7 @@ impl Worker {
                 self.node.event(&self.seen.pod, EventType::Warning, "FailedMount", &message);
                 let wait = (VOLUME_RETRY_MS << self.volume_failures.min(8)).min(122_000);
                 self.volume_failures += 1;
-                let retry_at = later(Timestamp::now(), std::time::Duration::from_millis(wait));
+                let retry_at = later(clock::now(), std::time::Duration::from_millis(wait));
                 if self.seen.volumes == Volumes::Preparing {
                     self.seen.volumes = Volumes::Failed { message, retry_at };
                 } else {
@@ -106,7 +109,7 @@ impl Worker {
 
     /// A config map or a secret of the pod's namespace changed.
     pub(super) fn sources_changed(&mut self) {
-        let now = Timestamp::now();
+        let now = clock::now();
         if let Volumes::Failed { retry_at, .. } = &mut self.seen.volumes {
             *retry_at = now;
         }
@@ -165,7 +168,7 @@ impl Worker {
 
     /// A container that cannot start keeps its count and its last end.
     fn refused(&mut self, name: &str, before: Before, reason: RefusalReason, message: String) {
-        let now = Timestamp::now();
+        let now = clock::now();
         let pulls = self.pulls.entry(name.to_owned()).or_default();
         let retry_at = match reason {
             RefusalReason::ErrImagePull => {
@@ -206,6 +209,7 @@ impl Worker {
         known.state = State::Running(Running {
             id: id.to_owned(),
             started_at,
+            began: clock::moment_of(started_at),
             is_started,
             is_ready,
             unhealthy,
@@ -288,6 +292,7 @@ pub(super) fn lost(running: &Running, now: Timestamp) -> Exit {
         reason: "ContainerStatusUnknown".to_owned(),
         message: Some("The container could not be located when the pod was terminated".to_owned()),
         started_at: Some(running.started_at),
-        finished_at: now,
+        finished_at: Timestamp::now(),
+        ended: now,
     }
 }

@@ -35,9 +35,11 @@ pub(super) async fn make(
     let labels = [(POD_LABEL, spec::name(pod)), (NAMESPACE_LABEL, spec::namespace(pod))];
     let sandbox = SandboxSpec {
         id: uid.to_owned(),
-        hostname: files::hostname(pod, &node.config.node_name),
+        hostname: files::hostname(pod, &node.config.node_name, &node.config.dns.domain),
         network_namespace,
         share_processes: spec::spec(pod).share_process_namespace == Some(true),
+        host_processes: spec::spec(pod).host_pid == Some(true),
+        host_ipc: spec::spec(pod).host_ipc == Some(true),
         sysctls: sysctls.into_iter().map(|sysctl| (sysctl.name, sysctl.value)).collect(),
         labels: labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
     };

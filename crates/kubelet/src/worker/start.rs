@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 use tokio_util::sync::CancellationToken;
 
 use crate::back_off::{BackOff, Wait};
+use crate::clock;
 use crate::container_spec::{self, Prepared};
 use crate::hooks;
 use crate::images::{self, ImageError, chain};
@@ -23,6 +24,8 @@ pub(super) struct Request {
     pub(super) node: Arc<Node>,
     pub(super) pod: Arc<Pod>,
     pub(super) container: Container,
+    /// The run whose processes an ephemeral container sees, or the name of a container that does not run.
+    pub(super) target: Option<Result<String, String>>,
     pub(super) restarts: u32,
     pub(super) back_off: BackOff,
     pub(super) sandbox: Sandbox,
@@ -105,17 +108,23 @@ fn start_error(id: String, message: String) -> Exit {
         message: Some(message),
         started_at: None,
         finished_at: Timestamp::now(),
+        ended: clock::now(),
     }
 }
 
 async fn prepare(request: &Request, image: images::Ready) -> Result<Prepared, (RefusalReason, String)> {
     let (node, pod, container) = (request.node.clone(), request.pod.clone(), request.container.clone());
     let (restarts, back_off, address) = (request.restarts, request.back_off, request.address);
+    let target = request.target.clone().transpose();
+    let target = target.map_err(|name| {
+        (RefusalReason::CreateContainerError, format!("target container \"{name}\" is not running"))
+    })?;
     let make = move || {
         let inputs = container_spec::Inputs {
             node: &node,
             pod: &pod,
             container: &container,
+            target,
             restarts,
             back_off,
             address,

@@ -15,6 +15,7 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 use nix::sys::signal::Signal;
 use tokio::sync::watch;
 
+use crate::clock;
 use crate::drain;
 use crate::hooks;
 use crate::node::Node;
@@ -62,7 +63,7 @@ pub(super) async fn stop(request: Request, mut kill_at: watch::Receiver<Timestam
 async fn reached(kill_at: &mut watch::Receiver<Timestamp>) {
     loop {
         let at = *kill_at.borrow_and_update();
-        let left = Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
+        let left = Duration::try_from(at.duration_since(clock::now())).unwrap_or_default();
         tokio::select! {
             () = tokio::time::sleep(left) => return,
             changed = kill_at.changed() => if changed.is_err() {

@@ -12,6 +12,7 @@ use kube::Api;
 use kube::api::PostParams;
 
 use crate::back_off::later;
+use crate::clock;
 use crate::images::chain;
 use crate::node::Node;
 use crate::spec;
@@ -75,7 +76,7 @@ async fn fetch_tokens(
     let mut issued = issued.lock().await;
     for (volume, projection) in projections(pod) {
         let key = (volume.to_owned(), projection.path.clone());
-        if issued.get(&key).is_some_and(|(_, renewal)| *renewal > Timestamp::now()) {
+        if issued.get(&key).is_some_and(|(_, renewal)| *renewal > clock::now()) {
             continue;
         }
         let fetched = fetch_token(node, pod, projection).await.map_err(|error| {
@@ -119,8 +120,8 @@ async fn fetch_token(
     let params = PostParams::default();
     let answer = accounts.create_token_request(account.unwrap_or("default"), &params, &request).await;
     let status = answer.map_err(|error| chain(&error))?.status.ok_or("the answer holds no token")?;
-    let now = Timestamp::now();
-    let life = status.expiration_timestamp.map_or(seconds, |end| end.0.duration_since(now).as_secs()).max(60);
+    let left = |end: Timestamp| end.duration_since(Timestamp::now()).as_secs();
+    let life = status.expiration_timestamp.map_or(seconds, |end| left(end.0)).max(60);
     let renewal = u64::try_from(life * TOKEN_RENEWAL / 100).unwrap_or(60);
-    Ok((status.token.ok_or("the answer holds no token")?, later(now, Duration::from_secs(renewal))))
+    Ok((status.token.ok_or("the answer holds no token")?, later(clock::now(), Duration::from_secs(renewal))))
 }
