@@ -10,6 +10,7 @@
 //! - [`endpoints`]: which addresses answer for a service's port;
 //! - [`services`]: virtual addresses;
 //! - [`host_ports`]: node ports and load balancers on the host, and the status of load balancers;
+//! - [`pod_ports`]: host ports of pods;
 //! - [`mod@zone`] has the names;
 //! - [`ingress`]: hosts and paths from outside, and the status of Ingresses; [`treatment`]: their
 //!   annotations;
@@ -24,6 +25,7 @@ pub mod endpoints;
 pub mod host_ports;
 pub mod ingress;
 pub mod observed;
+pub mod pod_ports;
 pub mod proxy;
 pub mod services;
 #[cfg(test)]

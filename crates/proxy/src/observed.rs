@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -24,6 +24,8 @@ pub struct Observed {
     pub classes: Vec<Arc<IngressClass>>,
     /// The secrets that Ingresses name.
     pub secrets: HashMap<(String, String), Arc<Secret>>,
+    /// The pods that have ports of their node.
+    pub exposed: Vec<Arc<Pod>>,
     /// Pods that are ending, or gone, by namespace and name.
     pub is_ending: Option<Box<IsEnding>>,
 }

@@ -18,7 +18,7 @@ use super::openings::Openings;
 use super::{Config, Dependencies};
 use crate::certificates::Certificates;
 use crate::observed::{Observed, name, namespace};
-use crate::{ingress, services, zone};
+use crate::{ingress, pod_ports, services, zone};
 
 /// The pause before something that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -35,6 +35,8 @@ pub(super) struct Applier {
     certificates: Certificates,
     /// The rules in force; `None` before the first pass, while those of an earlier process hold.
     rules: Option<Vec<ServiceRule>>,
+    /// The addresses that services lead to by them.
+    served: HashSet<IpAddr>,
     has_failed: bool,
 }
 
@@ -50,6 +52,7 @@ impl Applier {
             ingress: dependencies.ingress.clone(),
             certificates: Certificates::default(),
             rules: None,
+            served: HashSet::new(),
             has_failed: false,
         }
     }
@@ -64,8 +67,14 @@ impl Applier {
         let zone = zone::zone(&observed, &self.config.domain);
         addresses.extend(zone_addresses(&zone));
         self.dns.set(zone);
-        self.apply_rules(services::rules(&observed, &self.config.node_addresses)).await;
-        addresses.extend(self.rules.iter().flatten().flat_map(rule_addresses));
+        let mut rules = services::rules(&observed, &self.config.node_addresses);
+        // A pod's own ports lead to it until it is gone, so that they do not hold up its drain.
+        let of_services: HashSet<IpAddr> = rules.iter().flat_map(rule_addresses).collect();
+        rules.extend(pod_ports::rules(&observed.exposed));
+        if self.apply_rules(rules).await {
+            self.served = of_services;
+        }
+        addresses.extend(self.served.iter().copied());
         self.openings.apply(&observed).await;
         self.show_addresses(&observed);
         addresses
@@ -92,6 +101,7 @@ impl Applier {
             ingresses: kinds.ingresses.list(),
             classes: kinds.classes.list(),
             secrets: HashMap::new(),
+            exposed: kinds.pods.list().into_iter().filter(|pod| pod_ports::has_any(pod)).collect(),
             is_ending: Some(Box::new(is_ending)),
         };
         for tls in ingress::certificates(&observed) {
@@ -116,9 +126,10 @@ impl Applier {
         routes
     }
 
-    async fn apply_rules(&mut self, rules: Vec<ServiceRule>) {
+    /// Returns whether the rules are in force.
+    async fn apply_rules(&mut self, rules: Vec<ServiceRule>) -> bool {
         if self.rules.as_ref() == Some(&rules) && !self.has_failed {
-            return;
+            return true;
         }
         match self.services.apply(rules.clone()).await {
             Ok(()) => {
@@ -131,6 +142,7 @@ impl Applier {
                 self.has_failed = true;
             }
         }
+        !self.has_failed
     }
 
     /// Says in the status of Ingresses where they are reached. A write that fails is made again

@@ -7,6 +7,8 @@ use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 
+use crate::pod_ports;
+
 /// Every cache, and what has changed in it since the last pass.
 pub(super) struct Changes {
     caches: Kinds,
@@ -76,7 +78,7 @@ impl Changes {
                 _ = self.ingresses.next() => true,
                 _ = self.classes.next() => true,
                 notice = self.secrets.next() => notice.is_none_or(|notice| is_tls(&notice)),
-                notice = self.pods.next() => notice.is_none_or(|notice| ends(&notice)),
+                notice = self.pods.next() => notice.is_none_or(|notice| ends(&notice) || is_exposed(&notice)),
             };
             if matters {
                 return;
@@ -102,6 +104,14 @@ fn ends(notice: &Notice<Pod>) -> bool {
         |pod: &Option<Arc<Pod>>| pod.as_ref().is_none_or(|pod| pod.metadata.deletion_timestamp.is_some());
     match notice {
         Notice::Changed(Change { old, new, .. }) => is_ending(new) != is_ending(old),
+        Notice::Resync => true,
+    }
+}
+
+/// A pod with ports of its node matters when it gets its address, ends or goes.
+fn is_exposed(notice: &Notice<Pod>) -> bool {
+    match notice {
+        Notice::Changed(Change { old, new, .. }) => old.iter().chain(new).any(|pod| pod_ports::has_any(pod)),
         Notice::Resync => true,
     }
 }

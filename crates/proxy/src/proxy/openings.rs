@@ -2,10 +2,11 @@
 //! of it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use client::{Cache, EventType, Recorder};
-use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use network::{HostPort, HostPorts};
@@ -14,6 +15,7 @@ use serde_json::json;
 use super::Dependencies;
 use crate::host_ports::{self, Claim};
 use crate::observed::{Observed, name, namespace};
+use crate::pod_ports;
 
 /// The pause before a port that the host refused is tried again: somebody has to stop a program
 /// meanwhile. A change of any service tries at once.
@@ -53,13 +55,20 @@ impl Openings {
     /// Opens what is wanted now and closes the rest.
     pub(super) async fn apply(&mut self, observed: &Observed) {
         let mut claims = host_ports::claims(observed);
-        let wanted = host_ports::wanted(&claims);
+        let mut wanted = host_ports::wanted(&claims);
+        // A service that has a port keeps it.
+        let has = |port: &HostPort| {
+            wanted.iter().any(|known| (known.listen, known.protocol) == (port.listen, port.protocol))
+        };
+        let of_pods: Vec<HostPort> =
+            pod_ports::openings(&observed.exposed).into_iter().filter(|port| !has(port)).collect();
+        wanted.extend(of_pods);
         if wanted != self.wanted || !self.failed.is_empty() {
             self.failed = self.ports.set(&wanted).await;
             self.wanted = wanted;
         }
         host_ports::refuse(&mut claims, &self.failed);
-        self.tell(&claims);
+        self.tell(&claims, &observed.exposed);
         for (service, address) in host_ports::wrong_addresses(observed, &claims) {
             let shown = address.map(|address| json!([{ "ip": address }]));
             self.show(&service, &json!({ "status": { "loadBalancer": { "ingress": shown } } }));
@@ -75,8 +84,17 @@ impl Openings {
         }
     }
 
-    fn tell(&mut self, claims: &[Claim]) {
+    fn tell(&mut self, claims: &[Claim], exposed: &[Arc<Pod>]) {
         let mut told = HashSet::new();
+        for (port, error) in &self.failed {
+            let Some(pod) = pod_ports::owner(exposed, port) else { continue };
+            let key =
+                (pod.metadata.uid.clone(), format!("{} was not opened on the host: {error}", port.listen));
+            if !self.told.contains(&key) {
+                self.recorder.record(pod_reference(&pod), EventType::Warning, "HostPortUnavailable", &key.1);
+            }
+            told.insert(key);
+        }
         for claim in claims {
             let Some(advice) = claim.advice() else { continue };
             let key = (claim.service.metadata.uid.clone(), advice);
@@ -103,6 +121,18 @@ impl Openings {
                 }
             }
         });
+    }
+}
+
+fn pod_reference(pod: &Pod) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Pod".to_owned()),
+        name: pod.metadata.name.clone(),
+        namespace: pod.metadata.namespace.clone(),
+        uid: pod.metadata.uid.clone(),
+        resource_version: pod.metadata.resource_version.clone(),
+        field_path: None,
     }
 }
 
