@@ -83,7 +83,13 @@ impl User {
         self.folder.path().join("home")
     }
 
-    fn prepare(&self, program: &Path) -> Command {
+    /// The program under test.
+    pub fn pinnace_path(&self) -> &Path {
+        &self.pinnace
+    }
+
+    /// A program run as the user, at home, with nothing of the environment but the PATH.
+    pub fn prepare(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         let home = self.home();
         command
@@ -162,6 +168,14 @@ impl User {
         let child =
             self.prepare(&self.pinnace).args(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         Running(child.unwrap())
+    }
+
+    /// Gives a file, or a folder with all in it, to the user.
+    pub fn give(&self, path: &str) {
+        if let Some((uid, gid)) = self.ids {
+            let owner = format!("{uid}:{gid}");
+            assert!(Command::new("chown").args(["-R", &owner, path]).status().unwrap().success());
+        }
     }
 
     /// Makes a folder of the user's own.
