@@ -42,6 +42,12 @@ fn no_change_errors(_: &Value, _: &Value) -> Vec<FieldError> {
 
 fn nothing_to_prepare(_: &mut Value, _: &Value) {}
 
+/// The same form under another version.
+fn renamed(mut object: Value, api_version: &str) -> Value {
+    object["apiVersion"] = api_version.into();
+    object
+}
+
 fn no_warnings(_: &Value) -> Vec<String> {
     Vec::new()
 }
@@ -258,6 +264,16 @@ pub(crate) const NETWORK_POLICY: Rules = Rules {
     validate: network::validate_policy,
     generation: Generation::Spec,
     ..PLAIN
+};
+/// What `kubectl` 1.20 of Debian creates CronJobs with; the same form under an older name.
+pub(crate) static CRON_JOB_CONVERSION: Conversion = Conversion {
+    to_storage: |object| renamed(object, "batch/v1"),
+    from_storage: |object| renamed(object, "batch/v1beta1"),
+};
+/// What `kubectl` 1.20 of Debian creates budgets with; the same form under an older name.
+pub(crate) static BUDGET_CONVERSION: Conversion = Conversion {
+    to_storage: |object| renamed(object, "policy/v1"),
+    from_storage: |object| renamed(object, "policy/v1beta1"),
 };
 pub(crate) const DISRUPTION_BUDGET: Rules =
     Rules { name: metadata::path_name, validate: workloads::validate_budget, ..SPEC_AND_STATUS };

@@ -35,7 +35,27 @@ pub(super) fn of(rows: &[&'static Resource], form: Form) -> impl Iterator<Item =
             }
         }
     }
-    found.into_iter().filter_map(schema::named).map(move |one| (one.definition(), definition(one, form)))
+    let rows = rows.to_vec();
+    found.into_iter().filter_map(schema::named).map(move |one| {
+        let mut definition = definition(one, form);
+        let kinds = kinds(one, &rows);
+        if !kinds.is_empty() {
+            definition["x-kubernetes-group-version-kind"] = kinds.into();
+        }
+        (one.definition(), definition)
+    })
+}
+
+/// The kinds a type is: its own, and those of rows that serve it under another version.
+fn kinds(one: &Type, rows: &[&'static Resource]) -> Vec<Value> {
+    let mut kinds: Vec<Value> = one.kinds.iter().copied().map(group_version_kind).collect();
+    for row in rows.iter().filter(|row| row.schema == one.name) {
+        let kind = json!({"group": row.group, "version": row.version, "kind": row.kind});
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    kinds
 }
 
 /// Returns the type of a row's lists.
@@ -102,10 +122,6 @@ fn definition(one: &'static Type, form: Form) -> Value {
     }
     if one.atomic {
         found["x-kubernetes-map-type"] = "atomic".into();
-    }
-    if !one.kinds.is_empty() {
-        found["x-kubernetes-group-version-kind"] =
-            one.kinds.iter().copied().map(group_version_kind).collect();
     }
     found
 }

@@ -58,8 +58,9 @@ fn every_row_has_a_definition_with_its_kind() {
     let document = v2_document(Registry::builtin());
     for row in Registry::builtin().iter() {
         let definition = &document["definitions"][row.schema().unwrap().definition()];
-        let expected = json!([{"group": row.group, "version": row.version, "kind": row.kind}]);
-        assert_eq!(definition["x-kubernetes-group-version-kind"], expected, "{}", row.kind);
+        let expected = json!({"group": row.group, "version": row.version, "kind": row.kind});
+        let kinds = definition["x-kubernetes-group-version-kind"].as_array().unwrap();
+        assert!(kinds.contains(&expected), "{}: {kinds:?}", row.kind);
     }
 }
 

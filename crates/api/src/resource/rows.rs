@@ -415,6 +415,17 @@ pub(super) static ROWS: &[Resource] = &[
         ..kind(BATCH, "CronJob", "cronjobs", "batch.v1.CronJob")
     },
     Resource {
+        version: "v1beta1",
+        singular: "cronjob",
+        short_names: &["cj"],
+        categories: &["all"],
+        subresources: STATUS,
+        storage: Storage::Shared { group: BATCH, version: "v1", convert: &rules::CRON_JOB_CONVERSION },
+        rules: rules::CRON_JOB,
+        printer: &table::CRON_JOB,
+        ..kind(BATCH, "CronJob", "cronjobs", "batch.v1.CronJob")
+    },
+    Resource {
         singular: "job",
         categories: &["all"],
         subresources: STATUS,
@@ -449,6 +460,16 @@ pub(super) static ROWS: &[Resource] = &[
         singular: "poddisruptionbudget",
         short_names: &["pdb"],
         subresources: STATUS,
+        rules: rules::DISRUPTION_BUDGET,
+        printer: &table::DISRUPTION_BUDGET,
+        ..kind(POLICY, "PodDisruptionBudget", "poddisruptionbudgets", "policy.v1.PodDisruptionBudget")
+    },
+    Resource {
+        version: "v1beta1",
+        singular: "poddisruptionbudget",
+        short_names: &["pdb"],
+        subresources: STATUS,
+        storage: Storage::Shared { group: POLICY, version: "v1", convert: &rules::BUDGET_CONVERSION },
         rules: rules::DISRUPTION_BUDGET,
         printer: &table::DISRUPTION_BUDGET,
         ..kind(POLICY, "PodDisruptionBudget", "poddisruptionbudgets", "policy.v1.PodDisruptionBudget")

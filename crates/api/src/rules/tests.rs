@@ -333,3 +333,15 @@ fn autoscalers_of_version_1_are_views_of_version_2() {
     assert_eq!(stored["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 60);
     assert_eq!(row.from_storage(stored)["spec"]["targetCPUUtilizationPercentage"], 60);
 }
+
+#[test]
+fn the_versions_that_kubectl_1_20_writes_are_the_stored_ones_under_another_name() {
+    for (group, kind) in [("batch", "CronJob"), ("policy", "PodDisruptionBudget")] {
+        let row = Registry::builtin().by_kind(group, "v1beta1", kind).unwrap();
+        let object =
+            json!({"apiVersion": format!("{group}/v1beta1"), "kind": kind, "metadata": {"name": "x"}});
+        let stored = row.to_storage(object.clone());
+        assert_eq!(stored["apiVersion"], format!("{group}/v1"));
+        assert_eq!(row.from_storage(stored), object);
+    }
+}
