@@ -8,7 +8,10 @@ use super::Picture;
 use super::svg::{self, escape};
 use super::terminal::shown;
 
-const STYLE: &str = "body { font: 15px/1.5 system-ui, sans-serif; color: #333; background: #fff; max-width: 1140px; \
+const STYLE: &str = ":root { color-scheme: light dark; --ink: #333; --paper: #fff; --pale: #ddd; --bad: #c0392b; \
+--good: #228833 } @media (prefers-color-scheme: dark) { :root { --ink: #ddd; --paper: #16181d; --pale: #363b44; \
+--bad: #ff8373; --good: #56c271 } } \
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 1140px; \
 margin: 2em auto; padding: 0 1em } h1 { font-size: 1.4em } svg { max-width: 100%; height: auto; vertical-align: middle } \
 .legend { font-size: 13px } .group { display: block } table { border-collapse: collapse; font-size: 13px } \
 td, th { padding: 2px 12px 2px 0; text-align: right; font-variant-numeric: tabular-nums } \
@@ -23,10 +26,10 @@ pub(super) fn page(picture: &Picture<'_>) -> String {
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
          </head>\n<body>\n<h1>{title}</h1>\n<p>{}. It began at {began}.</p>\n{}\
          <div class=\"legend\">{}<span class=\"group\"><b>below</b> \
-         <span style=\"color:#333\">▬</span> pods that are not ending \
-         <span style=\"color:#228833\">▬</span> ready pods, or requests answered \
-         <span style=\"color:#c0392b\">╌╌</span> the limits: replicas and surge, replicas without the unavailable; \
-         or requests failed</span></div>\n\
+         <span style=\"color:var(--ink)\">━</span> thin: pods that are not ending \
+         <span style=\"color:var(--good)\">▬</span> thick: ready pods, or requests answered \
+         <span style=\"color:var(--bad)\">╌╌</span> dashed: the limits (replicas and surge, replicas without the \
+         unavailable), or requests failed</span></div>\n\
          <h2>Seconds from the start</h2>\n{}</body>\n</html>\n",
         escape(&summary(picture)),
         svg::draw(picture),

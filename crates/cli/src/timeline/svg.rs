@@ -20,9 +20,23 @@ const TICKS: u32 = 12;
 /// Colours that people tell apart who don't see red and green.
 const OLD: &str = "#4477aa";
 const NEW: &str = "#e08a1e";
-const BAD: &str = "#c0392b";
-const INK: &str = "#333";
-const PALE: &str = "#ddd";
+/// Colours that the page sets, for light and for dark.
+const GOOD: &str = "var(--good)";
+const BAD: &str = "var(--bad)";
+const INK: &str = "var(--ink)";
+const PALE: &str = "var(--pale)";
+
+/// How a line is drawn: a colour alone does not tell it from others.
+#[derive(Clone, Copy)]
+struct Pen {
+    colour: &'static str,
+    width: f64,
+    dashes: &'static str,
+}
+
+const TOTAL: Pen = Pen { colour: INK, width: 1.5, dashes: "none" };
+const READY: Pen = Pen { colour: GOOD, width: 3.5, dashes: "none" };
+const FAILED: Pen = Pen { colour: BAD, width: 2.0, dashes: "3 3" };
 
 /// Returns the drawing.
 pub(super) fn draw(picture: &Picture<'_>) -> String {
@@ -73,7 +87,7 @@ impl Drawing<'_> {
         for (id, colour) in [("old", OLD), ("new", NEW)] {
             self.put(format_args!(
                 "<pattern id=\"ending-{id}\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" \
-                 patternTransform=\"rotate(45)\"><rect width=\"6\" height=\"6\" fill=\"#fff\"/>\
+                 patternTransform=\"rotate(45)\"><rect width=\"6\" height=\"6\" fill=\"var(--paper)\"/>\
                  <rect width=\"2.5\" height=\"6\" fill=\"{colour}\"/></pattern>"
             ));
         }
@@ -163,8 +177,8 @@ impl Drawing<'_> {
                 ));
             }
         }
-        self.steps(&counts, |count| y(f64::from(count.total)), INK);
-        self.steps(&counts, |count| y(f64::from(count.ready)), "#228833");
+        self.steps(&counts, |count| y(f64::from(count.ready)), READY);
+        self.steps(&counts, |count| y(f64::from(count.total)), TOTAL);
     }
 
     fn graph(&mut self, title: &str, top: f64) {
@@ -177,7 +191,7 @@ impl Drawing<'_> {
         ));
     }
 
-    fn steps(&mut self, counts: &[Count], y: impl Fn(&Count) -> f64, colour: &str) {
+    fn steps(&mut self, counts: &[Count], y: impl Fn(&Count) -> f64, pen: Pen) {
         let mut path = String::new();
         for count in counts {
             let (x, y) = (self.x(self.picture.seconds(count.at)), y(count));
@@ -187,7 +201,8 @@ impl Drawing<'_> {
         if !path.is_empty() {
             let end = self.x(self.picture.length());
             self.put(format_args!(
-                "<path d=\"{path}H{end:.1}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"
+                "<path d=\"{path}H{end:.1}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{}\" stroke-dasharray=\"{}\"/>",
+                pen.colour, pen.width, pen.dashes
             ));
         }
     }
@@ -197,7 +212,7 @@ impl Drawing<'_> {
         let rates = self.picture.timeline.rates().to_vec();
         let highest = rates.iter().map(|rate| rate.answered.max(rate.failed)).fold(1.0, f64::max) * 1.1;
         self.graph("requests per second", top);
-        for (colour, is_failed) in [("#228833", false), (BAD, true)] {
+        for (pen, is_failed) in [(READY, false), (FAILED, true)] {
             let mut path = String::new();
             for rate in &rates {
                 let value = if is_failed { rate.failed } else { rate.answered };
@@ -206,7 +221,8 @@ impl Drawing<'_> {
                 let _ = write!(path, "{}{x:.1} {y:.1}", if path.is_empty() { "M" } else { "L" });
             }
             self.put(format_args!(
-                "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"
+                "<path d=\"{path}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\" stroke-dasharray=\"{}\"/>",
+                pen.colour, pen.dashes
             ));
         }
         let failed: f64 = rates.iter().map(|rate| rate.failed).sum();
