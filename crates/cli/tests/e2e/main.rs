@@ -14,6 +14,7 @@ mod debug;
 mod deployments;
 mod experiments;
 mod faults;
+mod guides;
 mod jobs;
 mod kubectl;
 mod model_image;
