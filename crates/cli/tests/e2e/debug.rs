@@ -62,7 +62,7 @@ fn into_the_running_pod(user: &User) {
 
 fn by_a_terminal(user: &User) {
     let words = ["debug", "-it", "app", "--image=toolbox:1", "--target=side", "-c", "hand", "--", "sh"];
-    let script = [("# ", "stty size; id -u\n"), ("33 101", "exit\n")];
+    let script = [("pressing enter", "stty size; id -u\n"), ("33 101", "exit\n")];
     let seen = terminal::run(user.kubectl_command(&words), (33, 101), &script);
     assert!(seen.text.contains("33 101") && seen.status == 0, "{seen:?}");
 }
@@ -70,13 +70,15 @@ fn by_a_terminal(user: &User) {
 fn into_a_copy(user: &User) {
     let words =
         ["debug", "app", "--image=toolbox:1", "--copy-to=copy", "--share-processes", "-c", "look", "--"];
-    let script = format!(
-        "until cat /proc/[0-9]*/cmdline | grep -q serve; do sleep 0.1; done; {PROCESSES}; sleep 1000"
-    );
+    // The patterns do not match the command line that they stand on.
+    let has = |pattern: &str| format!("echo \"$all\" | grep -q '{pattern}'");
+    let (model, side) = (has("/pinnac[e] serve"), has("while tru[e]"));
+    let script =
+        format!("until all=$({PROCESSES}); {model} && {side}; do sleep 0.1; done; echo \"$all\"; sleep 1000");
     user.kubectl(&[&words[..], &["sh", "-c", &script]].concat());
     let seen = eventually("it has looked", || {
         let answer = user.try_kubectl(&["logs", "copy", "-c", "look"]);
-        (answer.status == 0 && answer.stdout.contains("serve")).then_some(answer.stdout)
+        (answer.status == 0 && answer.stdout.contains("/pinnace serve")).then_some(answer.stdout)
     });
     assert!(seen.contains("/pinnace serve") && seen.contains("while true"), "{seen}");
     let copy = user.object(&["pod", "copy"]);
