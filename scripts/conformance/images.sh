@@ -19,6 +19,7 @@ new_root() {
   mkdir -p "$root"/usr/{bin,sbin,lib,lib64,local/bin} "$root"/{etc,tmp,var/tmp,var/run,root,home,proc,sys,dev}
   chmod 1777 "$root/tmp" "$root/var/tmp"
   for link in bin sbin lib lib64; do ln -s "usr/$link" "$root/$link"; done
+  echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
   cat >"$root/etc/passwd" <<-'EOF'
 	root:x:0:0:root:/root:/bin/sh
 	daemon:x:1:1:daemon:/usr/sbin:/bin/false
@@ -93,7 +94,7 @@ path='"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 root=$(new_root busybox)
 add_applets "$root"
-pack busybox "{$path,\"Cmd\":[\"sh\"]}" "$(image busybox)"
+pack busybox "{$path,\"Cmd\":[\"sh\"]}" $(grep "e2e-test-images/busybox:" "$work/images.list")
 
 root=$(new_root pause)
 rm -rf "${root:?}"/*
@@ -101,7 +102,7 @@ cc -Os -Wall -static -DVERSION=3.10 -o "$root/pause" "$suite/build/pause/linux/p
 pack pause "{$path,\"User\":\"65535:65535\",\"Entrypoint\":[\"/pause\"]}" "$(image pause)"
 
 root=$(new_root agnhost)
-add_packages "$root" bash coreutils curl bind9-dnsutils netcat-openbsd iproute2 util-linux iputils-ping
+add_packages "$root" bash coreutils curl bind9-dnsutils libc-bin netcat-openbsd iproute2 util-linux iputils-ping
 ln -sf nc.openbsd "$root/usr/bin/nc"
 add_applets "$root"
 build "$root/agnhost" k8s.io/kubernetes/test/images/agnhost
@@ -127,7 +128,7 @@ chmod 4755 "$root/usr/local/bin/nnp"
 pack nonewprivs "{$path,\"Cmd\":[\"nnp\"]}" "$(image nonewprivs)"
 
 root=$(new_root glibc)
-add_packages "$root" bash coreutils bind9-dnsutils util-linux
+add_packages "$root" bash coreutils bind9-dnsutils libc-bin util-linux
 add_applets "$root"
 pack glibc "{$path,\"Cmd\":[\"bash\"]}" "$(image glibc-dns-testing)" "$(image ipc-utils)"
 

@@ -1,5 +1,6 @@
 //! Binds pods to nodes as the scheduler decides.
 
+mod nominated;
 mod pending;
 mod surroundings;
 
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::execute::{Executor, Failure};
+use nominated::Nominated;
 use pending::Pending;
 use surroundings::Surroundings;
 
@@ -37,6 +39,7 @@ pub(crate) async fn run(caches: Caches, executor: Executor) {
         snapshot: Snapshot::default(),
         placed: HashMap::new(),
         pending: Pending::default(),
+        nominated: Nominated::default(),
         work: JoinSet::new(),
     };
     loop {
@@ -66,6 +69,7 @@ struct Scheduler {
     /// Where each pod in the snapshot is, by uid: pods whose binding is under way included.
     placed: HashMap<String, String>,
     pending: Pending,
+    nominated: Nominated,
     work: JoinSet<Done>,
 }
 
@@ -87,6 +91,7 @@ impl Scheduler {
     fn take_in(&mut self, change: &Change<Pod>) {
         let Some(pod) = &change.new else {
             self.pending.remove(&change.key);
+            self.nominated.remove(&change.key);
             if let Some(old) = &change.old {
                 self.unplace(old);
             }
@@ -95,9 +100,11 @@ impl Scheduler {
         };
         if is_waiting(pod) {
             self.pending.add(change.key.clone(), pod);
+            self.nominated.take_in(pod);
             return;
         }
         self.pending.remove(&change.key);
+        self.nominated.remove(&change.key);
         if let Some(node) = node_of(pod) {
             self.unplace(pod);
             self.place(pod.clone(), &node);
@@ -140,7 +147,10 @@ impl Scheduler {
             let uid = pod.metadata.uid.clone().unwrap_or_default();
             match node_of(&pod).or_else(|| assumed.get(&uid).cloned()) {
                 Some(node) => self.place(pod, &node),
-                None if is_waiting(&pod) => self.pending.add(Key::of(&pod.metadata), &pod),
+                None if is_waiting(&pod) => {
+                    self.pending.add(Key::of(&pod.metadata), &pod);
+                    self.nominated.take_in(&pod);
+                }
                 None => {}
             }
         }
@@ -177,7 +187,14 @@ impl Scheduler {
                 budgets: &self.surroundings.budgets(),
                 seed: fastrand::u64(..),
             };
-            match scheduler::schedule(&request, &self.snapshot) {
+            // Room that is being made for others counts as taken.
+            let before = self.nominated.before(&pod);
+            before.iter().for_each(|(other, node)| self.snapshot.place(other.clone(), node));
+            let decision = scheduler::schedule(&request, &self.snapshot);
+            for (other, node) in &before {
+                self.snapshot.remove(other.metadata.uid.as_deref().unwrap_or_default(), node);
+            }
+            match decision {
                 Ok(node) => self.bind(&pod, node),
                 Err(why) => self.refuse(key, &pod, *why),
             }
@@ -185,6 +202,7 @@ impl Scheduler {
     }
 
     fn bind(&mut self, pod: &Arc<Pod>, node: String) {
+        self.nominated.remove(&Key::of(&pod.metadata));
         self.place(pod.clone(), &node);
         let (executor, pod) = (self.executor.clone(), pod.clone());
         self.work.spawn(async move {
@@ -202,6 +220,7 @@ impl Scheduler {
         let mut actions = Vec::new();
         if let Preemption::Helps { node, victims } = why.preemption {
             actions.extend(self.evict(pod, &node, &victims));
+            self.nominated.add(pod, &node);
             nominated = Some(node);
         }
         let told = surroundings::refused(pod, &message, nominated, Timestamp::now());
