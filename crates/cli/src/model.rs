@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use engine::train::{Columns, Dataset, Options, Progress, Trained};
-use engine::{Input, InputKind, Model};
+use engine::{Cell, Input, InputKind, Model};
 use serde_json::json;
 
 use crate::args::{Predict, Serve, Train};
@@ -78,23 +78,31 @@ pub(crate) fn predict(args: &Predict) -> Result<()> {
 }
 
 fn input(model: &Model, text: &str) -> Result<Input> {
-    let InputKind::Numbers { count, names } = model.input() else { return Ok(Input::Text(text.to_owned())) };
+    let (count, names, what) = match model.input() {
+        InputKind::Text => return Ok(Input::Text(text.to_owned())),
+        InputKind::Numbers { count, names } => (count, names, "numbers"),
+        InputKind::Cells { count, names } => (count, names, "values"),
+    };
     let refused = || {
         let example = if names.is_empty() { "1.5,2,0.3".to_owned() } else { format!("{}=1.5,…", names[0]) };
         Advice::error(
-            format!("`{text}` is no input for model `{}`, which takes {count} numbers", model.name()),
+            format!("`{text}` is no input for model `{}`, which takes {count} {what}", model.name()),
             format!("give them as `{example}`"),
         )
     };
-    let parts = || text.split(',').map(str::trim);
+    let read = |value: &str| match (value.trim(), what) {
+        (number, "numbers") => number.parse().ok().map(Cell::Number),
+        ("", _) => Some(Cell::Missing),
+        (value, _) => Some(value.parse().map_or_else(|_| Cell::Text(value.to_owned()), Cell::Number)),
+    };
     if text.contains('=') {
         let pair = |part: &str| {
             let (name, value) = part.split_once('=')?;
-            Some((name.trim().to_owned(), value.trim().parse().ok()?))
+            Some((name.trim().to_owned(), read(value)?))
         };
-        return parts().map(pair).collect::<Option<_>>().map(Input::Named).ok_or_else(refused);
+        return text.split(',').map(pair).collect::<Option<_>>().map(Input::Named).ok_or_else(refused);
     }
-    parts().map(|part| part.parse().ok()).collect::<Option<_>>().map(Input::Row).ok_or_else(refused)
+    text.split(',').map(read).collect::<Option<_>>().map(Input::Cells).ok_or_else(refused)
 }
 
 /// Serves a model until SIGTERM or Ctrl-C.

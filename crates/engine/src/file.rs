@@ -33,9 +33,11 @@ fn checksum(payload: &[u8]) -> u32 {
 
 /// Writes a model to a temporary file beside the target, then renames it.
 pub(crate) fn write(path: &Path, parts: &Parts) -> io::Result<()> {
+    let bytes = encode::encode(parts).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::Unsupported, "only models that `train` makes have a file of their own")
+    })?;
     let temporary = beside(path);
-    let written =
-        write_through(&temporary, &encode::encode(parts)).and_then(|()| fs::rename(&temporary, path));
+    let written = write_through(&temporary, &bytes).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // best effort: the first error is the one to tell
         let _ = fs::remove_file(&temporary);

@@ -1,9 +1,12 @@
 //! The model engine: reads trained models, computes their features, predicts, trains.
 //!
-//! In reading order: [`model`] is what a user holds; `text`, `numbers` and `sparse` compute
-//! features; `linear` and `tree` are the classifiers; `file` is the engine's own format;
-//! `pickle` opens Python's files without running them, `sklearn` turns what they hold into
-//! models; [`train`] makes new models from CSV tables.
+//! In reading order: [`model`] is what a user holds; `fitted` says what every model is made of,
+//! whatever library made it: steps that transform rows (`data`, `sparse`), heads that answer. Steps:
+//! `text`, `preprocess`. Heads: `linear`, `tree`, `constant`, and `committee`, which are made of
+//! others. `file` is the engine's own format; `pickle` opens Python's files without running them,
+//! `sklearn` turns what they hold into steps and heads; [`train`] makes new models from CSV tables.
+//!
+//! `docs/models.md` lists what is opened, and says how sameness with the libraries is tested.
 //!
 //! It never runs code found in a file, never guesses at a class or parameter it does not know,
 //! never prints, spawns no runtime. It writes one file: the model given to [`Model::save`].
@@ -11,16 +14,20 @@
 pub mod model;
 pub mod train;
 
+mod committee;
+mod constant;
+mod data;
 mod file;
+mod fitted;
 mod linear;
-mod numbers;
 mod pickle;
+mod preprocess;
 mod sklearn;
 mod sparse;
 mod text;
 mod tree;
 
 pub use file::DecodeError;
-pub use model::{Input, InputKind, Label, Model, OpenError, PredictError, Prediction, SaveError};
+pub use model::{Cell, Input, InputKind, Label, Model, OpenError, PredictError, Prediction, SaveError};
 pub use pickle::PickleError;
 pub use sklearn::ExtractError;

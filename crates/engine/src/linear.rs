@@ -1,6 +1,8 @@
 //! Linear classifiers: a weight per feature and class, and how scores become probabilities.
 
-use crate::sparse::RowRef;
+use crate::data::{Accepts, Data, Dense, Row};
+use crate::fitted::{Classify, Regress, Takes, Verdict};
+use crate::model::PredictError;
 
 /// How scores become probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +15,10 @@ pub(crate) enum Link {
     Softmax,
     /// A score per class: the logistic function of each, scaled to sum to one.
     OneVersusRest,
+    /// A score cut to -1 and 1, then moved to 0 to 1; of several classes scaled to sum to one.
+    ModifiedHuber,
+    /// They don't.
+    None,
 }
 
 /// The weights, feature after feature, so that a sparse row touches whole cache lines.
@@ -23,7 +29,7 @@ pub(crate) enum Coefficients {
 }
 
 impl Coefficients {
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         match self {
             Coefficients::F32(weights) => weights.len(),
             Coefficients::F64(weights) => weights.len(),
@@ -31,80 +37,41 @@ impl Coefficients {
     }
 }
 
-/// A linear classifier.
+/// A weight per feature and output, and an intercept per output.
 #[derive(Debug, Clone)]
-pub(crate) struct Linear {
+pub(crate) struct Weights {
     coefficients: Coefficients,
     intercepts: Vec<f64>,
     width: usize,
-    link: Link,
 }
 
-impl Linear {
-    /// Joins the parts; `None` when their sizes contradict each other or the link.
-    pub(crate) fn new(
-        coefficients: Coefficients,
-        intercepts: Vec<f64>,
-        width: usize,
-        link: Link,
-    ) -> Option<Self> {
-        let outputs = intercepts.len();
-        let outputs_fit = match link {
-            Link::Sigmoid | Link::SigmoidOfTwice => outputs == 1,
-            Link::Softmax | Link::OneVersusRest => outputs >= 2,
-        };
-        let fits = outputs_fit && width.checked_mul(outputs) == Some(coefficients.len());
-        fits.then_some(Linear { coefficients, intercepts, width, link })
+impl Weights {
+    /// Joins the parts; `None` when their sizes contradict each other.
+    pub(crate) fn new(coefficients: Coefficients, intercepts: Vec<f64>, width: usize) -> Option<Self> {
+        let fits = width.checked_mul(intercepts.len()) == Some(coefficients.len());
+        fits.then_some(Weights { coefficients, intercepts, width })
     }
 
-    /// The number of features.
     pub(crate) fn width(&self) -> usize {
         self.width
     }
 
-    /// The number of classes.
-    pub(crate) fn classes(&self) -> usize {
-        self.intercepts.len().max(2)
+    pub(crate) fn outputs(&self) -> usize {
+        self.intercepts.len()
     }
 
-    pub(crate) fn parts(&self) -> (&Coefficients, &[f64], Link) {
-        (&self.coefficients, &self.intercepts, self.link)
+    pub(crate) fn parts(&self) -> (&Coefficients, &[f64]) {
+        (&self.coefficients, &self.intercepts)
     }
 
-    /// Fills in the probabilities and returns the predicted class.
-    pub(crate) fn predict(&self, row: RowRef<'_>, probabilities: &mut Vec<f64>) -> usize {
-        self.scores(row, probabilities);
-        match self.link {
-            Link::Sigmoid | Link::SigmoidOfTwice => {
-                let score = probabilities[0];
-                let positive = match self.link {
-                    Link::SigmoidOfTwice => sigmoid_of_twice(score),
-                    Link::Sigmoid | Link::Softmax | Link::OneVersusRest => sigmoid(score),
-                };
-                probabilities.clear();
-                probabilities.extend([1.0 - positive, positive]);
-                usize::from(score > 0.0)
-            }
-            Link::Softmax => {
-                let class = first_largest(probabilities);
-                softmax(probabilities);
-                class
-            }
-            Link::OneVersusRest => {
-                let class = first_largest(probabilities);
-                probabilities.iter_mut().for_each(|score| *score = sigmoid(*score));
-                let sum: f64 = probabilities.iter().sum();
-                probabilities.iter_mut().for_each(|probability| *probability /= sum);
-                class
-            }
-        }
+    /// A score per row and output.
+    pub(crate) fn scores(&self, data: &Data<'_>) -> Result<Dense, PredictError> {
+        let matrix = data.matrix(self.width, Accepts::Finite)?;
+        Ok(Dense::from_rows(matrix.rows(), self.outputs(), |row, scores| self.score(matrix.row(row), scores)))
     }
 
     /// The sum over ascending columns, then the intercept: the order scikit-learn adds in.
-    fn scores(&self, row: RowRef<'_>, scores: &mut Vec<f64>) {
-        let outputs = self.intercepts.len();
-        scores.clear();
-        scores.resize(outputs, 0.0);
+    fn score(&self, row: Row<'_>, scores: &mut [f64]) {
         match &self.coefficients {
             Coefficients::F64(weights) => add_products(row, weights, scores, |weight| weight),
             Coefficients::F32(weights) => add_products(row, weights, scores, f64::from),
@@ -115,14 +82,158 @@ impl Linear {
     }
 }
 
-fn add_products<W: Copy>(row: RowRef<'_>, weights: &[W], scores: &mut [f64], widen: impl Fn(W) -> f64) {
+fn add_products<W: Copy>(row: Row<'_>, weights: &[W], scores: &mut [f64], widen: impl Fn(W) -> f64) {
     let outputs = scores.len();
-    for (column, value) in row.entries() {
-        let start = column as usize * outputs;
+    row.for_each(|column, value| {
+        let start = column * outputs;
         for (score, &weight) in scores.iter_mut().zip(&weights[start..start + outputs]) {
             *score += value * widen(weight);
         }
+    });
+}
+
+/// A linear classifier.
+#[derive(Debug, Clone)]
+pub(crate) struct Linear {
+    weights: Weights,
+    link: Link,
+}
+
+impl Linear {
+    /// Joins the parts; `None` when the link is for another number of scores.
+    pub(crate) fn new(weights: Weights, link: Link) -> Option<Self> {
+        let outputs = weights.outputs();
+        let fits = match link {
+            Link::Sigmoid | Link::SigmoidOfTwice => outputs == 1,
+            Link::Softmax => outputs >= 2,
+            Link::OneVersusRest | Link::ModifiedHuber | Link::None => outputs >= 1,
+        };
+        fits.then_some(Linear { weights, link })
     }
+
+    pub(crate) fn parts(&self) -> (&Weights, Link) {
+        (&self.weights, self.link)
+    }
+
+    /// Turns the scores of a row into probabilities.
+    fn probabilities(&self, scores: &[f64], probabilities: &mut [f64]) {
+        match (self.link, scores) {
+            (Link::Sigmoid | Link::OneVersusRest, [score]) => {
+                let positive = sigmoid(*score);
+                probabilities.copy_from_slice(&[1.0 - positive, positive]);
+            }
+            (Link::SigmoidOfTwice, [score]) => {
+                let positive = sigmoid_of_twice(*score);
+                probabilities.copy_from_slice(&[1.0 - positive, positive]);
+            }
+            (Link::ModifiedHuber, [score]) => {
+                let positive = (score.clamp(-1.0, 1.0) + 1.0) / 2.0;
+                probabilities.copy_from_slice(&[1.0 - positive, positive]);
+            }
+            (Link::Softmax, scores) => {
+                probabilities.copy_from_slice(scores);
+                softmax(probabilities);
+            }
+            (Link::ModifiedHuber, scores) => {
+                for (probability, score) in probabilities.iter_mut().zip(scores) {
+                    *probability = (score.clamp(-1.0, 1.0) + 1.0) / 2.0;
+                }
+                if probabilities.iter().all(|probability| *probability == 0.0) {
+                    probabilities.fill(1.0);
+                }
+                normalize(probabilities);
+            }
+            (Link::Sigmoid | Link::SigmoidOfTwice | Link::OneVersusRest, scores) => {
+                probabilities.copy_from_slice(scores);
+                probabilities.iter_mut().for_each(|score| *score = sigmoid(*score));
+                normalize(probabilities);
+            }
+            (Link::None, _) => {}
+        }
+    }
+}
+
+impl Classify for Linear {
+    fn takes(&self) -> Takes {
+        Takes::Numbers(self.weights.width)
+    }
+
+    fn classes(&self) -> usize {
+        self.weights.outputs().max(2)
+    }
+
+    fn name(&self) -> &'static str {
+        match self.link {
+            Link::ModifiedHuber | Link::None => "linear classifier",
+            Link::Sigmoid | Link::SigmoidOfTwice | Link::Softmax | Link::OneVersusRest => {
+                "logistic regression"
+            }
+        }
+    }
+
+    fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError> {
+        let decisions = self.weights.scores(data)?;
+        let classes = decisions.iter().map(decided).collect();
+        let probabilities = (self.link != Link::None).then(|| {
+            Dense::from_rows(decisions.rows, self.classes(), |row, probabilities| {
+                self.probabilities(decisions.row(row), probabilities);
+            })
+        });
+        Ok(Verdict { classes, probabilities, decisions: Some(decisions) })
+    }
+}
+
+/// The class that scores decide for: one score by its sign, several by the largest.
+pub(crate) fn decided(scores: &[f64]) -> usize {
+    match scores {
+        [score] => usize::from(*score > 0.0),
+        scores => first_largest(scores),
+    }
+}
+
+/// What a linear regressor does to its sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inverse {
+    Identity,
+    Exponential,
+}
+
+/// A linear regressor of one or more outputs.
+#[derive(Debug, Clone)]
+pub(crate) struct LinearRegressor {
+    pub(crate) weights: Weights,
+    pub(crate) inverse: Inverse,
+}
+
+impl Regress for LinearRegressor {
+    fn takes(&self) -> Takes {
+        Takes::Numbers(self.weights.width)
+    }
+
+    fn outputs(&self) -> usize {
+        self.weights.outputs()
+    }
+
+    fn name(&self) -> &'static str {
+        match self.inverse {
+            Inverse::Identity => "linear regression",
+            Inverse::Exponential => "generalized linear regression",
+        }
+    }
+
+    fn predict(&self, data: &Data<'_>) -> Result<Dense, PredictError> {
+        let mut scores = self.weights.scores(data)?;
+        if self.inverse == Inverse::Exponential {
+            scores.values.iter_mut().for_each(|score| *score = score.exp());
+        }
+        Ok(scores)
+    }
+}
+
+/// Divides by the sum.
+pub(crate) fn normalize(values: &mut [f64]) {
+    let sum: f64 = values.iter().sum();
+    values.iter_mut().for_each(|value| *value /= sum);
 }
 
 /// The position of the largest value, the first of equals, as `numpy.argmax` has it.
@@ -141,7 +252,7 @@ pub(crate) fn sigmoid(score: f64) -> f64 {
 }
 
 /// The second value of softmax((-d, d)), the larger of the two subtracted before exp.
-fn sigmoid_of_twice(score: f64) -> f64 {
+pub(crate) fn sigmoid_of_twice(score: f64) -> f64 {
     let largest = score.abs();
     let (negative, positive) = ((-score - largest).exp(), (score - largest).exp());
     positive / (negative + positive)
@@ -163,13 +274,12 @@ mod tests {
 
     fn linear(link: Link, intercepts: Vec<f64>) -> Linear {
         let weights = Coefficients::F64(vec![0.0; intercepts.len()]);
-        Linear::new(weights, intercepts, 1, link).unwrap()
+        Linear::new(Weights::new(weights, intercepts, 1).unwrap(), link).unwrap()
     }
 
     fn check(link: Link, intercepts: &[f64], expected: &[f64]) {
-        let mut probabilities = Vec::new();
-        let row = RowRef { columns: &[], values: &[] };
-        linear(link, intercepts.to_vec()).predict(row, &mut probabilities);
+        let said = linear(link, intercepts.to_vec()).judge(&Data::Dense(Dense::zeros(1, 1))).unwrap();
+        let probabilities = said.probabilities.unwrap().values;
         for (got, expected) in probabilities.iter().zip(expected) {
             assert!((got - expected).abs() < 1e-15, "{probabilities:?}");
         }
@@ -184,12 +294,16 @@ mod tests {
         check(Link::SigmoidOfTwice, &[0.5], &[0.268_941_421_369_995_1, 0.731_058_578_630_004_9]);
         check(Link::Softmax, &[1000.0, 1000.0], &[0.5, 0.5]);
         check(Link::OneVersusRest, &[0.0, 0.0, 0.0], &[1.0 / 3.0; 3]);
+        check(Link::ModifiedHuber, &[0.5], &[0.25, 0.75]);
+        check(Link::ModifiedHuber, &[-2.0, -3.0], &[0.5, 0.5]);
+        check(Link::ModifiedHuber, &[1.0, -3.0, 0.0], &[2.0 / 3.0, 0.0, 1.0 / 3.0]);
     }
 
     #[test]
     fn contradicting_sizes_are_refused() {
-        let weights = Coefficients::F64(vec![0.0; 3]);
-        assert!(Linear::new(weights.clone(), vec![0.0; 2], 2, Link::Softmax).is_none());
-        assert!(Linear::new(weights, vec![0.0; 3], 1, Link::Sigmoid).is_none());
+        let weights = || Coefficients::F64(vec![0.0; 3]);
+        assert!(Weights::new(weights(), vec![0.0; 2], 2).is_none());
+        let three = Weights::new(weights(), vec![0.0; 3], 1).unwrap();
+        assert!(Linear::new(three, Link::Sigmoid).is_none());
     }
 }

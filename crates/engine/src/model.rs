@@ -2,99 +2,71 @@
 
 mod answer;
 mod error;
+mod input;
 mod kind;
-mod open;
+pub(crate) mod open;
 mod predict;
 
 use std::path::Path;
 use std::sync::Arc;
 
-pub use answer::{Input, InputKind, Label, Prediction};
+pub use answer::{Label, Prediction};
 pub use error::{OpenError, PredictError, SaveError};
+pub use input::{Cell, Input, InputKind};
 
 use crate::file;
-use crate::linear::Linear;
-use crate::numbers::Numbers;
-use crate::text::TextFeatures;
-use crate::tree::Forest;
+use crate::fitted::{Chain, Head, MismatchError, Takes};
 
-/// A trained classifier, ready to predict; cheap to clone and to share between threads.
+/// A trained model, ready to predict; cheap to clone and to share between threads.
 #[derive(Debug, Clone)]
 pub struct Model {
     name: Arc<str>,
     parts: Arc<Parts>,
 }
 
-/// What a model is made of; features, classifier and classes fit each other.
+/// What a model is made of; the parts fit each other.
 #[derive(Debug)]
 pub(crate) struct Parts {
     /// Who made the model, in words.
     pub(crate) origin: String,
-    pub(crate) classes: Vec<Label>,
-    pub(crate) features: Features,
-    pub(crate) classifier: Classifier,
-}
-
-/// From an input to a row of numbers.
-#[derive(Debug)]
-pub(crate) enum Features {
-    Text(Box<TextFeatures>),
-    Numbers(Numbers),
-}
-
-/// From a row of numbers to probabilities.
-#[derive(Debug)]
-pub(crate) enum Classifier {
-    Linear(Linear),
-    Forest(Forest),
-}
-
-/// The parts of a model do not belong together.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum MismatchError {
-    #[error("the features give {given} numbers, the classifier takes {taken}")]
-    Width { given: usize, taken: usize },
-    #[error("there are {named} class names for {told} classes")]
-    Classes { named: usize, told: usize },
-}
-
-impl Features {
-    fn width(&self) -> usize {
-        match self {
-            Features::Text(text) => text.width(),
-            Features::Numbers(numbers) => numbers.width,
-        }
-    }
-}
-
-impl Classifier {
-    pub(crate) fn width(&self) -> usize {
-        match self {
-            Classifier::Linear(linear) => linear.width(),
-            Classifier::Forest(forest) => forest.width(),
-        }
-    }
-
-    fn classes(&self) -> usize {
-        match self {
-            Classifier::Linear(linear) => linear.classes(),
-            Classifier::Forest(forest) => forest.classes(),
-        }
-    }
+    /// The names of its columns; empty when the file does not tell.
+    pub(crate) names: Vec<String>,
+    pub(crate) chain: Chain,
+    /// What answers; a model without one only transforms.
+    pub(crate) head: Option<Head>,
+    takes: Takes,
+    kind: String,
 }
 
 impl Parts {
-    /// Checks that the parts belong together.
-    pub(crate) fn checked(self) -> Result<Self, MismatchError> {
-        let (given, taken) = (self.features.width(), self.classifier.width());
-        if given != taken {
-            return Err(MismatchError::Width { given, taken });
+    /// Joins parts that belong together.
+    pub(crate) fn new(
+        origin: String,
+        names: Vec<String>,
+        steps: Vec<Box<dyn crate::fitted::Transform>>,
+        head: Option<Head>,
+    ) -> Result<Self, MismatchError> {
+        let chain = Chain::new(steps, head.as_ref().map(Head::takes))?;
+        head.iter().try_for_each(Head::check)?;
+        let takes = chain.takes().or_else(|| head.as_ref().map(Head::takes)).unwrap_or(Takes::Anything);
+        match takes {
+            Takes::Numbers(taken) | Takes::Cells(taken) if !names.is_empty() && names.len() != taken => {
+                return Err(MismatchError::Width { given: names.len(), taken });
+            }
+            Takes::Anything => return Err(MismatchError::Unknown),
+            Takes::Text | Takes::Numbers(_) | Takes::Cells(_) => {}
         }
-        let (named, told) = (self.classes.len(), self.classifier.classes());
-        if named != told {
-            return Err(MismatchError::Classes { named, told });
-        }
-        Ok(self)
+        let kind = kind::in_words(&chain, head.as_ref());
+        Ok(Parts { origin, names, chain, head, takes, kind })
+    }
+
+    pub(crate) fn takes(&self) -> Takes {
+        self.takes
+    }
+
+    /// What comes to the head: the inputs, sent through all steps.
+    pub(crate) fn rows<'a>(&'a self, inputs: &'a [Input]) -> Result<crate::data::Data<'a>, PredictError> {
+        self.chain.apply(input::batch(self, inputs)?)
     }
 }
 
@@ -138,19 +110,8 @@ impl Model {
     }
 
     /// What the model is made of, in words: `tf-idf + logistic regression`.
-    pub fn kind(&self) -> &'static str {
-        match (&self.parts.features, &self.parts.classifier) {
-            (Features::Text(_), Classifier::Linear(_)) => "tf-idf + logistic regression",
-            (Features::Text(_), Classifier::Forest(forest)) if forest.trees().len() == 1 => {
-                "tf-idf + decision tree"
-            }
-            (Features::Text(_), Classifier::Forest(_)) => "tf-idf + random forest",
-            (Features::Numbers(_), Classifier::Linear(_)) => "logistic regression",
-            (Features::Numbers(_), Classifier::Forest(forest)) if forest.trees().len() == 1 => {
-                "decision tree"
-            }
-            (Features::Numbers(_), Classifier::Forest(_)) => "random forest",
-        }
+    pub fn kind(&self) -> &str {
+        &self.parts.kind
     }
 
     /// Who made the model, in words: `pinnace 0.1.0`, `scikit-learn 1.6.1`.
@@ -158,23 +119,31 @@ impl Model {
         &self.parts.origin
     }
 
-    /// The classes the model tells apart, in the order of probabilities.
+    /// The classes the model tells apart, in the order of probabilities; those of the first output
+    /// if there are several, none if it predicts numbers.
     pub fn classes(&self) -> &[Label] {
-        &self.parts.classes
+        match &self.parts.head {
+            Some(Head::Classifier(_, labels)) => labels,
+            Some(Head::Many(outputs)) => outputs.first().map_or(&[], |(_, labels)| labels),
+            Some(Head::Regressor(_)) | None => &[],
+        }
     }
 
-    /// The number of features the classifier sees.
+    /// The number of features the model's last step sees.
     pub fn features(&self) -> usize {
-        self.parts.features.width()
+        match self.parts.head.as_ref().map_or(self.parts.takes, Head::takes) {
+            Takes::Numbers(count) | Takes::Cells(count) => count,
+            Takes::Text | Takes::Anything => 1,
+        }
     }
 
     /// What the model takes.
     pub fn input(&self) -> InputKind {
-        match &self.parts.features {
-            Features::Text(_) => InputKind::Text,
-            Features::Numbers(numbers) => {
-                InputKind::Numbers { count: numbers.width, names: numbers.names.clone() }
-            }
+        let names = self.parts.names.clone();
+        match self.parts.takes {
+            Takes::Text | Takes::Anything => InputKind::Text,
+            Takes::Numbers(count) => InputKind::Numbers { count, names },
+            Takes::Cells(count) => InputKind::Cells { count, names },
         }
     }
 
@@ -183,7 +152,8 @@ impl Model {
     /// # Errors
     /// When the input is not what the model takes; see [`Model::input`].
     pub fn predict(&self, input: &Input) -> Result<Prediction, PredictError> {
-        predict::Predictor::new(&self.parts).predict(input)
+        let mut predictions = predict::predict(&self.parts, std::slice::from_ref(input))?;
+        predictions.pop().ok_or(PredictError::NoHead)
     }
 
     /// Predicts for many inputs; each answer equals that of [`Model::predict`] bit for bit.
@@ -191,7 +161,6 @@ impl Model {
     /// # Errors
     /// Of the first input that is not what the model takes.
     pub fn predict_batch(&self, inputs: &[Input]) -> Result<Vec<Prediction>, PredictError> {
-        let mut predictor = predict::Predictor::new(&self.parts);
-        inputs.iter().map(|input| predictor.predict(input)).collect()
+        predict::predict(&self.parts, inputs)
     }
 }

@@ -13,6 +13,13 @@ impl SparseRow {
         self.values.clear();
     }
 
+    /// Adds an entry behind the others.
+    pub(crate) fn push(&mut self, column: usize, value: f64) {
+        // no model has 2^32 columns: they are read as vectors of that length
+        self.columns.push(u32::try_from(column).unwrap_or(u32::MAX));
+        self.values.push(value);
+    }
+
     pub(crate) fn as_ref(&self) -> RowRef<'_> {
         RowRef { columns: &self.columns, values: &self.values }
     }
@@ -84,6 +91,23 @@ impl SparseMatrix {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = RowRef<'_>> {
         (0..self.rows()).map(|row| self.row(row))
+    }
+
+    /// The same matrix, every entry multiplied by the factor of its column.
+    pub(crate) fn scaled(&self, factor: impl Fn(usize) -> f64) -> SparseMatrix {
+        let mut scaled = self.clone();
+        for (value, &column) in scaled.values.iter_mut().zip(&scaled.columns) {
+            *value *= factor(column as usize);
+        }
+        scaled
+    }
+
+    /// The same matrix, the values of each row changed.
+    pub(crate) fn with_rows(mut self, change: impl Fn(&mut [f64])) -> SparseMatrix {
+        for row in 0..self.rows() {
+            change(&mut self.values[self.starts[row]..self.starts[row + 1]]);
+        }
+        self
     }
 
     /// The same entries, columns after each other; within a column rows ascend.

@@ -14,7 +14,10 @@ pub(crate) use analyzer::{Analyzer, Scratch};
 pub(crate) use vocabulary::Vocabulary;
 pub(crate) use weights::Weights;
 
-use crate::sparse::SparseRow;
+use crate::data::{Accepts, Data, Matrix};
+use crate::fitted::{Gives, Takes, Transform};
+use crate::model::PredictError;
+use crate::sparse::{SparseMatrix, SparseRow};
 
 /// A text becomes a sparse row: terms, their columns, their weights.
 #[derive(Debug, Clone)]
@@ -55,6 +58,77 @@ impl TextFeatures {
         count(row);
         self.weights.apply(row);
         Ok(())
+    }
+}
+
+impl Transform for TextFeatures {
+    fn takes(&self) -> Takes {
+        Takes::Text
+    }
+
+    fn gives(&self) -> Gives {
+        Gives::Numbers(self.width())
+    }
+
+    fn name(&self) -> &'static str {
+        "tf-idf"
+    }
+
+    fn transform<'a>(&'a self, data: Data<'a>) -> Result<Data<'a>, PredictError> {
+        let texts = data.into_texts()?;
+        let mut matrix = SparseMatrix::new(self.width());
+        let (mut scratch, mut row) = (Scratch::default(), SparseRow::default());
+        for text in texts {
+            self.compute(text, &mut scratch, &mut row).map_err(|_| PredictError::PatternTooSlow)?;
+            matrix.push(row.as_ref());
+        }
+        Ok(Data::Sparse(matrix))
+    }
+}
+
+/// Weighs counts made by a step before: scikit-learn's `TfidfTransformer`.
+#[derive(Debug, Clone)]
+pub(crate) struct Weighing {
+    weights: Weights,
+    width: usize,
+}
+
+impl Weighing {
+    /// Joins the parts; `None` when the weights are for another number of columns.
+    pub(crate) fn new(weights: Weights, width: usize) -> Option<Self> {
+        let fits = weights.idf.as_ref().is_none_or(|idf| idf.len() == width);
+        fits.then_some(Weighing { weights, width })
+    }
+}
+
+impl Transform for Weighing {
+    fn takes(&self) -> Takes {
+        Takes::Numbers(self.width)
+    }
+
+    fn gives(&self) -> Gives {
+        Gives::Numbers(self.width)
+    }
+
+    fn name(&self) -> &'static str {
+        "tf-idf"
+    }
+
+    fn transform<'a>(&'a self, data: Data<'a>) -> Result<Data<'a>, PredictError> {
+        let counts = data.matrix(self.width, Accepts::Finite)?;
+        let mut weighed = SparseMatrix::new(self.width);
+        let mut row = SparseRow::default();
+        for number in 0..counts.rows() {
+            row.clear();
+            counts.row(number).for_each(|column, value| {
+                if value != 0.0 || matches!(counts, Matrix::Sparse(_)) {
+                    row.push(column, value);
+                }
+            });
+            self.weights.apply(&mut row);
+            weighed.push(row.as_ref());
+        }
+        Ok(Data::Sparse(weighed))
     }
 }
 

@@ -20,7 +20,8 @@ pub use error::{DataError, TrainError};
 pub use options::{Algorithm, Options, Progress, Report, Stage, Trained, UnknownAlgorithm};
 
 use crate::Model;
-use crate::model::{Classifier, Parts};
+use crate::fitted::{Classify, Head};
+use crate::model::Parts;
 use features::Fitted;
 
 /// Trains a model; `progress` is called now and then from this thread, its fractions growing
@@ -36,17 +37,17 @@ pub fn train(
     options.check()?;
     let started = Instant::now();
     let split = split::stratified(dataset.targets(), dataset.classes().len(), options);
-    let Fitted { features, matrix } = features::fit(dataset, &split.fitted, options, progress)?;
+    let Fitted { steps, names, matrix } = features::fit(dataset, &split.fitted, options, progress)?;
     let targets: Vec<u32> = split.fitted.iter().map(|&row| dataset.targets()[row]).collect();
     let sample = Sample { matrix: &matrix, targets: &targets, classes: dataset.classes().len() };
     let mut fit_progress = |fraction| progress(Progress { stage: Stage::Fit, fraction });
-    let classifier = match options.algorithm {
-        Algorithm::Logistic => Classifier::Linear(logistic::fit(&sample, options, &mut fit_progress)),
-        Algorithm::Tree => Classifier::Forest(cart::fit(&sample, options, &mut fit_progress)),
+    let classifier: Box<dyn Classify> = match options.algorithm {
+        Algorithm::Logistic => Box::new(logistic::fit(&sample, options, &mut fit_progress)),
+        Algorithm::Tree => Box::new(cart::fit(&sample, options, &mut fit_progress)),
     };
     let origin = format!("pinnace {}", env!("CARGO_PKG_VERSION"));
-    let parts = Parts { origin, classes: dataset.classes().to_vec(), features, classifier };
-    let parts = parts.checked().map_err(|_| TrainError::NoFeatures)?;
+    let head = Head::Classifier(classifier, dataset.classes().to_vec());
+    let parts = Parts::new(origin, names, steps, Some(head)).map_err(|_| TrainError::NoFeatures)?;
     let model = Model::new("model", parts);
     let accuracy = evaluate(&model, dataset, &split.held_out, progress)?;
     let report = Report {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::train::{Algorithm, Columns, Dataset, Options, Progress, Stage, TrainError, Trained, train};
-use engine::{Input, InputKind, Label, Model, PredictError};
+use engine::{Cell, Input, InputKind, Label, Model, PredictError};
 
 fn jokes() -> Dataset {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/jokemeter/jokes.csv");
@@ -89,14 +89,14 @@ fn a_table_of_numbers_teaches_by_name_and_by_order() {
         assert!(report.accuracy.unwrap() > 0.95, "{algorithm}: {report:?}");
         let InputKind::Numbers { count: 2, names } = model.input() else { panic!("{:?}", model.input()) };
         let row = model.predict(&Input::Row(vec![2.5, 1900.0])).unwrap();
-        let named = names.into_iter().zip([2.5, 1900.0]).collect();
+        let named = names.into_iter().zip([2.5, 1900.0].map(Cell::Number)).collect();
         assert_eq!(row.label, Label::Text("large".to_owned()));
         assert_eq!(model.predict(&Input::Named(named)).unwrap(), row);
         let refused = |input: Input| model.predict(&input).unwrap_err();
         assert_eq!(refused(Input::from("a")), PredictError::TextForNumbers { count: 2 });
         assert_eq!(refused(Input::Row(vec![1.0])), PredictError::WrongCount { expected: 2, given: 1 });
         assert_eq!(refused(Input::Row(vec![1.0, f64::NAN])), PredictError::NotFinite { position: 1 });
-        let unknown = [("width".to_owned(), 1.0), ("height".to_owned(), 1.0), ("depth".to_owned(), 1.0)];
+        let unknown = ["width", "height", "depth"].map(|name| (name.to_owned(), Cell::Number(1.0)));
         let expected = PredictError::UnknownFeature { name: "depth".to_owned() };
         assert_eq!(refused(Input::Named(unknown.into())), expected);
     }

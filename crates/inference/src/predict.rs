@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Input, Label, Model, PredictError, Prediction};
+use engine::{Cell, Input, Label, Model, PredictError, Prediction};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
@@ -102,19 +102,22 @@ fn text(field: String, value: Value) -> Result<Input, RequestError> {
 fn features(field: String, value: Value) -> Result<Input, RequestError> {
     match value {
         Value::Array(values) => {
-            let numbers = values.iter().enumerate().map(|(position, value)| {
-                number(value).ok_or_else(|| wrong_type(format!("{field}[{position}]"), "a number or null"))
+            if let Some(numbers) = values.iter().map(number).collect() {
+                return Ok(Input::Row(numbers));
+            }
+            let cells = values.into_iter().enumerate().map(|(position, value)| {
+                cell(value).ok_or_else(|| wrong_type(format!("{field}[{position}]"), CELL))
             });
-            Ok(Input::Row(numbers.collect::<Result<_, _>>()?))
+            Ok(Input::Cells(cells.collect::<Result<_, _>>()?))
         }
         Value::Object(values) => {
-            let named = values.into_iter().map(|(name, value)| match number(&value) {
-                Some(number) => Ok((name, number)),
-                None => Err(wrong_type(format!("{field}.{}", shortened(&name)), "a number or null")),
+            let named = values.into_iter().map(|(name, value)| match cell(value) {
+                Some(cell) => Ok((name, cell)),
+                None => Err(wrong_type(format!("{field}.{}", shortened(&name)), CELL)),
             });
             Ok(Input::Named(named.collect::<Result<BTreeMap<_, _>, _>>()?))
         }
-        _ => Err(wrong_type(field, "an array of numbers or an object of them by feature name")),
+        _ => Err(wrong_type(field, "an array of values or an object of them by feature name")),
     }
 }
 
@@ -123,6 +126,19 @@ fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Null => Some(f64::NAN),
         value => value.as_f64(),
+    }
+}
+
+/// What one value of a row may be.
+const CELL: &str = "a number, a string, a truth value or null";
+
+fn cell(value: Value) -> Option<Cell> {
+    match value {
+        Value::Null => Some(Cell::Missing),
+        Value::Bool(value) => Some(Cell::Bool(value)),
+        Value::Number(value) => value.as_f64().map(Cell::Number),
+        Value::String(value) => Some(Cell::Text(value)),
+        Value::Array(_) | Value::Object(_) => None,
     }
 }
 
@@ -143,7 +159,7 @@ impl Request {
         const LONG_BATCH: usize = 8;
         match self {
             Request::One(Input::Text(text)) => text.len() > LONG_TEXT,
-            Request::One(Input::Row(_) | Input::Named(_)) => false,
+            Request::One(Input::Row(_) | Input::Cells(_) | Input::Named(_)) => false,
             Request::Batch(inputs) => inputs.len() > LONG_BATCH || inputs.iter().any(is_long),
         }
     }
@@ -182,7 +198,7 @@ fn field_of(request: &Request) -> &'static str {
     match request {
         Request::One(Input::Text(_)) => "text",
         Request::Batch(inputs) if matches!(inputs.first(), Some(Input::Text(_))) => "texts",
-        Request::One(Input::Row(_) | Input::Named(_)) | Request::Batch(_) => "features",
+        Request::One(Input::Row(_) | Input::Cells(_) | Input::Named(_)) | Request::Batch(_) => "features",
     }
 }
 
@@ -201,16 +217,23 @@ struct Many<'a> {
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    label: &'a Label,
+    label: Label,
     score: f64,
     #[serde(serialize_with = "by_class")]
     probabilities: (&'a [Label], Vec<f64>),
+    /// What a model of several outputs says, the first one's label included.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    outputs: Vec<Label>,
 }
 
 impl<'a> Answer<'a> {
     fn new(model: &'a Model, prediction: &Prediction) -> Self {
+        let further = prediction.further.iter().map(|further| &further.label);
+        let has_further = further.len() > 0;
+        let outputs = std::iter::once(&prediction.label).filter(|_| has_further).chain(further);
         Answer {
-            label: &model.classes()[prediction.class],
+            outputs: outputs.cloned().collect(),
+            label: prediction.label.clone(),
             score: prediction.score,
             probabilities: (model.classes(), prediction.probabilities.clone()),
         }
@@ -247,8 +270,10 @@ mod tests {
         check(r#"{"texts": ["a", "b"]}"#, &Request::Batch(vec!["a".into(), "b".into()]));
         check(r#"{"texts": []}"#, &Request::Batch(vec![]));
         check(r#"{"features": [1, 2.5]}"#, &Request::One(Input::Row(vec![1.0, 2.5])));
-        let named = BTreeMap::from([("a".to_owned(), 1.0)]);
+        let named = BTreeMap::from([("a".to_owned(), Cell::Number(1.0))]);
         check(r#"{"features": {"a": 1}}"#, &Request::One(Input::Named(named)));
+        let cells = vec![Cell::Text("a".to_owned()), Cell::Missing, Cell::Bool(true)];
+        check(r#"{"features": ["a", null, true]}"#, &Request::One(Input::Cells(cells)));
         let rows = vec![Input::Row(vec![1.0]), Input::Row(vec![2.0])];
         check(r#"{"features": [[1], [2]]}"#, &Request::Batch(rows));
     }
@@ -265,7 +290,7 @@ mod tests {
             Some("texts"),
             "the body has both `text` and `texts`: give one",
         );
-        let expected = "the field `features.a` must be a number or null";
-        check_error(r#"{"features": {"a": "1"}}"#, Some("features.a"), expected);
+        let expected = "the field `features.a` must be a number, a string, a truth value or null";
+        check_error(r#"{"features": {"a": []}}"#, Some("features.a"), expected);
     }
 }

@@ -2,9 +2,10 @@
 
 use super::wire::{Malformed, Reader};
 use super::{HEADER, VERSION, checksum};
-use crate::linear::{Coefficients, Linear, Link};
-use crate::model::{Classifier, Features, Label, Parts};
-use crate::numbers::{Numbers, Scaling};
+use crate::fitted::{Classify, Head, Transform};
+use crate::linear::{self, Coefficients, Linear, Link};
+use crate::model::{Label, Parts};
+use crate::preprocess::scale::{Scale, Scaling};
 use crate::text::analyzer::{Analyzer, Token, Unit};
 use crate::text::characters::Accents;
 use crate::text::pattern::Pattern;
@@ -70,20 +71,20 @@ pub(super) fn decode_payload(payload: &[u8]) -> Result<Parts, Malformed> {
     let origin = payload.text()?.to_owned();
     let count = payload.count(2)?;
     let classes = (0..count).map(|_| decode_label(&mut payload)).collect::<Result<Vec<_>, _>>()?;
-    let features = match payload.u8()? {
-        0 => Features::Text(Box::new(decode_text(&mut payload)?)),
-        1 => Features::Numbers(decode_numbers(&mut payload)?),
+    let (names, steps) = match payload.u8()? {
+        0 => (Vec::new(), vec![Box::new(decode_text(&mut payload)?) as Box<dyn Transform>]),
+        1 => decode_numbers(&mut payload)?,
         _ => return Err(Malformed),
     };
-    let classifier = match payload.u8()? {
-        0 => Classifier::Linear(decode_linear(&mut payload)?),
-        1 => Classifier::Forest(decode_forest(&mut payload)?),
+    let classifier: Box<dyn Classify> = match payload.u8()? {
+        0 => Box::new(decode_linear(&mut payload)?),
+        1 => Box::new(decode_forest(&mut payload)?),
         _ => return Err(Malformed),
     };
     if !payload.is_done() {
         return Err(Malformed);
     }
-    Parts { origin, classes, features, classifier }.checked().map_err(|_| Malformed)
+    Parts::new(origin, names, steps, Some(Head::Classifier(classifier, classes))).map_err(|_| Malformed)
 }
 
 fn decode_label(payload: &mut Reader<'_>) -> Result<Label, Malformed> {
@@ -146,12 +147,19 @@ fn decode_weights(payload: &mut Reader<'_>) -> Result<Weights, Malformed> {
     })
 }
 
-fn decode_numbers(payload: &mut Reader<'_>) -> Result<Numbers, Malformed> {
+/// The names of columns, and steps.
+type Steps = (Vec<String>, Vec<Box<dyn Transform>>);
+
+/// A table's names and scalings.
+fn decode_numbers(payload: &mut Reader<'_>) -> Result<Steps, Malformed> {
     let names = payload.texts()?.into_iter().map(str::to_owned).collect();
     let width = payload.number()?;
     let count = payload.count(1)?;
-    let steps = (0..count).map(|_| decode_scaling(payload)).collect::<Result<Vec<_>, _>>()?;
-    Numbers::new(names, width, steps).ok_or(Malformed)
+    let step = |_| {
+        let scale = Scale::new(width, decode_scaling(payload)?).ok_or(Malformed)?;
+        Ok(Box::new(scale) as Box<dyn Transform>)
+    };
+    Ok((names, (0..count).map(step).collect::<Result<_, _>>()?))
 }
 
 fn decode_scaling(payload: &mut Reader<'_>) -> Result<Scaling, Malformed> {
@@ -184,7 +192,8 @@ fn decode_linear(payload: &mut Reader<'_>) -> Result<Linear, Malformed> {
         3 => Link::OneVersusRest,
         _ => return Err(Malformed),
     };
-    Linear::new(coefficients, intercepts, width, link).ok_or(Malformed)
+    let weights = linear::Weights::new(coefficients, intercepts, width).ok_or(Malformed)?;
+    Linear::new(weights, link).ok_or(Malformed)
 }
 
 fn decode_forest(payload: &mut Reader<'_>) -> Result<Forest, Malformed> {
@@ -193,7 +202,7 @@ fn decode_forest(payload: &mut Reader<'_>) -> Result<Forest, Malformed> {
     let takes_missing = payload.bool()?;
     let count = payload.count(16)?;
     let trees = (0..count).map(|_| decode_tree(payload, classes, width)).collect::<Result<Vec<_>, _>>()?;
-    Forest::new(trees, width, takes_missing).ok_or(Malformed)
+    Forest::new(&trees, width, takes_missing).ok_or(Malformed)
 }
 
 fn decode_tree(payload: &mut Reader<'_>, classes: usize, width: usize) -> Result<Tree, Malformed> {
@@ -209,5 +218,6 @@ fn decode_node(payload: &mut Reader<'_>) -> Result<Node, Malformed> {
         left: payload.u32()?,
         right: payload.u32()?,
         missing_left: payload.bool()?,
+        is_categorical: false,
     })
 }

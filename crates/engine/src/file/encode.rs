@@ -1,51 +1,76 @@
 //! From a model to bytes. The mirror of `decode`: same fields, same order.
 
+use std::any::Any;
+
 use super::wire::Writer;
 use super::{MAGIC, VERSION, checksum};
-use crate::linear::{Coefficients, Link};
-use crate::model::{Classifier, Features, Label, Parts};
-use crate::numbers::{Numbers, Scaling};
+use crate::fitted::{Head, Takes};
+use crate::linear::{Coefficients, Linear, Link};
+use crate::model::{Label, Parts};
+use crate::preprocess::scale::{Scale, Scaling};
 use crate::text::analyzer::{Analyzer, Token, Unit};
 use crate::text::characters::Accents;
 use crate::text::weights::Norm;
 use crate::text::{TextFeatures, Weights};
-use crate::tree::{Forest, Tree};
+use crate::tree::Forest;
 
-pub(super) fn encode(parts: &Parts) -> Vec<u8> {
+/// Encodes a model; `None` for one that training here does not make.
+pub(super) fn encode(parts: &Parts) -> Option<Vec<u8>> {
     let mut payload = Writer::default();
+    let Some(Head::Classifier(classifier, classes)) = &parts.head else { return None };
     payload.text(&parts.origin);
-    payload.length(parts.classes.len());
-    parts.classes.iter().for_each(|label| encode_label(&mut payload, label));
-    match &parts.features {
-        Features::Text(text) => {
+    payload.length(classes.len());
+    classes.iter().for_each(|label| encode_label(&mut payload, label));
+    encode_steps(&mut payload, parts)?;
+    let classifier: &dyn Any = classifier.as_ref();
+    if let Some(linear) = classifier.downcast_ref::<Linear>() {
+        payload.u8(0);
+        encode_linear(&mut payload, linear)?;
+    } else {
+        payload.u8(1);
+        encode_forest(&mut payload, classifier.downcast_ref::<Forest>()?);
+    }
+    Some(framed(&payload.bytes))
+}
+
+/// A text's features, or a table's names and scalings.
+fn encode_steps(payload: &mut Writer, parts: &Parts) -> Option<()> {
+    let steps = parts.chain.steps();
+    let is_text = |step: &dyn Any| step.downcast_ref::<TextFeatures>().is_some();
+    match steps {
+        [step] if is_text(step.as_ref()) => {
             payload.u8(0);
-            encode_text(&mut payload, text);
+            encode_text(payload, (step.as_ref() as &dyn Any).downcast_ref()?);
         }
-        Features::Numbers(numbers) => {
+        steps => {
+            let Takes::Numbers(width) = parts.takes() else { return None };
             payload.u8(1);
-            encode_numbers(&mut payload, numbers);
+            payload.texts(parts.names.iter().map(String::as_str));
+            payload.length(width);
+            payload.length(steps.len());
+            for step in steps {
+                let step: &dyn Any = step.as_ref();
+                encode_scaling(payload, step.downcast_ref::<Scale>()?.parts().1);
+            }
         }
     }
-    match &parts.classifier {
-        Classifier::Linear(linear) => {
-            payload.u8(0);
-            let (coefficients, intercepts, link) = linear.parts();
-            encode_coefficients(&mut payload, coefficients);
-            payload.f64s(intercepts);
-            payload.length(linear.width());
-            payload.u8(match link {
-                Link::Sigmoid => 0,
-                Link::SigmoidOfTwice => 1,
-                Link::Softmax => 2,
-                Link::OneVersusRest => 3,
-            });
-        }
-        Classifier::Forest(forest) => {
-            payload.u8(1);
-            encode_forest(&mut payload, forest);
-        }
-    }
-    framed(&payload.bytes)
+    Some(())
+}
+
+fn encode_linear(payload: &mut Writer, linear: &Linear) -> Option<()> {
+    let (weights, link) = linear.parts();
+    let (coefficients, intercepts) = weights.parts();
+    encode_coefficients(payload, coefficients);
+    payload.f64s(intercepts);
+    payload.length(weights.width());
+    payload.u8(match link {
+        Link::Sigmoid => 0,
+        Link::SigmoidOfTwice => 1,
+        Link::Softmax => 2,
+        Link::OneVersusRest => 3,
+        Link::ModifiedHuber | Link::None => return None,
+    });
+    Some(())
 }
 
 pub(crate) fn framed(payload: &[u8]) -> Vec<u8> {
@@ -131,26 +156,21 @@ fn encode_weights(payload: &mut Writer, weights: &Weights) {
     });
 }
 
-fn encode_numbers(payload: &mut Writer, numbers: &Numbers) {
-    payload.texts(numbers.names.iter().map(String::as_str));
-    payload.length(numbers.width);
-    payload.length(numbers.steps.len());
-    for step in &numbers.steps {
-        match step {
-            Scaling::Standard { mean, scale } => {
-                payload.u8(0);
-                payload.option(mean.as_deref(), Writer::f64s);
-                payload.option(scale.as_deref(), Writer::f64s);
-            }
-            Scaling::MinMax { factor, offset, clip } => {
-                payload.u8(1);
-                payload.f64s(factor);
-                payload.f64s(offset);
-                payload.option(*clip, |payload, (low, high)| {
-                    payload.f64(low);
-                    payload.f64(high);
-                });
-            }
+fn encode_scaling(payload: &mut Writer, scaling: &Scaling) {
+    match scaling {
+        Scaling::Standard { mean, scale } => {
+            payload.u8(0);
+            payload.option(mean.as_deref(), Writer::f64s);
+            payload.option(scale.as_deref(), Writer::f64s);
+        }
+        Scaling::MinMax { factor, offset, clip } => {
+            payload.u8(1);
+            payload.f64s(factor);
+            payload.f64s(offset);
+            payload.option(*clip, |payload, (low, high)| {
+                payload.f64(low);
+                payload.f64(high);
+            });
         }
     }
 }
@@ -169,22 +189,20 @@ fn encode_coefficients(payload: &mut Writer, coefficients: &Coefficients) {
 }
 
 fn encode_forest(payload: &mut Writer, forest: &Forest) {
-    payload.length(forest.width());
-    payload.length(forest.classes());
+    let trees = forest.trees();
+    payload.length(trees.width());
+    payload.length(trees.outputs());
     payload.bool(forest.takes_missing());
-    payload.length(forest.trees().len());
-    forest.trees().iter().for_each(|tree| encode_tree(payload, tree));
-}
-
-fn encode_tree(payload: &mut Writer, tree: &Tree) {
-    let (nodes, shares) = tree.parts();
-    payload.length(nodes.len());
-    for node in nodes {
-        payload.f64(node.threshold);
-        payload.u32(node.feature);
-        payload.u32(node.left);
-        payload.u32(node.right);
-        payload.bool(node.missing_left);
+    payload.length(trees.trees());
+    for (nodes, shares) in trees.grown() {
+        payload.length(nodes.len());
+        for node in nodes {
+            payload.f64(node.threshold);
+            payload.u32(node.feature);
+            payload.u32(node.left);
+            payload.u32(node.right);
+            payload.bool(node.missing_left);
+        }
+        payload.f64s(&shares);
     }
-    payload.f64s(shares);
 }

@@ -1,40 +1,8 @@
-//! What goes into a model and what comes out.
+//! What comes out of a model.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
-
-/// One thing to predict for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Input {
-    /// A text, for models that read text.
-    Text(String),
-    /// Numbers in the order of the model's features; NaN where one is missing.
-    Row(Vec<f64>),
-    /// Numbers by feature name; every feature of the model must be there.
-    Named(BTreeMap<String, f64>),
-}
-
-impl From<&str> for Input {
-    fn from(text: &str) -> Self {
-        Input::Text(text.to_owned())
-    }
-}
-
-/// What a model takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InputKind {
-    /// One text.
-    Text,
-    /// A row of numbers.
-    Numbers {
-        /// How many numbers.
-        count: usize,
-        /// Their names in order; empty when the model file does not name them.
-        names: Vec<String>,
-    },
-}
 
 /// The name of a class as the training data spelled it; a JSON scalar when serialized.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -61,16 +29,20 @@ impl fmt::Display for Label {
     }
 }
 
-/// What a classifier says of one input.
+/// What a model says of one input.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    /// The position of the predicted class in the model's classes.
+    /// The position of the predicted class in the model's classes; zero if it predicts numbers.
     pub class: usize,
-    /// The predicted class.
+    /// The predicted class, or the predicted number.
     pub label: Label,
     /// For a model of two classes the probability of the second one (scikit-learn's positive
-    /// class); for more classes the probability of the predicted one.
+    /// class); for more classes the probability of the predicted one. A model that knows no
+    /// probabilities has the value it decided by instead; one that predicts numbers, the number.
     pub score: f64,
-    /// The probability of each class, in the order of the model's classes.
+    /// The probability of each class, in the order of the model's classes; empty if the model
+    /// knows none.
     pub probabilities: Vec<f64>,
+    /// What the model says of its other outputs, if it has more than one.
+    pub further: Vec<Prediction>,
 }

@@ -151,6 +151,39 @@ pub enum PredictError {
         /// The position in the row.
         position: usize,
     },
+    /// A column that must be a number holds a word.
+    #[error("the value in column {position} (counted from 0) is not a number")]
+    NotANumber {
+        /// The position in the row.
+        position: usize,
+    },
+    /// A column that must be a word holds something else.
+    #[error("the value in column {position} (counted from 0) is not a text")]
+    NotAText {
+        /// The position in the row.
+        position: usize,
+    },
+    /// A category that training has not seen, in a model that takes no others.
+    #[error(
+        "the value `{value}` in column {position} (counted from 0) is none the model has seen in training"
+    )]
+    UnknownCategory {
+        /// The position in the row.
+        position: usize,
+        /// The value, shortened.
+        value: String,
+    },
+    /// A value for which a step of the model is not defined.
+    #[error("the step `{step}` is not defined for this input: {problem}")]
+    Undefined {
+        /// The step.
+        step: &'static str,
+        /// Why.
+        problem: &'static str,
+    },
+    /// The model has no classifier or regressor at its end.
+    #[error("the model only transforms its input: it has no classifier or regressor at its end")]
+    NoHead,
     /// The model's token pattern backtracks without end on this text.
     #[error("the model's token pattern takes too long on this text")]
     PatternTooSlow,

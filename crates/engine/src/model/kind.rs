@@ -1,4 +1,17 @@
-//! Tells what a file is that is no pickle, for the message.
+//! Says in words what a model is, and what a file is that is none.
+
+use crate::fitted::{Chain, Head, Takes};
+
+/// `tf-idf + logistic regression`: what reads the text, if it is one, and what answers.
+pub(super) fn in_words(chain: &Chain, head: Option<&Head>) -> String {
+    let last = head.map(Head::name).or_else(|| chain.steps().last().map(|step| step.name()));
+    let last = last.unwrap_or("nothing");
+    let reader = chain.steps().iter().find(|step| step.takes() == Takes::Text);
+    match reader {
+        Some(reader) if head.is_some() => format!("{} + {last}", reader.name()),
+        _ => last.to_owned(),
+    }
+}
 
 /// What the bytes are instead of a pickle; `None` when they may be one.
 pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {

@@ -68,4 +68,4 @@ fn take(source: impl Read, expected: u64) -> std::io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,88 +1,56 @@
-//! The way from an input to a prediction, with buffers reused from one input to the next.
+//! The way from inputs to predictions.
 
-use std::collections::BTreeMap;
+use super::{Input, Label, Parts, PredictError, Prediction};
+use crate::data::Data;
+use crate::fitted::{Classify, Head, Verdict};
 
-use super::{Classifier, Features, Input, Parts, PredictError, Prediction};
-use crate::numbers::Numbers;
-use crate::sparse::SparseRow;
-use crate::text::Scratch;
-
-pub(super) struct Predictor<'a> {
-    parts: &'a Parts,
-    scratch: Scratch,
-    row: SparseRow,
+pub(super) fn predict(parts: &Parts, inputs: &[Input]) -> Result<Vec<Prediction>, PredictError> {
+    let head = parts.head.as_ref().ok_or(PredictError::NoHead)?;
+    let rows = parts.rows(inputs)?;
+    match head {
+        Head::Classifier(classifier, labels) => judged(classifier.as_ref(), labels, &rows),
+        Head::Regressor(regressor) => {
+            let values = regressor.predict(&rows)?;
+            Ok(values.iter().map(|outputs| joined(outputs.iter().map(|value| number(*value)))).collect())
+        }
+        Head::Many(outputs) => {
+            let judged =
+                outputs.iter().map(|(classifier, labels)| judged(classifier.as_ref(), labels, &rows));
+            let mut columns =
+                judged.map(|column| Ok(column?.into_iter())).collect::<Result<Vec<_>, PredictError>>()?;
+            Ok(inputs.iter().map(|_| joined(columns.iter_mut().filter_map(Iterator::next))).collect())
+        }
+    }
 }
 
-impl<'a> Predictor<'a> {
-    pub(super) fn new(parts: &'a Parts) -> Self {
-        Predictor { parts, scratch: Scratch::default(), row: SparseRow::default() }
-    }
-
-    pub(super) fn predict(&mut self, input: &Input) -> Result<Prediction, PredictError> {
-        match (&self.parts.features, input) {
-            (Features::Text(features), Input::Text(text)) => features
-                .compute(text, &mut self.scratch, &mut self.row)
-                .map_err(|_| PredictError::PatternTooSlow)?,
-            (Features::Numbers(numbers), Input::Row(row)) => self.take_numbers(numbers, row.clone())?,
-            (Features::Numbers(numbers), Input::Named(named)) => {
-                self.take_numbers(numbers, in_order(numbers, named)?)?;
-            }
-            (Features::Numbers(numbers), Input::Text(_)) => {
-                return Err(PredictError::TextForNumbers { count: numbers.width });
-            }
-            (Features::Text(_), Input::Row(_) | Input::Named(_)) => {
-                return Err(PredictError::NumbersForText);
-            }
-        }
-        Ok(self.classify())
-    }
-
-    fn take_numbers(&mut self, numbers: &Numbers, mut values: Vec<f64>) -> Result<(), PredictError> {
-        if values.len() != numbers.width {
-            return Err(PredictError::WrongCount { expected: numbers.width, given: values.len() });
-        }
-        if let Some(position) = values.iter().position(|value| !self.is_taken(*value)) {
-            return Err(PredictError::NotFinite { position });
-        }
-        numbers.scale(&mut values);
-        if self.row.columns.len() != values.len() {
-            self.row.columns = (0u32..).take(values.len()).collect();
-        }
-        self.row.values = values;
-        Ok(())
-    }
-
-    /// scikit-learn refuses what is not finite, and for trees what single precision cannot hold.
-    fn is_taken(&self, value: f64) -> bool {
-        match &self.parts.classifier {
-            Classifier::Linear(_) => value.is_finite(),
-            Classifier::Forest(forest) if value.is_nan() => forest.takes_missing(),
-            Classifier::Forest(_) => value.abs() <= f64::from(f32::MAX),
-        }
-    }
-
-    fn classify(&self) -> Prediction {
-        let mut probabilities = Vec::new();
-        let row = self.row.as_ref();
-        let class = match &self.parts.classifier {
-            Classifier::Linear(linear) => linear.predict(row, &mut probabilities),
-            Classifier::Forest(forest) => forest.predict(row, &mut probabilities),
+fn judged(
+    classifier: &dyn Classify,
+    labels: &[Label],
+    rows: &Data<'_>,
+) -> Result<Vec<Prediction>, PredictError> {
+    let Verdict { classes, probabilities, decisions } = classifier.judge(rows)?;
+    let predictions = classes.into_iter().enumerate().map(|(row, class)| {
+        let probabilities = probabilities.as_ref().map_or_else(Vec::new, |table| table.row(row).to_vec());
+        let known = if probabilities.is_empty() {
+            decisions.as_ref().map_or(&[][..], |table| table.row(row))
+        } else {
+            &probabilities
         };
-        let score = if probabilities.len() == 2 { probabilities[1] } else { probabilities[class] };
-        Prediction { class, label: self.parts.classes[class].clone(), score, probabilities }
-    }
+        // of two classes the second one is the positive one; one decision is about it
+        let place = if labels.len() == 2 { known.len().saturating_sub(1) } else { class };
+        let score = known.get(place).copied().unwrap_or(f64::NAN);
+        Prediction { class, label: labels[class].clone(), score, probabilities, further: Vec::new() }
+    });
+    Ok(predictions.collect())
 }
 
-fn in_order(numbers: &Numbers, named: &BTreeMap<String, f64>) -> Result<Vec<f64>, PredictError> {
-    if numbers.names.is_empty() && numbers.width > 0 {
-        return Err(PredictError::Unnamed { count: numbers.width });
-    }
-    let row = numbers.names.iter().map(|name| {
-        named.get(name).copied().ok_or_else(|| PredictError::MissingFeature { name: name.clone() })
-    });
-    let row = row.collect::<Result<Vec<_>, _>>()?;
-    match named.keys().find(|name| !numbers.names.contains(name)) {
-        Some(name) => Err(PredictError::UnknownFeature { name: name.clone() }),
-        None => Ok(row),
-    }
+fn number(value: f64) -> Prediction {
+    let label = Label::Float(value);
+    Prediction { class: 0, label, score: value, probabilities: Vec::new(), further: Vec::new() }
+}
+
+/// The first output's prediction, the others hung on it.
+fn joined(mut outputs: impl Iterator<Item = Prediction>) -> Prediction {
+    let first = outputs.next().unwrap_or_else(|| number(f64::NAN));
+    Prediction { further: outputs.collect(), ..first }
 }

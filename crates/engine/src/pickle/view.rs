@@ -22,6 +22,11 @@ impl<'g> View<'g> {
         View { graph: self.graph, id }
     }
 
+    /// The bytes of the pickle.
+    pub(crate) fn file_size(&self) -> usize {
+        self.graph.data.len()
+    }
+
     /// Tells objects apart: two views are of one object if their ids are equal.
     pub(crate) fn id(&self) -> Id {
         self.id

@@ -1,7 +1,5 @@
 //! Why the objects of a pickle are no model the engine knows.
 
-use super::STEPS;
-
 /// Why a sound pickle could not be turned into a model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExtractError {
@@ -12,7 +10,7 @@ pub enum ExtractError {
         what: String,
     },
     /// A class without a row in the table.
-    #[error("{class} is not supported: the engine opens a Pipeline of {known}", known = known())]
+    #[error("{class} is not supported: `docs/models.md` lists the classes that are")]
     Class {
         /// The class.
         class: String,
@@ -56,7 +54,7 @@ pub enum ExtractError {
         problem: String,
     },
     /// A scikit-learn too old to be trusted to mean the same.
-    #[error("it was saved by scikit-learn {version}: the engine opens models of 1.2 and newer")]
+    #[error("it was saved by scikit-learn {version}: the engine opens models of 1.0 and newer")]
     Version {
         /// The version.
         version: String,
@@ -75,9 +73,4 @@ pub enum ExtractError {
         /// How.
         problem: String,
     },
-}
-
-fn known() -> String {
-    let names: Vec<&str> = STEPS.iter().map(|row| row.name).collect();
-    names.join(", ")
 }

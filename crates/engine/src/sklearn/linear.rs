@@ -1,71 +1,143 @@
-//! `LogisticRegression` and `LogisticRegressionCV`.
+//! Linear models: a weight per feature and output.
 
 use super::estimator::Estimator;
-use super::{ExtractError, Step, labels};
-use crate::linear::{Coefficients, Linear, Link};
-use crate::model::Classifier;
+use super::{Class, ExtractError, class, labels};
+use crate::fitted::Fitted;
+use crate::linear::{Coefficients, Inverse, Linear, LinearRegressor, Link, Weights};
+use crate::model::Label;
 use crate::pickle::numpy::Array;
 
-pub(super) const LOGISTIC_REGRESSION: &[&str] = &[
-    "penalty",
-    "dual",
-    "tol",
-    "C",
-    "fit_intercept",
-    "intercept_scaling",
-    "class_weight",
-    "random_state",
-    "solver",
-    "max_iter",
-    "multi_class",
-    "verbose",
-    "warm_start",
-    "n_jobs",
-    "l1_ratio",
+pub(super) const CLASSES: &[Class] = &[
+    class("sklearn.linear_model", "LogisticRegression", logistic_regression),
+    class("sklearn.linear_model", "LogisticRegressionCV", logistic_regression),
+    class("sklearn.linear_model", "SGDClassifier", sgd_classifier),
+    class("sklearn.linear_model", "Perceptron", deciding),
+    class("sklearn.linear_model", "PassiveAggressiveClassifier", deciding),
+    class("sklearn.linear_model", "RidgeClassifier", ridge_classifier),
+    class("sklearn.linear_model", "RidgeClassifierCV", ridge_classifier),
+    class("sklearn.svm", "LinearSVC", deciding),
+    class("sklearn.svm", "LinearSVR", regressor),
+    class("sklearn.linear_model", "LinearRegression", regressor),
+    class("sklearn.linear_model", "Ridge", regressor),
+    class("sklearn.linear_model", "RidgeCV", regressor),
+    class("sklearn.linear_model", "Lasso", regressor),
+    class("sklearn.linear_model", "LassoCV", regressor),
+    class("sklearn.linear_model", "Lars", regressor),
+    class("sklearn.linear_model", "LarsCV", regressor),
+    class("sklearn.linear_model", "LassoLars", regressor),
+    class("sklearn.linear_model", "LassoLarsCV", regressor),
+    class("sklearn.linear_model", "LassoLarsIC", regressor),
+    class("sklearn.linear_model", "ElasticNet", regressor),
+    class("sklearn.linear_model", "ElasticNetCV", regressor),
+    class("sklearn.linear_model", "MultiTaskLasso", regressor),
+    class("sklearn.linear_model", "MultiTaskLassoCV", regressor),
+    class("sklearn.linear_model", "MultiTaskElasticNet", regressor),
+    class("sklearn.linear_model", "MultiTaskElasticNetCV", regressor),
+    class("sklearn.linear_model", "OrthogonalMatchingPursuit", regressor),
+    class("sklearn.linear_model", "OrthogonalMatchingPursuitCV", regressor),
+    class("sklearn.linear_model", "BayesianRidge", regressor),
+    class("sklearn.linear_model", "ARDRegression", regressor),
+    class("sklearn.linear_model", "HuberRegressor", regressor),
+    class("sklearn.linear_model", "TheilSenRegressor", regressor),
+    class("sklearn.linear_model", "QuantileRegressor", regressor),
+    class("sklearn.linear_model", "SGDRegressor", regressor),
+    class("sklearn.linear_model", "PassiveAggressiveRegressor", regressor),
+    class("sklearn.linear_model", "RANSACRegressor", ransac),
+    class("sklearn.linear_model", "PoissonRegressor", exponential),
+    class("sklearn.linear_model", "GammaRegressor", exponential),
+    class("sklearn.linear_model", "TweedieRegressor", tweedie),
 ];
 
-pub(super) const LOGISTIC_REGRESSION_CV: &[&str] = &[
-    "Cs",
-    "cv",
-    "penalty",
-    "dual",
-    "tol",
-    "fit_intercept",
-    "intercept_scaling",
-    "class_weight",
-    "random_state",
-    "solver",
-    "max_iter",
-    "multi_class",
-    "verbose",
-    "n_jobs",
-    "l1_ratios",
-    "refit",
-    "scoring",
-    "use_legacy_attributes",
-];
-
-pub(super) fn logistic_regression(estimator: &Estimator<'_>) -> Result<Step, ExtractError> {
+fn logistic_regression(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     let classes = labels::classes(estimator)?;
-    let array = estimator.array("coef_")?;
-    let [outputs, width] = *array.shape else {
-        return Err(estimator.problem("coef_", "has not two dimensions".to_owned()));
+    let link = link(estimator, classes.len())?;
+    classifier(estimator, classes, link)
+}
+
+fn sgd_classifier(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let link = match estimator.text("loss")? {
+        "log_loss" | "log" => Link::OneVersusRest,
+        "modified_huber" => Link::ModifiedHuber,
+        _ => Link::None,
     };
+    classifier(estimator, labels::classes(estimator)?, link)
+}
+
+/// Classifiers without probabilities.
+fn deciding(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    classifier(estimator, labels::classes(estimator)?, Link::None)
+}
+
+/// The classes are a property that asks the inner label binarizer.
+fn ridge_classifier(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    const ATTRIBUTE: &str = "_label_binarizer";
+    let binarizer = estimator.member(estimator.get(ATTRIBUTE)?)?;
+    if binarizer.text("y_type_")?.starts_with("multilabel") {
+        return Err(
+            estimator.problem(ATTRIBUTE, "is for several labels a row, which is not supported".to_owned())
+        );
+    }
+    classifier(estimator, labels::classes(&binarizer)?, Link::None)
+}
+
+fn classifier(estimator: &Estimator<'_>, classes: Vec<Label>, link: Link) -> Result<Fitted, ExtractError> {
+    let weights = weights(estimator)?;
     let expected = if classes.len() == 2 { 1 } else { classes.len() };
-    if outputs != expected {
-        let problem = format!("has {outputs} rows for {} classes", classes.len());
+    if weights.outputs() != expected {
+        let problem = format!("has {} rows for {} classes", weights.outputs(), classes.len());
         return Err(estimator.problem("coef_", problem));
     }
+    let linear = Linear::new(weights, link).ok_or_else(|| estimator.misfit("intercept_"))?;
+    Ok(Fitted::classifier(linear, classes))
+}
+
+fn regressor(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    regressor_with(estimator, Inverse::Identity)
+}
+
+fn exponential(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    regressor_with(estimator, Inverse::Exponential)
+}
+
+fn tweedie(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let link = estimator.get("link")?;
+    let inverse = match link.str() {
+        Some("identity") => Inverse::Identity,
+        Some("log") => Inverse::Exponential,
+        Some("auto") if estimator.number("power")? <= 0.0 => Inverse::Identity,
+        Some("auto") => Inverse::Exponential,
+        _ => return Err(estimator.refuse("link", link, "`auto`, `identity` and `log` are known")),
+    };
+    regressor_with(estimator, inverse)
+}
+
+fn regressor_with(estimator: &Estimator<'_>, inverse: Inverse) -> Result<Fitted, ExtractError> {
+    Ok(Fitted::regressor(LinearRegressor { weights: weights(estimator)?, inverse }))
+}
+
+fn ransac(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    estimator.read(estimator.get("estimator_")?)
+}
+
+/// `coef_`, a row per output or one row without that dimension, and `intercept_`.
+fn weights(estimator: &Estimator<'_>) -> Result<Weights, ExtractError> {
+    let array = estimator.array("coef_")?;
+    let (outputs, width) = match array.shape[..] {
+        [width] => (1, width),
+        [outputs, width] => (outputs, width),
+        _ => return Err(estimator.problem("coef_", "has not one or two dimensions".to_owned())),
+    };
     // a row per class becomes a row per feature
-    let weights = array.floats_by_column().map_err(|error| estimator.problem("coef_", error.to_string()))?;
+    let weights = match array.shape.len() {
+        1 => array.floats(),
+        _ => array.floats_by_column(),
+    };
+    let weights = weights.map_err(|error| estimator.problem("coef_", error.to_string()))?;
     if weights.iter().any(|weight| !weight.is_finite()) {
         return Err(estimator.problem("coef_", "has a value that is not finite".to_owned()));
     }
-    let coefficients = Coefficients::F64(weights);
     let intercepts = intercepts(estimator, outputs)?;
-    let linear = Linear::new(coefficients, intercepts, width, link(estimator, classes.len())?);
-    let linear = linear.ok_or_else(|| estimator.problem("intercept_", "does not fit `coef_`".to_owned()))?;
-    Ok(Step::Classifier(Classifier::Linear(linear), classes))
+    Weights::new(Coefficients::F64(weights), intercepts, width).ok_or_else(|| estimator.misfit("intercept_"))
 }
 
 fn intercepts(estimator: &Estimator<'_>, outputs: usize) -> Result<Vec<f64>, ExtractError> {
@@ -76,6 +148,7 @@ fn intercepts(estimator: &Estimator<'_>, outputs: usize) -> Result<Vec<f64>, Ext
     }
     let array = Array::read(value).map_err(|error| estimator.problem(ATTRIBUTE, error.to_string()))?;
     match (&array.shape[..], estimator.floats(ATTRIBUTE, &array)?) {
+        ([], values) => Ok(vec![values[0]; outputs]),
         ([length], values) if *length == outputs => Ok(values),
         _ => Err(estimator.problem(ATTRIBUTE, format!("has not {outputs} values"))),
     }

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::model::{Features, Input, Label, Model};
-use crate::sparse::SparseRow;
-use crate::text::Scratch;
+use crate::data::Data;
+use crate::model::{Cell, Input, Label, Model};
 
 /// Probabilities: sums of a few hundred products in another order differ by far less.
 const TOLERANCE: f64 = 1e-9;
@@ -113,11 +112,13 @@ fn text_features_equal_those_of_scikit_learn_bit_for_bit() {
     for (_, case, path) in files().into_iter().filter(|(version, ..)| version == "1.6") {
         let Some(rows) = expected[&case]["features"].as_array() else { continue };
         let model = Model::open(&path).unwrap();
-        let Features::Text(features) = &model.parts().features else { panic!("{case} is no text model") };
-        let (mut scratch, mut row) = (Scratch::default(), SparseRow::default());
+        let steps = &model.parts().chain;
         for (input, expected) in inputs(&case).iter().zip(rows) {
             let Input::Text(text) = input else { panic!("{case} takes texts") };
-            features.compute(text, &mut scratch, &mut row).unwrap();
+            let Data::Sparse(matrix) = steps.apply(Data::Texts(vec![text])).unwrap() else {
+                panic!("{case}")
+            };
+            let row = matrix.row(0);
             let columns: Vec<u64> = row.columns.iter().map(|&column| u64::from(column)).collect();
             let expected_columns: Vec<u64> =
                 expected[0].as_array().unwrap().iter().map(|column| column.as_u64().unwrap()).collect();
@@ -148,7 +149,8 @@ fn features_can_be_given_by_name() {
     let model = Model::open(&path).unwrap();
     let row = model.predict(&Input::Row(vec![1.0, 2.0, 3.0, 4.0])).unwrap();
     let names = ["alpha", "бета", "gamma", "delta"].map(str::to_owned);
-    let named: BTreeMap<String, f64> = names.into_iter().zip([1.0, 2.0, 3.0, 4.0]).collect();
+    let named: BTreeMap<String, Cell> =
+        names.into_iter().zip([1.0, 2.0, 3.0, 4.0].map(Cell::Number)).collect();
     assert_eq!(model.predict(&Input::Named(named.clone())).unwrap(), row);
     let mut missing = named.clone();
     missing.remove("бета");

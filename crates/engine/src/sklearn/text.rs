@@ -3,82 +3,49 @@
 use std::collections::HashSet;
 
 use super::estimator::Estimator;
-use super::{ExtractError, Step};
+use super::{Class, ExtractError, class};
+use crate::fitted::Fitted;
 use crate::pickle::View;
 use crate::pickle::numpy::Array;
 use crate::text::analyzer::{Analyzer, Token, Unit};
 use crate::text::characters::Accents;
 use crate::text::pattern::Pattern;
 use crate::text::weights::Norm;
-use crate::text::{TextFeatures, Vocabulary, Weights, stop_words};
+use crate::text::{TextFeatures, Vocabulary, Weighing, Weights, stop_words};
 
-pub(super) const COUNT_VECTORIZER: &[&str] = &[
-    "input",
-    "encoding",
-    "decode_error",
-    "strip_accents",
-    "preprocessor",
-    "tokenizer",
-    "analyzer",
-    "lowercase",
-    "token_pattern",
-    "stop_words",
-    "max_df",
-    "min_df",
-    "max_features",
-    "ngram_range",
-    "vocabulary",
-    "binary",
-    "dtype",
-];
-
-pub(super) const TFIDF_TRANSFORMER: &[&str] = &["norm", "use_idf", "smooth_idf", "sublinear_tf"];
-
-pub(super) const TFIDF_VECTORIZER: &[&str] = &[
-    "input",
-    "encoding",
-    "decode_error",
-    "strip_accents",
-    "preprocessor",
-    "tokenizer",
-    "analyzer",
-    "lowercase",
-    "token_pattern",
-    "stop_words",
-    "max_df",
-    "min_df",
-    "max_features",
-    "ngram_range",
-    "vocabulary",
-    "binary",
-    "dtype",
-    "norm",
-    "use_idf",
-    "smooth_idf",
-    "sublinear_tf",
+pub(super) const CLASSES: &[Class] = &[
+    class("sklearn.feature_extraction", "TfidfVectorizer", tfidf_vectorizer),
+    class("sklearn.feature_extraction", "CountVectorizer", count_vectorizer),
+    class("sklearn.feature_extraction", "TfidfTransformer", tfidf_transformer),
 ];
 
 /// The longest n-gram taken; scikit-learn has no limit, but work grows with its square.
 const MAX_NGRAM: i64 = 100;
 
-pub(super) fn tfidf_vectorizer(estimator: &Estimator<'_>) -> Result<Step, ExtractError> {
+fn tfidf_vectorizer(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     check_dtype(estimator, &["float64", "float"])?;
     // transform() asks the inner transformer, not the vectorizer's own parameters
-    let inner = Estimator::new(estimator.get("_tfidf")?)?;
-    if inner.row.name != "TfidfTransformer" {
-        return Err(estimator.problem("_tfidf", format!("is a `{}`", inner.row.name)));
+    let inner = estimator.member(estimator.get("_tfidf")?)?;
+    if inner.class.name != "TfidfTransformer" {
+        return Err(estimator.problem("_tfidf", format!("is a `{}`", inner.class.name)));
     }
     let weights = Weights { binary: estimator.flag("binary")?, ..weights(&inner)? };
     features(estimator, weights)
 }
 
-pub(super) fn count_vectorizer(estimator: &Estimator<'_>) -> Result<Step, ExtractError> {
+fn count_vectorizer(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     check_dtype(estimator, &["int64", "int32", "int", "float64", "float"])?;
     features(estimator, Weights { binary: estimator.flag("binary")?, ..Weights::default() })
 }
 
-pub(super) fn tfidf_transformer(estimator: &Estimator<'_>) -> Result<Step, ExtractError> {
-    Ok(Step::Weights(weights(estimator)?))
+fn tfidf_transformer(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let weights = weights(estimator)?;
+    // before 1.1 the number of columns was not written
+    let width = match &weights.idf {
+        Some(idf) => idf.len(),
+        None => estimator.width()?,
+    };
+    Weighing::new(weights, width).map(Fitted::transformer).ok_or_else(|| estimator.misfit("idf_"))
 }
 
 /// Counts and weights of other types would be rounded on the way.
@@ -95,14 +62,14 @@ fn check_dtype(estimator: &Estimator<'_>, allowed: &[&str]) -> Result<(), Extrac
     }
 }
 
-fn features(estimator: &Estimator<'_>, weights: Weights) -> Result<Step, ExtractError> {
+fn features(estimator: &Estimator<'_>, weights: Weights) -> Result<Fitted, ExtractError> {
     let vocabulary = vocabulary(estimator)?;
     let analyzer = analyzer(estimator)?;
     let terms = vocabulary.len();
     let features = TextFeatures::new(analyzer, vocabulary, weights);
     let features = features
         .ok_or_else(|| estimator.problem("_tfidf", format!("has weights for other than {terms} terms")))?;
-    Ok(Step::Text(Box::new(features)))
+    Ok(Fitted::transformer(features))
 }
 
 /// `vocabulary_`: terms to columns, every column from 0 up once.

@@ -1,52 +1,24 @@
-//! `DecisionTreeClassifier`, `RandomForestClassifier` and their extra-random kin.
+//! Decision trees, forests of them, and the isolation forest.
 
 use std::collections::HashSet;
 
 use super::estimator::Estimator;
-use super::{ExtractError, Step, labels};
-use crate::model::Classifier;
+use super::{Class, ExtractError, class, labels};
+use crate::fitted::{Classify, Fitted, Head};
+use crate::model::Label;
 use crate::pickle::numpy::{Array, Scalar};
-use crate::tree::{Forest, Node, Tree};
+use crate::tree::{Forest, ForestRegressor, IsolationForest, Node, Tree};
 
-pub(super) const DECISION_TREE: &[&str] = &[
-    "criterion",
-    "splitter",
-    "max_depth",
-    "min_samples_split",
-    "min_samples_leaf",
-    "min_weight_fraction_leaf",
-    "max_features",
-    "random_state",
-    "max_leaf_nodes",
-    "min_impurity_decrease",
-    "class_weight",
-    "ccp_alpha",
-    "monotonic_cst",
-];
-
-pub(super) const FOREST: &[&str] = &[
-    "n_estimators",
-    "bootstrap",
-    "oob_score",
-    "n_jobs",
-    "random_state",
-    "verbose",
-    "warm_start",
-    "class_weight",
-    "max_samples",
-    "estimator",
-    "base_estimator",
-    "estimator_params",
-    "criterion",
-    "max_depth",
-    "min_samples_split",
-    "min_samples_leaf",
-    "min_weight_fraction_leaf",
-    "max_features",
-    "max_leaf_nodes",
-    "min_impurity_decrease",
-    "ccp_alpha",
-    "monotonic_cst",
+pub(super) const CLASSES: &[Class] = &[
+    class("sklearn.tree", "DecisionTreeClassifier", tree_classifier),
+    class("sklearn.tree", "ExtraTreeClassifier", tree_classifier),
+    class("sklearn.tree", "DecisionTreeRegressor", tree_regressor),
+    class("sklearn.tree", "ExtraTreeRegressor", tree_regressor),
+    class("sklearn.ensemble", "RandomForestClassifier", forest_classifier),
+    class("sklearn.ensemble", "ExtraTreesClassifier", forest_classifier),
+    class("sklearn.ensemble", "RandomForestRegressor", forest_regressor),
+    class("sklearn.ensemble", "ExtraTreesRegressor", forest_regressor),
+    class("sklearn.ensemble", "IsolationForest", isolation_forest),
 ];
 
 /// The fields of a node the engine knows: one more could change where a row goes.
@@ -61,96 +33,255 @@ const FIELDS: &[&str] = &[
     "missing_go_to_left",
 ];
 
-pub(super) fn decision_tree(estimator: &Estimator<'_>) -> Result<Step, ExtractError> {
-    let classes = labels::classes(estimator)?;
-    let (tree, has_missing) = tree(estimator, classes.len())?;
-    let is_best = estimator.get("splitter")?.str() == Some("best");
-    let takes_missing = has_missing && is_best && is_unconstrained(estimator);
-    forest_of(estimator, vec![tree], takes_missing, classes)
+/// A tree as it was saved: a block of values at each node, for each output as many as the
+/// greatest number of classes.
+pub(super) struct Saved {
+    pub(super) nodes: Vec<Node>,
+    /// How many rows of the training data came to each node.
+    pub(super) samples: Vec<f64>,
+    outputs: usize,
+    each: usize,
+    values: Vec<f64>,
+    /// Whether its nodes say where missing values go.
+    has_missing: bool,
 }
 
-pub(super) fn forest(estimator: &Estimator<'_>) -> Result<Step, ExtractError> {
+impl Saved {
+    /// The tree of one output; for a classifier the values become shares.
+    fn of_output(
+        &self,
+        output: usize,
+        values: usize,
+        is_classifier: bool,
+        width: usize,
+    ) -> Result<Tree, String> {
+        let blocks =
+            self.values.chunks(self.outputs * self.each).map(|block| &block[output * self.each..][..values]);
+        let leaves = self.nodes.iter().zip(blocks).filter(|(node, _)| node.is_leaf());
+        let mut kept: Vec<f64> = leaves.flat_map(|(_, block)| block.iter().copied()).collect();
+        if is_classifier && !self.has_missing {
+            // before 1.3 the values are counts, and predict_proba divides by their sum
+            kept.chunks_mut(values).for_each(divide_by_sum);
+        }
+        Tree::new(self.nodes.clone(), kept, values, width).map_err(|error| format!("is refused: {error}"))
+    }
+
+    /// The tree of all outputs of a regressor.
+    fn of_regressor(&self, width: usize) -> Result<Tree, String> {
+        if self.each != 1 {
+            return Err("is no regressor's".to_owned());
+        }
+        let leaves =
+            self.nodes.iter().zip(self.values.chunks(self.outputs)).filter(|(node, _)| node.is_leaf());
+        let kept = leaves.flat_map(|(_, block)| block.iter().copied()).collect();
+        Tree::new(self.nodes.clone(), kept, self.outputs, width)
+            .map_err(|error| format!("is refused: {error}"))
+    }
+
+    /// The tree with one number for each leaf, made of the leaf's node.
+    pub(super) fn with_values(
+        &self,
+        width: usize,
+        value: impl Fn(usize, f64) -> f64,
+    ) -> Result<Tree, String> {
+        let leaves = self.nodes.iter().enumerate().filter(|(_, node)| node.is_leaf());
+        let kept =
+            leaves.map(|(index, _)| value(index, self.values[index * self.outputs * self.each])).collect();
+        Tree::new(self.nodes.clone(), kept, 1, width).map_err(|error| format!("is refused: {error}"))
+    }
+}
+
+fn tree_classifier(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let tree = saved(estimator)?;
+    let takes_missing = tree.has_missing && takes_missing(estimator);
+    classifier(estimator, &[tree], takes_missing)
+}
+
+fn tree_regressor(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let tree = saved(estimator)?;
+    let takes_missing = tree.has_missing && takes_missing(estimator);
+    regressor(estimator, &[tree], takes_missing)
+}
+
+/// A single tree takes missing values if it looks for the best splits.
+fn takes_missing(estimator: &Estimator<'_>) -> bool {
+    let is_best = estimator.find("splitter").and_then(|splitter| splitter.str()) == Some("best");
+    // the random splitter learned it with 1.6
+    (is_best || estimator.version >= (1, 6)) && is_unconstrained(estimator)
+}
+
+fn forest_classifier(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let trees = members(estimator, &["DecisionTreeClassifier", "ExtraTreeClassifier"])?;
+    classifier(estimator, &trees, forest_takes_missing(estimator, &trees))
+}
+
+fn forest_regressor(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let trees = members(estimator, &["DecisionTreeRegressor", "ExtraTreeRegressor"])?;
+    regressor(estimator, &trees, forest_takes_missing(estimator, &trees))
+}
+
+/// How far down a row falls before it is alone: the fewer splits, the more unusual it is.
+fn isolation_forest(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    const ATTRIBUTE: &str = "estimators_features_";
+    let width = estimator.width()?;
+    let subsets = estimator.items(ATTRIBUTE)?;
+    let saved = members(estimator, &["ExtraTreeRegressor"])?;
+    if subsets.len() != saved.len() {
+        return Err(estimator.misfit(ATTRIBUTE));
+    }
+    let mut trees = Vec::with_capacity(saved.len());
+    for (mut tree, subset) in saved.into_iter().zip(subsets) {
+        let columns = estimator.vector_of(ATTRIBUTE, subset)?;
+        for node in tree.nodes.iter_mut().filter(|node| !node.is_leaf()) {
+            let column = columns.get(node.feature as usize).copied();
+            let column = column.and_then(|column| (0..width).find(|place| *place as f64 == column));
+            let column = column.and_then(|column| u32::try_from(column).ok());
+            node.feature = column.ok_or_else(|| estimator.misfit(ATTRIBUTE))?;
+        }
+        let depths = depths(&tree.nodes).ok_or_else(|| estimator.misfit("estimators_"))?;
+        let length = |leaf: usize, _| depths[leaf] + average_path_length(tree.samples[leaf]) - 1.0;
+        trees.push(tree.with_values(width, length).map_err(|problem| estimator.problem("tree_", problem))?);
+    }
+    let usual = average_path_length(estimator.number(match estimator.find("_max_samples") {
+        Some(_) => "_max_samples",
+        None => "max_samples_",
+    })?);
+    let takes_missing = estimator.version >= (1, 6);
+    let forest = IsolationForest::new(&trees, width, usual, estimator.number("offset_")?, takes_missing);
+    let forest = forest.ok_or_else(|| estimator.misfit("estimators_"))?;
+    Ok(Fitted::classifier(forest, vec![Label::Int(-1), Label::Int(1)]))
+}
+
+/// How many nodes are passed on the way to each node, itself included; parents come first.
+fn depths(nodes: &[Node]) -> Option<Vec<f64>> {
+    let mut depths = vec![1.0; nodes.len()];
+    for (index, node) in nodes.iter().enumerate().filter(|(_, node)| !node.is_leaf()) {
+        for child in [node.left, node.right] {
+            *depths.get_mut(child as usize)? = depths[index] + 1.0;
+        }
+    }
+    Some(depths)
+}
+
+/// The average depth of a search that fails among so many rows.
+fn average_path_length(rows: f64) -> f64 {
+    const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
+    match rows {
+        _ if rows <= 1.0 => 0.0,
+        2.0 => 1.0,
+        _ => 2.0 * ((rows - 1.0).ln() + EULER_GAMMA) - 2.0 * (rows - 1.0) / rows,
+    }
+}
+
+fn forest_takes_missing(estimator: &Estimator<'_>, trees: &[Saved]) -> bool {
+    let is_random_forest = estimator.class.name.starts_with("RandomForest");
+    let since = if is_random_forest { (1, 4) } else { (1, 6) };
+    trees.iter().all(|tree| tree.has_missing) && estimator.version >= since && is_unconstrained(estimator)
+}
+
+/// The trees of an ensemble, each of one of the given classes.
+pub(super) fn members(estimator: &Estimator<'_>, classes: &[&str]) -> Result<Vec<Saved>, ExtractError> {
     const ATTRIBUTE: &str = "estimators_";
-    let classes = labels::classes(estimator)?;
-    let members = estimator.get(ATTRIBUTE)?.items();
-    let members = members.ok_or_else(|| estimator.problem(ATTRIBUTE, "is not a list".to_owned()))?;
-    let mut trees = Vec::with_capacity(members.len());
-    let mut has_missing = true;
     let mut seen = HashSet::new();
-    for view in members {
+    let members = estimator.items(ATTRIBUTE)?.into_iter().map(|view| {
         // one tree named a thousand times would be a thousand trees in memory
         if !seen.insert(view.id()) {
             return Err(estimator.problem(ATTRIBUTE, "names a tree twice".to_owned()));
         }
-        let member = Estimator::new(view)?;
-        if !matches!(member.row.name, "DecisionTreeClassifier" | "ExtraTreeClassifier") {
-            return Err(estimator.problem(ATTRIBUTE, format!("has a `{}`", member.row.name)));
+        let member = estimator.member(view)?;
+        match classes.contains(&member.class.name) {
+            true => saved(&member),
+            false => Err(estimator.problem(ATTRIBUTE, format!("has a `{}`", member.class.name))),
         }
-        let (tree, member_has_missing) = tree(&member, classes.len())?;
-        has_missing &= member_has_missing;
-        trees.push(tree);
-    }
-    let is_random_forest = estimator.row.name == "RandomForestClassifier";
-    let since = if is_random_forest { (1, 4) } else { (1, 6) };
-    let takes_missing = has_missing && estimator.version >= since && is_unconstrained(estimator);
-    forest_of(estimator, trees, takes_missing, classes)
+    });
+    members.collect()
 }
 
 /// scikit-learn refuses missing values where features are bound to go up or down.
 fn is_unconstrained(estimator: &Estimator<'_>) -> bool {
-    estimator.find("monotonic_cst").is_none_or(|constraint| constraint.is_none())
+    estimator.some("monotonic_cst").is_none()
 }
 
-fn forest_of(
+fn classifier(
     estimator: &Estimator<'_>,
-    trees: Vec<Tree>,
+    trees: &[Saved],
     takes_missing: bool,
-    classes: Vec<crate::model::Label>,
-) -> Result<Step, ExtractError> {
-    let width = width(estimator)?;
-    let forest = Forest::new(trees, width, takes_missing);
-    let forest = forest.ok_or_else(|| estimator.problem("estimators_", "is empty".to_owned()))?;
-    Ok(Step::Classifier(Classifier::Forest(forest), classes))
+) -> Result<Fitted, ExtractError> {
+    let width = estimator.width()?;
+    let outputs = trees.first().map_or(0, |tree| tree.outputs);
+    let forest_of = |output: usize, labels: &[Label]| {
+        let trees = trees.iter().map(|tree| match (tree.outputs == outputs, labels.len() <= tree.each) {
+            (true, true) => tree.of_output(output, labels.len(), true, width),
+            _ => Err(format!("has no value for each of {} classes at each node", labels.len())),
+        });
+        let trees =
+            trees.collect::<Result<Vec<_>, _>>().map_err(|problem| estimator.problem("tree_", problem))?;
+        let forest = Forest::new(&trees, width, takes_missing);
+        forest.ok_or_else(|| estimator.problem("estimators_", "is empty".to_owned()))
+    };
+    if outputs == 1 {
+        let classes = labels::classes(estimator)?;
+        if trees.iter().any(|tree| tree.each != classes.len()) {
+            let problem = format!("has no value for each of {} classes at each node", classes.len());
+            return Err(estimator.problem("tree_", problem));
+        }
+        return Ok(Fitted::classifier(forest_of(0, &classes)?, classes));
+    }
+    let each = estimator.items("classes_")?;
+    if each.len() != outputs {
+        return Err(estimator.misfit("classes_"));
+    }
+    let heads = each.into_iter().enumerate().map(|(output, classes)| {
+        let labels = labels::labels(estimator, "classes_", classes)?;
+        Ok((Box::new(forest_of(output, &labels)?) as Box<dyn Classify>, labels))
+    });
+    Ok(Fitted { head: Some(Head::Many(heads.collect::<Result<_, _>>()?)), ..Fitted::default() })
 }
 
-fn width(estimator: &Estimator<'_>) -> Result<usize, ExtractError> {
-    let width = estimator.get("n_features_in_")?.int().and_then(|width| u32::try_from(width).ok());
-    let width = width.ok_or_else(|| estimator.problem("n_features_in_", "is not a count".to_owned()))?;
-    Ok(width as usize)
+fn regressor(
+    estimator: &Estimator<'_>,
+    trees: &[Saved],
+    takes_missing: bool,
+) -> Result<Fitted, ExtractError> {
+    let width = estimator.width()?;
+    let trees = trees.iter().map(|tree| tree.of_regressor(width)).collect::<Result<Vec<_>, _>>();
+    let trees = trees.map_err(|problem| estimator.problem("tree_", problem))?;
+    let forest = ForestRegressor::new(&trees, width, takes_missing);
+    Ok(Fitted::regressor(forest.ok_or_else(|| estimator.misfit("estimators_"))?))
 }
 
-/// A tree, and whether its nodes say where missing values go.
-fn tree(estimator: &Estimator<'_>, classes: usize) -> Result<(Tree, bool), ExtractError> {
+/// The inner tree of an estimator.
+pub(super) fn saved(estimator: &Estimator<'_>) -> Result<Saved, ExtractError> {
     let problem = |problem: &str| estimator.problem("tree_", problem.to_owned());
     let inner = estimator.get("tree_")?;
     if inner.class() != Some(("sklearn.tree._tree", "Tree")) {
         return Err(problem("is not a sklearn.tree._tree.Tree"));
     }
-    if inner.argument(2).and_then(|outputs| outputs.int()) != Some(1) {
-        return Err(problem("predicts more than one output, which is not supported"));
-    }
-    let array = |name: &str| inner.attribute(name).map(Array::read);
+    let array = |name: &str| inner.attribute(name).map(|view| estimator.array_of("tree_", view));
     let (Some(Ok(nodes)), Some(Ok(values))) = (array("nodes"), array("values")) else {
         return Err(problem("has no arrays `nodes` and `values`"));
     };
     if let Some(name) = nodes.field_names().find(|name| !FIELDS.contains(name)) {
         return Err(problem(&format!("has nodes with the field `{name}`, which is not known")));
     }
+    let [count, outputs, each] = values.shape[..] else {
+        return Err(problem("has values of another shape than expected"));
+    };
+    if count != nodes.len() || outputs == 0 || each == 0 {
+        return Err(problem("has not a value for each node"));
+    }
     let has_missing = nodes.field_names().any(|name| name == "missing_go_to_left");
-    let nodes =
-        read_nodes(&nodes).ok_or_else(|| problem("has nodes without children, feature or threshold"))?;
-    if values.shape != [nodes.len(), 1, classes] {
-        return Err(problem(&format!("has no value for each of {classes} classes at each node")));
-    }
-    let values = estimator.floats("tree_", &values)?;
-    let leaves = nodes.iter().zip(values.chunks(classes)).filter(|(node, _)| node.is_leaf());
-    let mut shares: Vec<f64> = leaves.flat_map(|(_, values)| values.iter().copied()).collect();
-    if !has_missing {
-        // before 1.3 the values are counts, and predict_proba divides by their sum
-        shares.chunks_mut(classes).for_each(divide_by_sum);
-    }
-    let tree = Tree::new(nodes, shares, classes, width(estimator)?);
-    Ok((tree.map_err(|error| problem(&format!("is refused: {error}")))?, has_missing))
+    let samples = nodes.field("n_node_samples");
+    let samples = samples.map(|column| column.scalars().map(|scalar| scalar?.as_float()).collect());
+    let nodes = read_nodes(&nodes);
+    Ok(Saved {
+        nodes: nodes.ok_or_else(|| problem("has nodes without children, feature or threshold"))?,
+        samples: samples.flatten().ok_or_else(|| problem("has nodes without numbers of samples"))?,
+        outputs,
+        each,
+        values: estimator.floats("tree_", &values)?,
+        has_missing,
+    })
 }
 
 fn divide_by_sum(values: &mut [f64]) {
@@ -188,6 +319,7 @@ fn read_node([left, right, feature, threshold, missing]: [Scalar; 5]) -> Option<
         feature: u32::try_from(feature.as_int()?).ok()?,
         left: u32::try_from(left).ok()?,
         right: u32::try_from(right).ok()?,
+        is_categorical: false,
         missing_left: missing.as_int().map(|flag| flag != 0).or_else(|| missing.as_bool())?,
     })
 }

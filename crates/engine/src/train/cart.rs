@@ -13,7 +13,7 @@ pub(super) fn fit(sample: &Sample<'_>, options: &Options, progress: &mut dyn FnM
     let width = sample.matrix.width();
     let tree = Tree::new(grower.nodes, grower.shares, sample.classes, width)
         .unwrap_or_else(|_| unreachable!("children are numbered after their parent"));
-    Forest::new(vec![tree], width, false).unwrap_or_else(|| unreachable!("there is one tree"))
+    Forest::new(&[tree], width, false).unwrap_or_else(|| unreachable!("there is one tree"))
 }
 
 /// Where a node's rows may be divided.
@@ -90,6 +90,7 @@ impl<'a> Grower<'a> {
                 left: node_number(index + 1),
                 right: 0,
                 missing_left: false,
+                is_categorical: false,
             });
             let middle = self.divide(&task, split);
             let depth = task.depth + 1;
@@ -262,6 +263,8 @@ fn between(low: f64, high: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{Data, Dense};
+    use crate::fitted::{Classify, Verdict};
     use crate::sparse::{RowRef, SparseMatrix};
     use crate::train::Algorithm;
 
@@ -278,14 +281,17 @@ mod tests {
         fit(&sample, &Options::new(Algorithm::Tree), &mut |_| ())
     }
 
+    fn judged(forest: &Forest, row: &[f64]) -> Verdict {
+        let dense = Dense { values: row.to_vec(), rows: 1, width: row.len() };
+        forest.judge(&Data::Dense(dense)).unwrap()
+    }
+
     fn check(rows: &[&[f64]], targets: &[u32], feature: u32, threshold: f64, nodes: usize) {
         let forest = grown(rows, targets);
-        let (tree, _) = forest.trees()[0].parts();
+        let (tree, _) = forest.trees().grown().next().unwrap();
         assert_eq!((tree[0].feature, tree[0].threshold, tree.len()), (feature, threshold, nodes));
         for (row, &target) in rows.iter().zip(targets) {
-            let columns: Vec<u32> = (0u32..).take(row.len()).collect();
-            let said = forest.predict(RowRef { columns: &columns, values: row }, &mut Vec::new());
-            assert_eq!(said, target as usize);
+            assert_eq!(judged(&forest, row).classes, [target as usize]);
         }
     }
 
@@ -303,15 +309,13 @@ mod tests {
     fn exclusive_or_takes_two_levels() {
         let rows: [&[f64]; 4] = [&[0.0, 0.0], &[0.0, 1.0], &[1.0, 0.0], &[1.0, 1.0]];
         let forest = grown(&rows, &[0, 1, 1, 0]);
-        let columns = [0, 1];
-        let said = |row: &[f64]| forest.predict(RowRef { columns: &columns, values: row }, &mut Vec::new());
-        assert_eq!(rows.map(said), [0, 1, 1, 0]);
+        assert_eq!(rows.map(|row| judged(&forest, row).classes[0]), [0, 1, 1, 0]);
     }
 
     #[test]
     fn rows_that_cannot_be_told_apart_share_a_leaf() {
         let forest = grown(&[&[1.0], &[1.0]], &[0, 1]);
-        assert_eq!(forest.trees()[0].parts().0.len(), 1);
+        assert_eq!(forest.trees().grown().next().unwrap().0.len(), 1);
     }
 
     #[test]
@@ -340,10 +344,9 @@ mod tests {
         let options = Options { max_depth: 3, ..Options::new(Algorithm::Tree) };
         let forest = fit(&sample, &options, &mut |_| ());
         let rows = numbers(&json("inputs.json")["rows"]);
-        for (row, expected) in rows.iter().zip(numbers(&expected["probabilities"])) {
-            let mut said = Vec::new();
-            forest.predict(RowRef { columns: &columns, values: row }, &mut said);
-            for (said, expected) in said.iter().zip(expected) {
+        for (row, expected) in rows.into_iter().zip(numbers(&expected["probabilities"])) {
+            let said = judged(&forest, &row).probabilities.unwrap();
+            for (said, expected) in said.values.iter().zip(expected) {
                 assert!((said - expected).abs() < 1e-11, "{row:?}: {said} {expected}");
             }
         }

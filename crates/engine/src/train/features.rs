@@ -2,8 +2,8 @@
 
 use super::dataset::Source;
 use super::{Algorithm, Dataset, Options, Progress, Stage, TrainError, share};
-use crate::model::Features;
-use crate::numbers::{Numbers, Scaling};
+use crate::fitted::Transform;
+use crate::preprocess::scale::{Scale, Scaling};
 use crate::sparse::{RowRef, SparseMatrix, SparseRow};
 use crate::text::analyzer::{Token, Unit};
 use crate::text::weights::Norm;
@@ -17,9 +17,11 @@ const MANY_ROWS: usize = 5_000;
 /// weights took twice as long and made accuracy no better.
 const MAX_WEIGHTS: usize = 2_000_000;
 
-/// Features, and the matrix they make of the rows to fit.
+/// Steps, and the matrix they make of the rows to fit.
 pub(super) struct Fitted {
-    pub(super) features: Features,
+    pub(super) steps: Vec<Box<dyn Transform>>,
+    /// The names of a table's columns.
+    pub(super) names: Vec<String>,
     pub(super) matrix: SparseMatrix,
 }
 
@@ -71,7 +73,7 @@ fn fit_texts(
         matrix.push(row.as_ref());
     }
     progress(Progress { stage: Stage::Features, fraction: 1.0 });
-    Ok(Fitted { features: Features::Text(Box::new(features)), matrix })
+    Ok(Fitted { steps: vec![Box::new(features)], names: Vec::new(), matrix })
 }
 
 /// Every term, and in how many texts it occurs.
@@ -127,19 +129,19 @@ fn inverse_frequency(texts: usize, with_term: usize) -> f64 {
 fn fit_numbers(names: &[String], values: &[f64], rows: &[usize], options: &Options) -> Fitted {
     let width = names.len();
     let row_values = |row: usize| &values[row * width..(row + 1) * width];
-    let steps = match options.algorithm {
-        Algorithm::Logistic => vec![standard_scaling(rows.iter().map(|&row| row_values(row)), width)],
-        Algorithm::Tree => Vec::new(),
+    let scaling = match options.algorithm {
+        Algorithm::Logistic => Some(standard_scaling(rows.iter().map(|&row| row_values(row)), width)),
+        Algorithm::Tree => None,
     };
-    let numbers = Numbers { names: names.to_vec(), width, steps };
     let columns: Vec<u32> = (0u32..).take(width).collect();
     let mut matrix = SparseMatrix::new(width);
     for &row in rows {
         let mut values = row_values(row).to_vec();
-        numbers.scale(&mut values);
+        scaling.iter().for_each(|scaling| scaling.apply(&mut values));
         matrix.push(RowRef { columns: &columns, values: &values });
     }
-    Fitted { features: Features::Numbers(numbers), matrix }
+    let step = |scaling| Scale::new(width, scaling).map(|scale| Box::new(scale) as Box<dyn Transform>);
+    Fitted { steps: scaling.and_then(step).into_iter().collect(), names: names.to_vec(), matrix }
 }
 
 /// Mean zero and variance one; a constant column is only centred.

@@ -9,7 +9,7 @@ use std::thread;
 
 use super::lbfgs::{Objective, Stop, minimize};
 use super::{Options, Sample};
-use crate::linear::{Coefficients, Linear, Link, sigmoid};
+use crate::linear::{Coefficients, Linear, Link, Weights, sigmoid};
 use crate::sparse::SparseMatrix;
 
 /// scikit-learn's default tolerance: ten times stricter took 2.6 times as long on 27,766 texts
@@ -36,7 +36,8 @@ fn fit_until(stop: Stop, sample: &Sample<'_>, options: &Options, progress: &mut 
     let link = if outputs == 1 { Link::Sigmoid } else { Link::Softmax };
     #[expect(clippy::cast_possible_truncation, reason = "seven digits are more than data teaches")]
     let weights = point.iter().map(|&weight| weight as f32).collect();
-    Linear::new(Coefficients::F32(weights), intercepts, width, link)
+    Weights::new(Coefficients::F32(weights), intercepts, width)
+        .and_then(|weights| Linear::new(weights, link))
         .unwrap_or_else(|| unreachable!("the sizes were computed above"))
 }
 
@@ -188,8 +189,9 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::data::Data;
+    use crate::fitted::{Classify, Transform};
     use crate::sparse::SparseRow;
-    use crate::text::Scratch;
     use crate::train::{Algorithm, Dataset, features};
 
     /// Weights are kept in single precision; both solvers stop at a gradient of 1e-9 or below.
@@ -220,14 +222,14 @@ mod tests {
             let sample = Sample { matrix: &fitted.matrix, targets: dataset.targets(), classes };
             let stop = Stop { gradient: 1e-10, iterations: 10_000 };
             let linear = fit_until(stop, &sample, &options, &mut |_| ());
-            let crate::model::Features::Text(features) = &fitted.features else { panic!("texts") };
+            let step: &dyn std::any::Any = fitted.steps[0].as_ref();
+            let features = step.downcast_ref::<crate::text::TextFeatures>().unwrap();
             for (text, expected) in
                 strings(&inputs["texts"]).iter().zip(fit[case]["probabilities"].as_array().unwrap())
             {
-                let (mut row, mut said) = (SparseRow::default(), Vec::new());
-                features.compute(text, &mut Scratch::default(), &mut row).unwrap();
-                linear.predict(row.as_ref(), &mut said);
-                for (said, expected) in said.iter().zip(expected.as_array().unwrap()) {
+                let row = features.transform(Data::Texts(vec![text])).unwrap();
+                let said = linear.judge(&row).unwrap().probabilities.unwrap();
+                for (said, expected) in said.values.iter().zip(expected.as_array().unwrap()) {
                     let difference = (said - expected.as_f64().unwrap()).abs();
                     assert!(difference < TOLERANCE, "{case} {text:?}: off by {difference:e}");
                 }

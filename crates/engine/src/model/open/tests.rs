@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::model::predict::Predictor;
-use crate::model::{Features, Input};
+use crate::fitted::Takes;
+use crate::model::Input;
 use crate::train::{Algorithm, Dataset, Options, train};
 
 /// The message and its causes, the path replaced.
@@ -50,11 +50,8 @@ fn pickles_of_other_things_are_told_for_what_they_hold() {
     check(b"\x80\x04N.", "it holds None, not a scikit-learn model (nothing in it was run)");
     check(b"\x80\x04]K\x01a.", "it holds a list of 1, not");
     check(b"\x80\x04}\x8c\x05modelK\x01s.", "it holds a dictionary of 1, not");
-    let class = b"\x80\x04\x8c\x14sklearn.svm._classes\x8c\x03SVC\x93)\x81}b.";
-    check(
-        class,
-        "`sklearn.svm._classes.SVC` is not supported: the engine opens a Pipeline of TfidfVectorizer",
-    );
+    let class = b"\x80\x04\x8c\x14sklearn.svm._classes\x8c\x03SVX\x93)\x81}b.";
+    check(class, "`sklearn.svm._classes.SVX` is not supported: `docs/models.md` lists");
     check(b"\x80\x06N.", "pickle protocol 6 is not known");
     check(b"\x80\x04Q.", "it refers to a persistent object outside the file");
     check(b"\x80\x04\xff", "byte 2 (0xff) is no pickle opcode");
@@ -118,7 +115,7 @@ fn what_is_not_reproduced_is_refused_by_name() {
     check(b"\x8c\x0dstrip_accents", b"\x8c\x0dstrip_acc_nts", "has the parameter `strip_acc_nts`, which");
     check(b"\x8c\x05coef_", b"\x8c\x05cuef_", "has no attribute `coef_`: was it fitted");
     check(b"\x8c\x0bmulti_class", b"\x8c\x0bmulti_cla_s", "has the parameter `multi_cla_s`, which");
-    check(b"1.6.1", b"0.9.1", "it was saved by scikit-learn 0.9.1: the engine opens models of 1.2 and newer");
+    check(b"1.6.1", b"0.9.1", "it was saved by scikit-learn 0.9.1: the engine opens models of 1.0 and newer");
     check(b"LogisticRegression", b"LogisticRegressing", "LogisticRegressing` is not supported");
     check(b"float64", b"float32", "(dtype=`numpy.float32`)` is not supported");
 }
@@ -168,25 +165,25 @@ fn damaged_own_models_are_refused_without_panic() {
 }
 
 /// `PINNACE_FUZZ_ROUNDS` asks for more damaged files than an ordinary run has time for.
-fn rounds(default: usize) -> usize {
+pub(crate) fn rounds(default: usize) -> usize {
     std::env::var("PINNACE_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(default)
 }
 
 /// Opens and asks; whether it opened.
 fn survives(bytes: &[u8]) -> bool {
     let Ok(parts) = parts(Path::new("damaged"), bytes) else { return false };
-    let input = match &parts.features {
-        Features::Text(_) => Input::from("кот и rain and soup за́мок"),
-        Features::Numbers(numbers) if numbers.width < 1000 => Input::Row(vec![1.5; numbers.width]),
-        Features::Numbers(_) => return true,
+    let input = match parts.takes() {
+        Takes::Text | Takes::Anything => Input::from("кот и rain and soup за́мок"),
+        Takes::Numbers(width) | Takes::Cells(width) if width < 1000 => Input::Row(vec![1.5; width]),
+        Takes::Numbers(_) | Takes::Cells(_) => return true,
     };
     // refusing the input is as good as answering it
-    let _ = Predictor::new(&parts).predict(&input);
+    let _ = Model::new("damaged", parts).predict(&input);
     true
 }
 
 /// One to four changes: a byte, a bit, a cut, a piece copied elsewhere, a large number.
-fn damage(sound: &[u8], random: &mut fastrand::Rng) -> Vec<u8> {
+pub(crate) fn damage(sound: &[u8], random: &mut fastrand::Rng) -> Vec<u8> {
     let mut bytes = sound.to_vec();
     for _ in 0..random.usize(1..5) {
         if bytes.len() < 16 {

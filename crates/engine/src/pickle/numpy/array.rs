@@ -153,6 +153,16 @@ impl<'g> Array<'g> {
         Array { dtype, shape, is_fortran: self.is_fortran, content }
     }
 
+    /// All items as truth values, the last dimension running fastest.
+    #[cfg(test)]
+    pub(crate) fn flags(&self) -> Option<Vec<bool>> {
+        let Content::Bytes(bytes) = &self.content else { return None };
+        let flags: Vec<f64> = bytes.iter().map(|byte| f64::from(*byte)).collect();
+        let is_turned = self.is_fortran && self.shape.len() > 1;
+        let flags = if is_turned { transposed(&flags, &self.shape).ok()? } else { flags };
+        (self.dtype.kind == Kind::Bool).then(|| flags.into_iter().map(|flag| flag != 0.0).collect())
+    }
+
     /// All items of one dimension as numbers, texts or truth values.
     pub(crate) fn scalars(&self) -> Result<Vec<Scalar>, ArrayError> {
         if self.shape.len() != 1 {
@@ -168,6 +178,27 @@ impl<'g> Array<'g> {
                 .map(|object| object.any_scalar())
                 .collect::<Option<_>>()
                 .ok_or(ArrayError::Items),
+        }
+    }
+
+    /// The items that are objects, the last dimension running fastest.
+    pub(crate) fn all_objects(&self) -> Option<Vec<View<'g>>> {
+        let Content::Objects(objects) = &self.content else { return None };
+        match self.shape[..] {
+            [rows, columns] if self.is_fortran => {
+                let order = (0..rows).flat_map(|row| (0..columns).map(move |column| column * rows + row));
+                Some(order.map(|place| objects[place]).collect())
+            }
+            [] | [_] | [_, _] => Some(objects.clone()),
+            _ => None,
+        }
+    }
+
+    /// The items of one dimension that are objects.
+    pub(crate) fn objects(&self) -> Option<Vec<View<'g>>> {
+        match &self.content {
+            Content::Objects(objects) if self.shape.len() == 1 => Some(objects.clone()),
+            Content::Objects(_) | Content::Bytes(_) => None,
         }
     }
 

@@ -1,0 +1,252 @@
+//! Categories become numbers.
+
+use std::collections::HashMap;
+
+use crate::data::{Data, Dense, Value};
+use crate::fitted::{Gives, Takes, Transform};
+use crate::model::{Label, PredictError};
+use crate::sparse::{SparseMatrix, SparseRow};
+
+/// The categories of a column, in the order training saw them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Categories {
+    texts: HashMap<Box<str>, usize>,
+    numbers: HashMap<u64, usize>,
+    /// Python's `None`.
+    none: Option<usize>,
+    /// NaN.
+    nan: Option<usize>,
+    count: usize,
+}
+
+/// One category; `None` is Python's.
+pub(crate) type Category = Option<Label>;
+
+impl Categories {
+    /// Numbers categories from zero up; of equal ones the first counts.
+    #[expect(clippy::cast_precision_loss, reason = "numpy compares mixed numbers so, too")]
+    pub(crate) fn new(categories: impl IntoIterator<Item = Category>) -> Self {
+        let mut all = Categories::default();
+        for category in categories {
+            let number = all.count;
+            all.count += 1;
+            match category {
+                None => drop(all.none.get_or_insert(number)),
+                Some(Label::Text(text)) => drop(all.texts.entry(text.into()).or_insert(number)),
+                Some(Label::Float(value)) if value.is_nan() => drop(all.nan.get_or_insert(number)),
+                Some(Label::Float(value)) => all.insert(value, number),
+                Some(Label::Int(value)) => all.insert(value as f64, number),
+                Some(Label::Bool(value)) => all.insert(f64::from(u8::from(value)), number),
+            }
+        }
+        all
+    }
+
+    fn insert(&mut self, value: f64, number: usize) {
+        self.numbers.entry(key(value)).or_insert(number);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The category that stands for what is missing.
+    pub(crate) fn missing(&self) -> Option<usize> {
+        self.nan.or(self.none)
+    }
+
+    /// The number of a value's category.
+    fn find(&self, value: Value<'_>) -> Option<usize> {
+        match value {
+            Value::Text(text) => self.texts.get(text).copied(),
+            Value::Bool(value) => self.numbers.get(&key(f64::from(u8::from(value)))).copied(),
+            Value::Number(value) if !value.is_nan() => self.numbers.get(&key(value)).copied(),
+            // a request cannot tell None from NaN
+            Value::Number(_) | Value::Missing => self.missing(),
+        }
+    }
+}
+
+/// Equal numbers have equal keys, also the two zeros.
+fn key(value: f64) -> u64 {
+    (value + 0.0).to_bits()
+}
+
+/// A value as a message shows it.
+fn shown(value: Value<'_>) -> String {
+    match value {
+        Value::Missing => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(value) => value.to_string(),
+        Value::Text(text) => text.chars().take(60).filter(|character| !character.is_control()).collect(),
+    }
+}
+
+/// What becomes of a value that training has not seen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Unknown<T> {
+    Refused,
+    Becomes(T),
+}
+
+impl<T: Copy> Unknown<T> {
+    fn of(self, value: Value<'_>, position: usize) -> Result<T, PredictError> {
+        match self {
+            Unknown::Becomes(code) => Ok(code),
+            Unknown::Refused => Err(PredictError::UnknownCategory { position, value: shown(value) }),
+        }
+    }
+}
+
+/// How one column is encoded: by category a code.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnCodes<T> {
+    categories: Categories,
+    codes: Vec<T>,
+    unknown: Unknown<T>,
+}
+
+impl<T: Copy> ColumnCodes<T> {
+    /// Joins the parts; `None` when there is not a code for each category.
+    pub(crate) fn new(categories: Categories, codes: Vec<T>, unknown: Unknown<T>) -> Option<Self> {
+        (categories.len() == codes.len()).then_some(ColumnCodes { categories, codes, unknown })
+    }
+
+    fn code(&self, value: Value<'_>, position: usize) -> Result<T, PredictError> {
+        match self.categories.find(value) {
+            Some(category) => Ok(self.codes[category]),
+            None => self.unknown.of(value, position),
+        }
+    }
+}
+
+/// A number for each category: scikit-learn's `OrdinalEncoder`.
+#[derive(Debug, Clone)]
+pub(crate) struct Ordinal {
+    pub(crate) columns: Vec<ColumnCodes<f64>>,
+}
+
+impl Transform for Ordinal {
+    fn takes(&self) -> Takes {
+        Takes::Cells(self.columns.len())
+    }
+
+    fn gives(&self) -> Gives {
+        Gives::Numbers(self.columns.len())
+    }
+
+    fn name(&self) -> &'static str {
+        "categories as numbers"
+    }
+
+    fn transform<'a>(&'a self, data: Data<'a>) -> Result<Data<'a>, PredictError> {
+        let table = data.into_table(self.columns.len())?;
+        let mut dense = Dense::zeros(table.rows, self.columns.len());
+        for (position, (column, values)) in self.columns.iter().zip(&table.columns).enumerate() {
+            for (row, value) in values.iter().enumerate() {
+                dense.row_mut(row)[position] = column.code(*value, position)?;
+            }
+        }
+        Ok(Data::Dense(dense))
+    }
+}
+
+/// A column for each category: scikit-learn's `OneHotEncoder`.
+#[derive(Debug, Clone)]
+pub(crate) struct OneHot {
+    /// The codes are columns of the output; a category without one is all zeros.
+    columns: Vec<ColumnCodes<Option<u32>>>,
+    outputs: usize,
+}
+
+impl OneHot {
+    /// Joins columns, whose codes count from zero, behind each other; `outputs` says how many
+    /// columns each becomes. `None` when a code is beyond that.
+    pub(crate) fn new(mut columns: Vec<ColumnCodes<Option<u32>>>, outputs: &[usize]) -> Option<Self> {
+        let mut first = 0;
+        for (column, outputs) in columns.iter_mut().zip(outputs) {
+            let count = u32::try_from(*outputs).ok()?;
+            for code in column.codes.iter_mut().flatten() {
+                *code = (*code < count).then(|| *code + first)?;
+            }
+            if let Unknown::Becomes(Some(code)) = &mut column.unknown {
+                *code = (*code < count).then(|| *code + first)?;
+            }
+            first = first.checked_add(count)?;
+        }
+        (columns.len() == outputs.len()).then_some(OneHot { columns, outputs: first as usize })
+    }
+}
+
+impl Transform for OneHot {
+    fn takes(&self) -> Takes {
+        Takes::Cells(self.columns.len())
+    }
+
+    fn gives(&self) -> Gives {
+        Gives::Numbers(self.outputs)
+    }
+
+    fn name(&self) -> &'static str {
+        "one column a category"
+    }
+
+    fn transform<'a>(&'a self, data: Data<'a>) -> Result<Data<'a>, PredictError> {
+        let table = data.into_table(self.columns.len())?;
+        let mut matrix = SparseMatrix::new(self.outputs);
+        let mut row = SparseRow::default();
+        for number in 0..table.rows {
+            row.clear();
+            for (position, (column, values)) in self.columns.iter().zip(&table.columns).enumerate() {
+                if let Some(output) = column.code(values[number], position)? {
+                    row.push(output as usize, 1.0);
+                }
+            }
+            matrix.push(row.as_ref());
+        }
+        Ok(Data::Sparse(matrix))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Table;
+
+    fn colours() -> Categories {
+        Categories::new([Some(Label::Text("red".to_owned())), Some(Label::Int(2)), None])
+    }
+
+    fn column(values: Vec<Value<'_>>) -> Data<'_> {
+        Data::Table(Table { rows: values.len(), columns: vec![values] })
+    }
+
+    #[test]
+    fn values_find_their_category() {
+        let codes = ColumnCodes::new(colours(), vec![10.0, 20.0, 30.0], Unknown::Refused).unwrap();
+        let encoder = Ordinal { columns: vec![codes] };
+        let rows = vec![Value::Text("red"), Value::Number(2.0), Value::Missing, Value::Number(f64::NAN)];
+        let Data::Dense(dense) = encoder.transform(column(rows)).unwrap() else { panic!("sparse") };
+        assert_eq!(dense.values, [10.0, 20.0, 30.0, 30.0]);
+        let refused = encoder.transform(column(vec![Value::Text("2")])).unwrap_err();
+        assert_eq!(refused, PredictError::UnknownCategory { position: 0, value: "2".to_owned() });
+    }
+
+    #[test]
+    fn each_category_has_its_column() {
+        let codes = |unknown| ColumnCodes::new(colours(), vec![Some(0), None, Some(1)], unknown).unwrap();
+        let both = vec![codes(Unknown::Becomes(None)), codes(Unknown::Becomes(Some(1)))];
+        assert!(OneHot::new(both.clone(), &[2, 1]).is_none());
+        let encoder = OneHot::new(both, &[2, 2]).unwrap();
+        let rows = |value: Value<'static>| {
+            let table = Table { rows: 1, columns: vec![vec![value], vec![value]] };
+            let Data::Sparse(matrix) = encoder.transform(Data::Table(table)).unwrap() else {
+                panic!("dense")
+            };
+            matrix.to_dense().values
+        };
+        assert_eq!(rows(Value::Text("red")), [1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(rows(Value::Number(2.0)), [0.0; 4]);
+        assert_eq!(rows(Value::Text("blue")), [0.0, 0.0, 0.0, 1.0]);
+    }
+}
