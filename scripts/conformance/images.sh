@@ -64,6 +64,8 @@ add_applets() {
     chmod 755 "$work/busybox"
   }
   cp "$work/busybox" "$root/usr/bin/busybox"
+  # busybox as a shell prefers its own commands to those on the path
+  [ ! -e "$root/usr/bin/dash" ] || ln -sf dash "$root/usr/bin/sh"
   "$work/busybox" --list | while read -r applet; do
     [ -e "$root/usr/bin/$applet" ] || [ -e "$root/usr/sbin/$applet" ] || ln -s busybox "$root/usr/bin/$applet"
   done
@@ -102,7 +104,7 @@ cc -Os -Wall -static -DVERSION=3.10 -o "$root/pause" "$suite/build/pause/linux/p
 pack pause "{$path,\"User\":\"65535:65535\",\"Entrypoint\":[\"/pause\"]}" "$(image pause)"
 
 root=$(new_root agnhost)
-add_packages "$root" bash coreutils curl bind9-dnsutils libc-bin netcat-openbsd iproute2 util-linux iputils-ping
+add_packages "$root" bash dash coreutils curl bind9-dnsutils libc-bin netcat-openbsd iproute2 util-linux iputils-ping
 ln -sf nc.openbsd "$root/usr/bin/nc"
 add_applets "$root"
 build "$root/agnhost" k8s.io/kubernetes/test/images/agnhost
@@ -128,7 +130,7 @@ chmod 4755 "$root/usr/local/bin/nnp"
 pack nonewprivs "{$path,\"Cmd\":[\"nnp\"]}" "$(image nonewprivs)"
 
 root=$(new_root glibc)
-add_packages "$root" bash coreutils bind9-dnsutils libc-bin util-linux
+add_packages "$root" bash dash coreutils bind9-dnsutils libc-bin util-linux
 add_applets "$root"
 pack glibc "{$path,\"Cmd\":[\"bash\"]}" "$(image glibc-dns-testing)" "$(image ipc-utils)"
 
