@@ -4,7 +4,10 @@ use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use store::Store;
 
-use crate::{measure::ResourceMetrics, streams::NodeStreams};
+use crate::{
+    measure::{CustomMetrics, ResourceMetrics},
+    streams::NodeStreams,
+};
 
 /// Plain data and the two dependencies of an API server.
 #[derive(Clone)]
@@ -15,6 +18,8 @@ pub struct Config {
     pub node_streams: Arc<dyn NodeStreams>,
     /// What nodes and pods use; without it `metrics.k8s.io` answers 503.
     pub resource_metrics: Option<Arc<dyn ResourceMetrics>>,
+    /// Other metrics; without it `/metrics` is empty and `custom.metrics.k8s.io` answers 503.
+    pub custom_metrics: Option<Arc<dyn CustomMetrics>>,
     /// The key that signs service-account tokens: a P-256 private key, PKCS#8 DER.
     pub service_account_key: Vec<u8>,
     /// The certificate authority that pods and users trust, PEM.
@@ -39,6 +44,7 @@ impl Config {
             store,
             node_streams,
             resource_metrics: None,
+            custom_metrics: None,
             service_account_key,
             certificate_authority: String::new(),
             endpoint: None,

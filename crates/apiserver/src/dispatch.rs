@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Body, Identity, answer, authenticate, authorize, body,
     core::{Call, Core},
-    create, delete, documents, list, metrics, modify, patch,
+    create, custom_metrics, delete, documents, list, metrics, modify, patch,
     query::Query,
     respond, reviews,
     route::{self, Route, Target},
@@ -80,6 +80,11 @@ where
     let identity = authenticate::impersonate(core, &parts.headers, identity)?;
     let query = Query::parse(parts.uri.query());
     // 2. what, and whether it is allowed
+    if let Some(asked) = custom_metrics::parse(parts.uri.path()) {
+        authorize::check(core, &identity, &asked.wanted(&parts.method))?;
+        let call = (identity, query, parts.headers, draining);
+        return custom_metrics::read(core, &asked, &parts.method, call).await;
+    }
     match route::parse(core.registry, parts.uri.path()) {
         Err(error) => {
             authorize::check(core, &identity, &authorize::of_path(&parts.method, parts.uri.path()))?;

@@ -26,6 +26,7 @@ pub(crate) fn get(
                 "/apis",
                 "/healthz",
                 "/livez",
+                "/metrics",
                 "/openapi/v2",
                 "/openapi/v3",
                 "/readyz",
@@ -33,6 +34,7 @@ pub(crate) fn get(
             ];
             Ok(respond::json(StatusCode::OK, &json!({"paths": paths})))
         }
+        ["metrics"] => Ok(exposition(core)),
         ["version"] => Ok(respond::json(StatusCode::OK, &version())),
         ["healthz" | "livez" | "readyz", rest @ ..] => Ok(health(words[0], rest, query)),
         [root @ ("api" | "apis")] => match negotiate::aggregated_discovery(headers) {
@@ -65,6 +67,14 @@ pub(crate) fn get(
 
 fn document(document: Option<serde_json::Value>) -> Result<Response<Body>, ApiError> {
     document.map(|document| respond::json(StatusCode::OK, &document)).ok_or_else(ApiError::path_not_found)
+}
+
+fn exposition(core: &Core) -> Response<Body> {
+    let text = core.config.custom_metrics.as_ref().map(|source| source.exposition()).unwrap_or_default();
+    let mut response = respond::text(StatusCode::OK, text);
+    let media = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
+    response
 }
 
 fn version() -> serde_json::Value {

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use api::selector::LabelSelector;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::streams::BoxFuture;
 
@@ -55,4 +57,46 @@ pub struct Measured {
 pub trait ResourceMetrics: Send + Sync + 'static {
     /// Returns what everything uses now, or used lately.
     fn measure(&self) -> BoxFuture<'_, Measured>;
+}
+
+/// A value of a metric, in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricValue {
+    /// The value.
+    pub milli: i64,
+    /// Over which time.
+    pub window: Window,
+}
+
+/// A value of a metric of something that is no object, told apart by labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutsideValue {
+    /// The labels.
+    pub labels: BTreeMap<String, String>,
+    /// The value.
+    pub value: MetricValue,
+}
+
+/// Reads metrics that are not resources: what pods expose, and what the Ingress has counted.
+pub trait CustomMetrics: Send + Sync + 'static {
+    /// Returns a metric of objects of one resource (`pods`, `services`, `ingresses.networking.k8s.io`), in
+    /// their order: the sum over the series that `selector` selects; `None` for one that does not tell it.
+    fn of_objects<'a>(
+        &'a self,
+        resource: &'a str,
+        objects: &'a [Value],
+        metric: &'a str,
+        selector: &'a LabelSelector,
+    ) -> BoxFuture<'a, Vec<Option<MetricValue>>>;
+
+    /// Returns a metric of the Ingress, for the services of a namespace: each series that `selector` selects.
+    fn outside<'a>(
+        &'a self,
+        namespace: &'a str,
+        metric: &'a str,
+        selector: &'a LabelSelector,
+    ) -> BoxFuture<'a, Vec<OutsideValue>>;
+
+    /// Returns everything that is counted, as Prometheus reads it.
+    fn exposition(&self) -> String;
 }

@@ -113,7 +113,7 @@ fn usage(used: Usage) -> Value {
 }
 
 /// Returns the length as Go writes durations below a minute and above.
-fn length(window: Window) -> String {
+pub(crate) fn length(window: Window) -> String {
     let milliseconds = window.length.as_millis();
     let (minutes, rest) = (milliseconds / 60_000, milliseconds % 60_000);
     let fraction = format!("{:03}", rest % 1000);

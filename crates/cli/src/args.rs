@@ -287,6 +287,9 @@ pub(crate) struct Load {
     /// Connections kept open; as many again are opened afresh for each request
     #[arg(long, default_value_t = 4)]
     pub(crate) connections: usize,
+    /// Open a connection for each request, and keep none
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// Requests per second in all [default: as fast as the answers come]
     #[arg(long)]
     pub(crate) rate: Option<f64>,

@@ -265,6 +265,7 @@ fn target(stage: &Stage, data: &Data) -> Result<Target> {
         host: Some("jokemeter.localhost".to_owned()),
         bodies: data.samples.iter().map(|text| body(text)).collect(),
         connections: 2,
+        fresh: false,
         rate: Some(400.0),
         timeout: Duration::from_secs(10),
         network: HostNetwork::spawn().context("failed to start a thread")?,

@@ -30,6 +30,8 @@ pub(crate) struct Target {
     pub(crate) bodies: Arc<[Bytes]>,
     /// Connections kept open; as many again are opened afresh for each request.
     pub(crate) connections: usize,
+    /// None is kept.
+    pub(crate) fresh: bool,
     /// Requests per second in all; as fast as the answers come when `None`.
     pub(crate) rate: Option<f64>,
     /// How long an answer may take before it counts as failed.
@@ -57,7 +59,7 @@ impl Load {
         for number in 0..count {
             let worker = Worker {
                 target: target.clone(),
-                is_kept: number % 2 == 0,
+                is_kept: number % 2 == 0 && !target.fresh,
                 pause,
                 stop: stop.clone(),
                 live: tally.clone(),
@@ -158,6 +160,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         host: args.host.clone(),
         bodies: args.data.iter().map(|text| Bytes::from(text.clone())).collect(),
         connections: args.connections,
+        fresh: args.fresh,
         rate: args.rate,
         timeout: Duration::from_secs(10),
         network: HostNetwork::spawn().context("failed to start a thread")?,

@@ -1,9 +1,10 @@
 //! `timeline`: watches a rollout and draws it, on the terminal and as a page.
 //!
-//! In reading order: `watch` brings the changes, `insight::timeline` makes lanes of them, `terminal` draws them
+//! In reading order: `watch` brings the changes, `requests` what the Ingress has counted, `insight::timeline` makes lanes of them, `terminal` draws them
 //! while they come, `html` and `svg` afterwards.
 
 mod html;
+mod requests;
 mod svg;
 mod terminal;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use tokio::time::Instant;
 use crate::args::look::{Kind, Timeline as Args};
 use crate::load::{Load, Target};
 use crate::output::{self, Advice, Screen};
+use requests::Requests;
 
 /// A rollout that has been complete for so long has ended.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -77,6 +79,7 @@ async fn follow(args: &Args) -> Result<()> {
         return Err(Advice::error(message, "`kubectl get deployments --all-namespaces` shows what there is"));
     };
     let load = args.load.as_deref().map(|url| start_load(args, url)).transpose()?;
+    let counters = Requests::of(&client, &namespace, &deployment).await?;
     let mut changes = watch::changes(&client, &namespace, &deployment)?;
     let mut view = View::new(name, &deployment);
     let stop = cluster::stop_signal()?;
@@ -90,8 +93,12 @@ async fn follow(args: &Args) -> Result<()> {
                 Some(change) => view.take(&change?),
                 None => bail!("the watch of the Deployment ended"),
             },
-            _ = readings.tick(), if load.is_some() => {
-                if let Some((answered, failed)) = load.as_ref().map(Load::so_far) {
+            _ = readings.tick() => {
+                let so_far = match &load {
+                    Some(load) => Some(load.so_far()),
+                    None => counters.so_far().await,
+                };
+                if let Some((answered, failed)) = so_far {
                     view.take(&Change::Requests { answered, failed });
                 }
             }
@@ -124,6 +131,7 @@ fn start_load(args: &Args, url: &str) -> Result<Load> {
         host: args.host.clone(),
         bodies: args.data.iter().map(|text| Bytes::from(text.clone())).collect(),
         connections: 2,
+        fresh: false,
         rate: Some(args.rate),
         timeout: Duration::from_secs(10),
         network: HostNetwork::spawn().context("failed to start a thread")?,

@@ -30,6 +30,7 @@ use crate::meter::Meter;
 use crate::nodes::{self, Nodes};
 use crate::pki::Pki;
 use crate::record::ClusterFolder;
+use crate::scrape::Scraper;
 use crate::settings::{Listeners, Ready, Settings};
 use crate::streams::Streams;
 use crate::tls;
@@ -67,7 +68,9 @@ pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Res
     let network = Network::start(&machine, settings).await?;
     let streams = Arc::new(Streams::default());
     let meter = Arc::new(Meter::default());
-    let api = start_api(folder, pki, settings, streams.clone(), meter.clone()).await?;
+    let scraper = Arc::new(Scraper::default());
+    let nodes = NodeSide { streams: streams.clone(), meter: meter.clone(), scraper: scraper.clone() };
+    let api = start_api(folder, pki, settings, nodes).await?;
     let inside =
         TcpListener::bind((addresses::node(0), API_PORT)).await.context("failed to listen for the API")?;
     let outside = TcpListener::from_std(listeners.api).context("failed to use the API's listener")?;
@@ -86,6 +89,7 @@ pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Res
     let caches = Caches::new(client.clone());
     let adopted_pods = network.pods.list().await.context("failed to list the pods' links")?.len();
     let proxy = network.proxy(&caches, settings, pki, listeners.http, listeners.https)?;
+    scraper.connect(&proxy);
     let drain: Arc<dyn Drain> = Arc::new(Routes(proxy.clone()));
     let plan = Nodes { home, folder, machine: &machine, capacity, caches: &caches, network: &network.pods };
     let (kubelets, warnings) = plan.build(&names, &drain)?;
@@ -138,12 +142,18 @@ pub fn stop_signal() -> Result<impl Future<Output = ()> + Send> {
     })
 }
 
+/// What the API asks of the nodes.
+struct NodeSide {
+    streams: Arc<Streams>,
+    meter: Arc<Meter>,
+    scraper: Arc<Scraper>,
+}
+
 async fn start_api(
     folder: &ClusterFolder,
     pki: &Pki,
     settings: &Settings,
-    streams: Arc<Streams>,
-    meter: Arc<Meter>,
+    nodes: NodeSide,
 ) -> Result<ApiServer> {
     let store = Store::open(&folder.store(), store::Options::default())
         .context("failed to open the cluster's store")?;
@@ -152,8 +162,9 @@ async fn start_api(
         endpoint: Some((addresses::node(0), API_PORT)),
         advertised: format!("127.0.0.1:{}", settings.api_port),
         service_range: addresses::SERVICE_RANGE,
-        resource_metrics: Some(meter),
-        ..apiserver::Config::new(store, streams, tls::service_account_key(pki)?)
+        resource_metrics: Some(nodes.meter),
+        custom_metrics: Some(nodes.scraper),
+        ..apiserver::Config::new(store, nodes.streams, tls::service_account_key(pki)?)
     };
     ApiServer::build(config).await.context("failed to build the API")
 }

@@ -5,7 +5,7 @@
 //!   other commands; [`addresses`]: the address plan inside.
 //! - [`pki`], [`kubeconfig`]: the cluster's certificates, and the user's context.
 //! - [`settings`], `capacity`: what `up` is told; `run`: the start order; `build`, `bootstrap`,
-//!   `nodes`, [`registry`], `streams`, `meter`, `tls`: the wiring.
+//!   `nodes`, [`registry`], `streams`, `meter`, `scrape`, `tls`: the wiring.
 //! - [`lifecycle`], [`access`]: what `status`, `down` and other commands do with a cluster.
 //!
 //! Never prints, and holds no behaviour of its own: what a cluster does is in the crates it joins.
@@ -26,6 +26,7 @@ pub mod pki;
 pub mod record;
 pub mod registry;
 mod run;
+mod scrape;
 pub mod settings;
 mod streams;
 mod tls;

@@ -1,8 +1,9 @@
 //! HorizontalPodAutoscaler: as many pods as the load asks for.
 //!
-//! Resource and container-resource metrics are understood; others are reported as such. What has
-//! been recommended and done before is part of what is observed, since the rules are about rates.
+//! Metrics of all types are understood: resources (of pods or containers), and what the custom and
+//! external metrics APIs tell of pods, objects and the outside. What has been recommended and done before is part of what is observed, since the rules are about rates.
 
+pub mod custom;
 pub mod limits;
 pub mod measure;
 mod status;
@@ -41,6 +42,8 @@ pub struct Observed<'a> {
     pub pods: Vec<Arc<Pod>>,
     /// What the pods use; why it is not known.
     pub metrics: Result<Vec<PodMetrics>, String>,
+    /// What was read of each of the spec's metrics, in their order; `None` for resources.
+    pub custom: Vec<Option<Result<custom::Value, String>>>,
     /// What has been recommended and done before.
     pub history: &'a History,
     /// The time.
@@ -136,8 +139,8 @@ fn propose(
     let metrics = spec.metrics.clone().unwrap_or_default();
     let mut highest: Option<Reading> = None;
     let mut failure = None;
-    for metric in &metrics {
-        match measure::measure(metric, observed, scaled.replicas) {
+    for metric in metrics.iter().enumerate() {
+        match measure::measure(metric, observed, scaled) {
             Ok(reading) => {
                 after.add_metric(reading.status.clone());
                 if highest.as_ref().is_none_or(|known| reading.replicas > known.replicas) {
@@ -229,6 +232,7 @@ mod tests {
             scaled: Ok(Scaled { target, replicas, current: replicas }),
             pods: running.iter().map(|(name, _)| pod(name, "Running")).collect(),
             metrics: Ok(running.iter().filter_map(metric).collect()),
+            custom: Vec::new(),
             history: &History::default(),
             now: time(NOW),
         });

@@ -1,5 +1,7 @@
 //! Drives the autoscalers: measures every fifteen seconds, as long as there are any.
 
+mod custom;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,17 +58,20 @@ impl Pass<'_> {
     async fn decide(&self, autoscaler: &Arc<HorizontalPodAutoscaler>, history: &mut History) {
         let namespace = autoscaler.metadata.namespace.clone().unwrap_or_default();
         let (scaled, selector) = match self.find(autoscaler, &namespace) {
-            Some((scaled, selector)) => (Ok(scaled), LabelSelector::from_k8s(&selector).ok()),
+            Some((scaled, selector)) => (Ok(scaled), Some(selector)),
             None => (Err("the target was not found".to_owned()), None),
         };
+        let pods_of = selector.as_ref().and_then(|selector| LabelSelector::from_k8s(selector).ok());
         let is_meant = |pod: &Arc<Pod>| {
             let labels = pod.metadata.labels.clone().unwrap_or_default();
-            !pods::has_ended(pod) && selector.as_ref().is_some_and(|selector| selector.matches(&labels))
+            !pods::has_ended(pod) && pods_of.as_ref().is_some_and(|selector| selector.matches(&labels))
         };
         let pods = self.caches.of::<Pod>().list_in(&namespace).into_iter().filter(is_meant).collect();
         let metrics = self.measure(&namespace).await;
+        let custom = custom::read(self.client, autoscaler, &namespace, selector.as_ref()).await;
         let now = Timestamp::now();
-        let decision = autoscaler::reconcile(&Observed { autoscaler, scaled, pods, metrics, history, now });
+        let decision =
+            autoscaler::reconcile(&Observed { autoscaler, scaled, pods, metrics, custom, history, now });
         match self.executor.carry_out(decision.plan.actions).await {
             Ok(()) => history.note(decision.recommendation, decision.change, now),
             Err(failure) => tracing::debug!(%failure, "an autoscaler will try again"),

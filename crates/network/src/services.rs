@@ -15,7 +15,11 @@ use std::{
     time::Duration,
 };
 
-use crate::{netlink::route, nft, pods::Range};
+use crate::{
+    netlink::{conntrack, route},
+    nft,
+    pods::Range,
+};
 use state::State;
 
 /// A transport protocol.
@@ -115,6 +119,33 @@ impl Services {
         crate::blocking(move || crate::lock(&state).apply(rules))
             .await
             .map_err(|source| ServicesError::System { act: "set the rules of services", source })
+    }
+
+    /// Waits until the connections through services to `address` that exist now have ended, at most
+    /// `patience`; says whether that came. Meant for an address that no rule leads to any more: a short
+    /// exchange is over within milliseconds, and only a client that keeps its connection is not waited for.
+    pub async fn settled(&self, address: Ipv4Addr, patience: Duration) -> bool {
+        /// A dump of all connections takes some milliseconds where there are thousands.
+        const PAUSE: Duration = Duration::from_millis(10);
+        let list = move || crate::blocking(move || conntrack::connections_to(address));
+        let deadline = tokio::time::Instant::now() + patience;
+        let before = match list().await {
+            Ok(before) => before,
+            Err(error) => {
+                tracing::debug!(%error, "connections through services are not known");
+                return false;
+            }
+        };
+        if before.is_empty() {
+            return true;
+        }
+        while tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(PAUSE).await;
+            if list().await.is_ok_and(|now| before.is_disjoint(&now)) {
+                return true;
+            }
+        }
+        false
     }
 
     fn start_now(config: Config) -> Result<Self, ServicesError> {

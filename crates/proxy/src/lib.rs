@@ -15,6 +15,7 @@
 //! - [`ingress`]: hosts and paths from outside, and the status of Ingresses; [`treatment`]: their
 //!   annotations;
 //! - `certificates`: TLS secrets, parsed once;
+//! - [`exposition`]: what the Ingress has counted, as Prometheus reads it;
 //! - [`proxy`]: the loop, and the answer to "does any route still lead to this pod?".
 //!
 //! It never watches the API itself (the shared caches do), never writes anything but the status of
@@ -22,6 +23,7 @@
 
 mod certificates;
 pub mod endpoints;
+pub mod exposition;
 pub mod host_ports;
 pub mod ingress;
 pub mod observed;

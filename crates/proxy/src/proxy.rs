@@ -22,6 +22,10 @@ use changes::Changes;
 /// The longest that requests under way are waited for; callers bound the wait themselves.
 const QUIESCENCE: Duration = Duration::from_secs(30);
 
+/// How long connections through services are waited for: what requests are under way on them nobody can see,
+/// so that a client that keeps its connection would hold up every pod.
+const SETTLING: Duration = Duration::from_millis(500);
+
 /// What a proxy needs to know before it starts.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -119,8 +123,8 @@ impl Proxy {
         self.inner.dependencies.ingress.metrics()
     }
 
-    /// Completes when no service, name or route leads to `address` any more and no request of the
-    /// ingress to it is under way. Meant for a pod that has just been marked as deleted: whatever
+    /// Completes when no service, name or route leads to `address` any more, no request of the ingress to
+    /// it is under way, and short connections through services have ended. Meant for a pod that has just been marked as deleted: whatever
     /// the caches of this process knew when this was called has been applied when it completes.
     pub async fn drained(&self, address: IpAddr) {
         let mut question = 0;
@@ -131,6 +135,12 @@ impl Proxy {
         let is_out = |applied: &Applied| applied.asked >= question && !applied.addresses.contains(&address);
         // The sender lives in `self`, so the wait cannot end without a value.
         let _ = self.inner.applied.subscribe().wait_for(is_out).await;
-        self.inner.dependencies.ingress.quiesced(address, QUIESCENCE).await;
+        let Dependencies { ingress, services, .. } = &self.inner.dependencies;
+        let settle = async {
+            if let IpAddr::V4(address) = address {
+                services.settled(address, SETTLING).await;
+            }
+        };
+        tokio::join!(ingress.quiesced(address, QUIESCENCE), settle);
     }
 }

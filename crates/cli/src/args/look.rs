@@ -39,7 +39,7 @@ pub(crate) struct Timeline {
     /// Watch at most so long [default: until the rollout is complete]
     #[arg(long, value_parser = super::duration)]
     pub(crate) duration: Option<Duration>,
-    /// Send requests meanwhile, and draw how they fare: `http://127.0.0.1:8080/`
+    /// Send requests meanwhile, and draw how they fare: `http://127.0.0.1:8080/` [default: what the Ingress counts]
     #[arg(long, value_name = "URL")]
     pub(crate) load: Option<String>,
     /// The `Host` header of these requests

@@ -10,12 +10,12 @@ use api::k8s::api::core::v1::Pod;
 use api::k8s::apimachinery::pkg::api::resource::Quantity;
 use jiff::Timestamp;
 
-use super::Observed;
+use super::{Observed, Scaled, custom};
 use crate::owner;
 use crate::pods;
 
 /// Changes smaller than a tenth are not worth a pod.
-const TOLERANCE: f64 = 0.1;
+pub(super) const TOLERANCE: f64 = 0.1;
 /// For that long after its start a pod's CPU may tell of starting rather than of load.
 const STARTING_SECONDS: i64 = 300;
 /// A pod that was ready only within that time after its start has never really been.
@@ -55,18 +55,23 @@ pub struct Unknown {
 }
 
 /// What is measured: one resource, of one container or of all.
-struct Subject<'a> {
-    resource: &'a str,
-    container: Option<&'a str>,
-    target: &'a MetricTarget,
+pub(super) struct Subject<'a> {
+    pub(super) resource: &'a str,
+    pub(super) container: Option<&'a str>,
+    pub(super) target: &'a MetricTarget,
 }
 
 /// Reads one metric.
 pub(super) fn measure(
-    metric: &MetricSpec,
+    (number, metric): (usize, &MetricSpec),
     observed: &Observed<'_>,
-    replicas: i32,
+    scaled: &Scaled,
 ) -> Result<Reading, Unknown> {
+    let replicas = scaled.replicas;
+    let value = observed.custom.get(number).and_then(Option::as_ref);
+    if let Some(reading) = custom::measure(metric, value, observed, (replicas, scaled.current)) {
+        return reading;
+    }
     if let Some(source) = &metric.resource {
         let subject = Subject { resource: &source.name, container: None, target: &source.target };
         return subject.measure(observed, replicas);
@@ -101,14 +106,9 @@ impl Subject<'_> {
                 self.resource, self.resource
             ))
         })?;
-        let groups = self
-            .group(observed, metrics)
+        let (replicas, status) = self
+            .reckon(observed, metrics, replicas)
             .map_err(|cause| failed(format!("failed to get {} utilization: {cause}", self.resource)))?;
-        let ratio = |usage: &BTreeMap<String, i64>| self.ratio(usage, &groups.requests);
-        let (first, status) =
-            ratio(&groups.usage).ok_or_else(|| failed(format!("missing request for {}", self.resource)))?;
-        let replicas =
-            self.ask(&groups, first, replicas, |usage| ratio(usage).map_or(first, |(ratio, _)| ratio));
         let word = if self.target.average_utilization.is_some() {
             " utilization (percentage of request)"
         } else {
@@ -120,6 +120,22 @@ impl Subject<'_> {
             None => format!("{} {scope}{word}", self.resource),
         };
         Ok(Reading { replicas, name, status: self.status(status) })
+    }
+
+    /// Returns how many pods are asked for, and how the metric stands.
+    pub(super) fn reckon(
+        &self,
+        observed: &Observed<'_>,
+        metrics: &[PodMetrics],
+        replicas: i32,
+    ) -> Result<(i32, MetricValueStatus), String> {
+        let groups = self.group(observed, metrics)?;
+        let ratio = |usage: &BTreeMap<String, i64>| self.ratio(usage, &groups.requests);
+        let (first, status) =
+            ratio(&groups.usage).ok_or_else(|| format!("missing request for {}", self.resource))?;
+        let replicas =
+            self.ask(&groups, first, replicas, |usage| ratio(usage).map_or(first, |(ratio, _)| ratio));
+        Ok((replicas, status))
     }
 
     /// Kubernetes' rule for pods that are not ready or not measured: they are taken to use what
@@ -277,18 +293,18 @@ fn is_starting(pod: &Pod, metric: &PodMetrics, now: Timestamp) -> bool {
     is_unready && since.duration_since(started).as_secs() < FIRST_READY_SECONDS
 }
 
-fn milli(quantity: &Quantity) -> i64 {
+pub(super) fn milli(quantity: &Quantity) -> i64 {
     let parsed = quantity.0.parse::<api::quantity::Quantity>();
     parsed.map_or(0, |quantity| i64::try_from(quantity.milli()).unwrap_or(i64::MAX))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "amounts of resources in thousandths are far below 2^52")]
-fn divide(part: i64, whole: i64) -> f64 {
+pub(super) fn divide(part: i64, whole: i64) -> f64 {
     if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
 }
 
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "counts of pods are small")]
-fn round_up(ratio: f64, pods: usize) -> i32 {
+pub(super) fn round_up(ratio: f64, pods: usize) -> i32 {
     // What is a whole number but for the last bits counts as one.
     (ratio * pods as f64 - 1e-9).ceil() as i32
 }

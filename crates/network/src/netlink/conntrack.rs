@@ -1,6 +1,8 @@
-//! Connection tracking: makes it forget exchanges whose other end is gone (`nfnetlink_conntrack.h`).
+//! Connection tracking (`nfnetlink_conntrack.h`): makes it forget exchanges whose other end is gone, and
+//! asks it which connections go on.
 
 use std::{
+    collections::HashSet,
     io,
     net::{Ipv4Addr, SocketAddrV4},
 };
@@ -26,7 +28,13 @@ const PROTOCOL_SOURCE: u16 = 2;
 const PROTOCOL_DESTINATION: u16 = 3;
 /// `struct nfgenmsg` for IPv4.
 const HEADER: [u8; 4] = [2, 0, 0, 0];
+const TCP: u8 = 6;
 const UDP: u8 = 17;
+const PROTOCOL_INFO: u16 = 4;
+const INFO_TCP: u16 = 1;
+const TCP_STATE: u16 = 1;
+/// `TCP_CONNTRACK_SYN_SENT` to `TCP_CONNTRACK_ESTABLISHED`: nobody has said that it ends.
+const GOES_ON: std::ops::RangeInclusive<u8> = 1..=3;
 
 /// A UDP exchange whose destination was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +69,37 @@ pub(crate) fn forget_udp(is_stale: impl Fn(Redirected) -> bool) -> io::Result<()
         }
     }
     Ok(())
+}
+
+/// A TCP connection whose destination was changed, by its client's end and where that connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Connection {
+    client: SocketAddrV4,
+    asked: SocketAddrV4,
+}
+
+/// Returns the connections to `address` that went through a service and that neither side has ended.
+pub(crate) fn connections_to(address: Ipv4Addr) -> io::Result<HashSet<Connection>> {
+    let mut socket = Socket::open(SockProtocol::NetlinkNetFilter)?;
+    let mut found = HashSet::new();
+    let request = Message::new(SUBSYSTEM << 8 | GET, DUMP).fixed(&HEADER);
+    socket.dump(&request, |body| {
+        found.extend(connection(body.get(HEADER.len()..).unwrap_or_default(), address));
+    })?;
+    Ok(found)
+}
+
+fn connection(entry: &[u8], address: Ipv4Addr) -> Option<Connection> {
+    let (original, reply) = (find(entry, TUPLE_ORIGINAL)?, find(entry, TUPLE_REPLY)?);
+    if find(find(original, TUPLE_PROTOCOL)?, PROTOCOL_NUMBER)?.first() != Some(&TCP) {
+        return None;
+    }
+    let asked = end(original, IP_DESTINATION, PROTOCOL_DESTINATION)?;
+    let answers = end(reply, IP_SOURCE, PROTOCOL_SOURCE)?;
+    let state = find(find(find(entry, PROTOCOL_INFO)?, INFO_TCP)?, TCP_STATE)?.first().copied()?;
+    let is_meant = *answers.ip() == address && asked != answers && GOES_ON.contains(&state);
+    let client = end(original, IP_SOURCE, PROTOCOL_SOURCE)?;
+    is_meant.then_some(Connection { client, asked })
 }
 
 fn redirected(entry: &[u8]) -> Option<(Redirected, &[u8])> {

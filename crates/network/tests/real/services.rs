@@ -22,6 +22,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_service_without_backends_refuses_at_once", refuses),
     ("a_change_leaves_existing_connections_alone", existing),
     ("a_datagram_client_that_never_pauses_moves_to_the_new_backend", datagrams_move),
+    ("short_connections_to_a_backend_that_leaves_are_waited_for", settles),
     ("a_client_stays_with_its_backend_when_asked", stays),
     ("rules_outlive_the_main_process_and_are_replaced", replaced),
     ("a_thousand_services_are_set_in_moments", thousand),
@@ -188,6 +189,23 @@ fn existing() {
         assert!(ask_tcp(ADDRESS).unwrap().starts_with("3 "), "new ones go to the new backend");
         // Its backend closes it, in order, since it was reached.
         assert_eq!(stream.read(&mut rest).unwrap(), 0);
+    });
+}
+
+fn settles() {
+    in_cluster(|_entered| async {
+        let (pods, services) = (pod_network().await, services().await);
+        let (_, a) = pod(&pods, 2).await;
+        let (_, b) = pod(&pods, 3).await;
+        services.apply(vec![rule(Protocol::Tcp, &[a])]).await.unwrap();
+        assert!(services.settled(*a.ip(), Duration::ZERO).await, "nobody has connected");
+        let mut stream = TcpStream::connect((ADDRESS, 80)).unwrap();
+        stream.read_exact(&mut [0; 1]).unwrap();
+        services.apply(vec![rule(Protocol::Tcp, &[b])]).await.unwrap();
+        assert!(!services.settled(*a.ip(), Duration::from_millis(50)).await, "a connection goes on");
+        assert!(services.settled(*b.ip(), Duration::ZERO).await, "not to the other one");
+        drop(stream);
+        assert!(services.settled(*a.ip(), Duration::from_secs(10)).await);
     });
 }
 
