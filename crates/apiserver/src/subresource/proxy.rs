@@ -2,7 +2,7 @@
 
 use api::status::ApiError;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -47,6 +47,9 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    if let Some(elsewhere) = redirect(&call.target.tail, &method, uri) {
+        return Ok(elsewhere);
+    }
     let destination =
         if call.target.row.plural == "services" { behind_service(core, call)? } else { of_pod(core, call)? };
     let unreachable = |error: &dyn std::fmt::Display| {
@@ -71,6 +74,19 @@ where
         parts.headers.remove(name);
     }
     Ok(Response::from_parts(parts, body.map_err(io::Error::other).boxed_unsync()))
+}
+
+/// Links of a page are relative to its folder, so that the address of the whole has to end with a slash.
+fn redirect(tail: &str, method: &Method, uri: &Uri) -> Option<Response<Body>> {
+    if !tail.is_empty() || !matches!(*method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let location = HeaderValue::from_str(&format!("{}/{query}", uri.path())).ok()?;
+    let mut response = Response::new(crate::respond::body(Bytes::new()));
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    response.headers_mut().insert(header::LOCATION, location);
+    Some(response)
 }
 
 fn request(call: &Call, method: Method, uri: &Uri, body: Body) -> Result<Request<Body>, ApiError> {
@@ -168,5 +184,18 @@ mod tests {
         assert_eq!(split("http:web:http").unwrap(), ("web", "http"));
         assert!(split("https:web:443").is_err());
         assert!(split("a:b:c:d").is_err());
+    }
+
+    #[test]
+    fn the_address_of_the_whole_ends_with_a_slash() {
+        let location = |tail: &str, method: Method, uri: &'static str| {
+            let response = redirect(tail, &method, &Uri::from_static(uri))?;
+            assert_eq!(response.status(), StatusCode::MOVED_PERMANENTLY);
+            Some(response.headers()[header::LOCATION].to_str().unwrap().to_owned())
+        };
+        assert_eq!(location("", Method::GET, "/p/proxy?a=b"), Some("/p/proxy/?a=b".to_owned()));
+        assert_eq!(location("/", Method::GET, "/p/proxy/"), None);
+        assert_eq!(location("/x", Method::HEAD, "/p/proxy/x"), None);
+        assert_eq!(location("", Method::POST, "/p/proxy"), None, "a body would be lost");
     }
 }
