@@ -157,6 +157,23 @@ pub(crate) const VOLUME: Rules = Rules {
     keeps_status: true,
     ..PLAIN
 };
+pub(crate) const CSI_DRIVER: Rules = Rules { default: storage::default_driver, ..PLAIN };
+pub(crate) const CSI_CAPACITY: Rules = Rules {
+    validate: storage::validate_storage_capacity,
+    validate_update: storage::validate_storage_capacity_update,
+    ..PLAIN
+};
+pub(crate) const VOLUME_ATTACHMENT: Rules = Rules {
+    validate: storage::validate_attachment,
+    validate_update: storage::validate_attachment_update,
+    keeps_status: true,
+    ..PLAIN
+};
+pub(crate) const VOLUME_ATTRIBUTES_CLASS: Rules = Rules {
+    validate: storage::validate_attributes_class,
+    validate_update: storage::validate_attributes_class_update,
+    ..PLAIN
+};
 pub(crate) const STORAGE_CLASS: Rules = Rules {
     default: storage::default_class,
     validate: storage::validate_class,

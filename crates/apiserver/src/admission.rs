@@ -1,7 +1,7 @@
 //! What the server adds to objects and refuses by policy, in process.
 //!
 //! Reading order: `namespace` (where objects may be created), `service_account`, `pod` and `runtime_class` (what every
-//! pod gets), `secret` (tokens), `escalation` (of rights), and the small rules here.
+//! pod gets), `secret` (tokens), `storage` (claims and volumes), `escalation` (of rights), and the small rules here.
 
 mod escalation;
 mod namespace;
@@ -9,6 +9,7 @@ mod pod;
 mod runtime_class;
 mod secret;
 mod service_account;
+mod storage;
 
 use api::status::ApiError;
 use serde_json::{Value, json};
@@ -33,6 +34,8 @@ pub(crate) async fn admit_new(core: &Core, call: &Call, object: &mut Value) -> R
             runtime_class::complete(core, object)?;
         }
         ("", "secrets") => secret::fill_token(core, call, object)?,
+        ("", "persistentvolumeclaims") => storage::complete_claim(core, object)?,
+        ("", "persistentvolumes") => storage::complete_volume(object),
         ("rbac.authorization.k8s.io", _) => escalation::check(core, call, object)?,
         ("certificates.k8s.io", _) => name_requestor(call, object),
         ("networking.k8s.io", "ingresses") => default_ingress_class(core, object)?,
@@ -46,12 +49,13 @@ pub(crate) fn admit_change(
     core: &Core,
     call: &Call,
     new: &mut Value,
-    _old: &Value,
+    old: &Value,
 ) -> Result<Vec<String>, ApiError> {
     let row = call.target.row;
     match (row.group, row.plural) {
         ("", "namespaces") => namespace::label(new),
         ("", "pods") if call.target.subresource.is_none() => pod::complete_change(new),
+        ("", "persistentvolumeclaims") => storage::check_growth(core, call, new, old)?,
         ("rbac.authorization.k8s.io", _) => escalation::check(core, call, new)?,
         _ => {}
     }

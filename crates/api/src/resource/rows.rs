@@ -501,12 +501,52 @@ pub(super) static ROWS: &[Resource] = &[
         ..kind(RBAC, "Role", "roles", "rbac.v1.Role")
     },
     Resource {
+        singular: "csidriver",
+        namespaced: false,
+        rules: rules::CSI_DRIVER,
+        printer: &table::CSI_DRIVER,
+        ..kind(STORAGE, "CSIDriver", "csidrivers", "storage.v1.CSIDriver")
+    },
+    Resource {
+        singular: "csinode",
+        namespaced: false,
+        printer: &table::CSI_NODE,
+        ..kind(STORAGE, "CSINode", "csinodes", "storage.v1.CSINode")
+    },
+    Resource {
+        singular: "csistoragecapacity",
+        rules: rules::CSI_CAPACITY,
+        printer: &table::CSI_CAPACITY,
+        ..kind(STORAGE, "CSIStorageCapacity", "csistoragecapacities", "storage.v1.CSIStorageCapacity")
+    },
+    Resource {
         singular: "storageclass",
         short_names: &["sc"],
         namespaced: false,
         rules: rules::STORAGE_CLASS,
         printer: &table::STORAGE_CLASS,
         ..kind(STORAGE, "StorageClass", "storageclasses", "storage.v1.StorageClass")
+    },
+    Resource {
+        singular: "volumeattachment",
+        namespaced: false,
+        subresources: STATUS,
+        rules: rules::VOLUME_ATTACHMENT,
+        printer: &table::VOLUME_ATTACHMENT,
+        ..kind(STORAGE, "VolumeAttachment", "volumeattachments", "storage.v1.VolumeAttachment")
+    },
+    Resource {
+        singular: "volumeattributesclass",
+        short_names: &["vac"],
+        namespaced: false,
+        rules: rules::VOLUME_ATTRIBUTES_CLASS,
+        printer: &table::VOLUME_ATTRIBUTES_CLASS,
+        ..kind(
+            STORAGE,
+            "VolumeAttributesClass",
+            "volumeattributesclasses",
+            "storage.v1.VolumeAttributesClass",
+        )
     },
     Resource {
         singular: "priorityclass",

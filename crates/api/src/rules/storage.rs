@@ -156,3 +156,51 @@ pub(super) fn validate_class_update(new: &Value, old: &Value) -> Vec<FieldError>
     }
     errors
 }
+
+pub(super) fn default_driver(object: &mut Value) {
+    let spec = section(object, "spec");
+    fill(spec, "attachRequired", true);
+    fill(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
+    for key in ["podInfoOnMount", "requiresRepublish", "seLinuxMount", "storageCapacity"] {
+        fill(spec, key, false);
+    }
+    fill(spec, "volumeLifecycleModes", json!(["Persistent"]));
+}
+
+pub(super) fn validate_storage_capacity(object: &Value) -> Vec<FieldError> {
+    let is_named = !text(object, "/storageClassName").is_empty();
+    (!is_named).then(|| FieldError::required("storageClassName", "")).into_iter().collect()
+}
+
+pub(super) fn validate_storage_capacity_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let keys = ["nodeTopology", "storageClassName"];
+    keys.into_iter().flat_map(|key| immutable(new.get(key), old.get(key), key)).collect()
+}
+
+pub(super) fn validate_attachment(object: &Value) -> Vec<FieldError> {
+    let required = |path: &str, name: &str| {
+        text(object, path).is_empty().then(|| FieldError::required(name.to_owned(), ""))
+    };
+    let named = [required("/spec/attacher", "spec.attacher"), required("/spec/nodeName", "spec.nodeName")];
+    named.into_iter().flatten().collect()
+}
+
+pub(super) fn validate_attachment_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    immutable(new.get("spec"), old.get("spec"), "spec").into_iter().collect()
+}
+
+pub(super) fn validate_attributes_class(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if text(object, "/driverName").is_empty() {
+        errors.push(FieldError::required("driverName", ""));
+    }
+    if super::look::entries(object, "/parameters").next().is_none() {
+        errors.push(FieldError::required("parameters", "must contain at least one key/value pair"));
+    }
+    errors
+}
+
+pub(super) fn validate_attributes_class_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let keys = ["driverName", "parameters"];
+    keys.into_iter().flat_map(|key| immutable(new.get(key), old.get(key), key)).collect()
+}

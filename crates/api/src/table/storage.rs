@@ -121,3 +121,80 @@ pub(crate) static STORAGE_CLASS: Printer = Printer {
         ]
     },
 };
+
+/// CSIDrivers.
+pub(crate) static CSI_DRIVER: Printer = Printer {
+    columns: &[
+        NAME,
+        Column::text("AttachRequired"),
+        Column::text("PodInfoOnMount"),
+        Column::text("StorageCapacity"),
+        Column::text("TokenRequests"),
+        Column::text("RequiresRepublish"),
+        Column::text("Modes"),
+        AGE,
+    ],
+    row: |object, now| {
+        let flag = |path: &str, unset: bool| at(object, path).and_then(Value::as_bool).unwrap_or(unset);
+        let words = |path: &str, field: &str| -> Vec<String> {
+            let word = |value: &Value| value.as_str().or_else(|| value[field].as_str()).map(str::to_owned);
+            list(object, path).iter().filter_map(word).collect()
+        };
+        let or_unset = |words: Vec<String>, unset: &str| {
+            if words.is_empty() { unset.to_owned() } else { words.join(",") }
+        };
+        vec![
+            name(object),
+            flag("/spec/attachRequired", true).into(),
+            flag("/spec/podInfoOnMount", false).into(),
+            flag("/spec/storageCapacity", false).into(),
+            or_unset(words("/spec/tokenRequests", "audience"), "<unset>").into(),
+            flag("/spec/requiresRepublish", false).into(),
+            or_unset(words("/spec/volumeLifecycleModes", ""), "<none>").into(),
+            age(object, now),
+        ]
+    },
+};
+
+/// CSINodes.
+pub(crate) static CSI_NODE: Printer = Printer {
+    columns: &[NAME, Column::integer("Drivers"), AGE],
+    row: |object, now| vec![name(object), list(object, "/spec/drivers").len().into(), age(object, now)],
+};
+
+/// CSIStorageCapacities.
+pub(crate) static CSI_CAPACITY: Printer = Printer {
+    columns: &[NAME, Column::text("StorageClassName"), Column::text("Capacity"), AGE],
+    row: |object, now| {
+        let capacity = text_or(object, "/capacity", "<unset>");
+        vec![name(object), text(object, "/storageClassName").into(), capacity.into(), age(object, now)]
+    },
+};
+
+/// VolumeAttachments.
+pub(crate) static VOLUME_ATTACHMENT: Printer = Printer {
+    columns: &[
+        NAME,
+        Column::text("Attacher"),
+        Column::text("PV"),
+        Column::text("Node"),
+        Column::text("Attached"),
+        AGE,
+    ],
+    row: |object, now| {
+        vec![
+            name(object),
+            text(object, "/spec/attacher").into(),
+            text(object, "/spec/source/persistentVolumeName").into(),
+            text(object, "/spec/nodeName").into(),
+            at(object, "/status/attached").and_then(Value::as_bool).unwrap_or_default().into(),
+            age(object, now),
+        ]
+    },
+};
+
+/// VolumeAttributesClasses.
+pub(crate) static VOLUME_ATTRIBUTES_CLASS: Printer = Printer {
+    columns: &[NAME, Column::text("DriverName"), AGE],
+    row: |object, now| vec![name(object), text(object, "/driverName").into(), age(object, now)],
+};
