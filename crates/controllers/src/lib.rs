@@ -25,16 +25,19 @@ pub mod revisions;
 pub mod view;
 
 pub mod autoscaler;
+pub mod claim_protection;
 pub mod cron_job;
 pub mod daemon_set;
 pub mod deployment;
 pub mod disruption;
 pub mod endpoint_slice;
 pub mod endpoints;
+pub mod ephemeral_volume;
 pub mod garbage;
 pub mod job;
 pub mod namespace;
 pub mod node;
+pub mod persistent_volume;
 pub mod pod_garbage;
 pub mod replica_set;
 pub mod resource_quota;
@@ -42,6 +45,7 @@ pub mod root_ca;
 pub mod service_account;
 pub mod stateful_set;
 pub mod taint_eviction;
+pub mod volume_claim;
 
 pub use controller::{Controller, Env, Settings, Watch};
 pub use kind::{Kind, Known};
@@ -68,5 +72,9 @@ pub fn all() -> Vec<Controller> {
         daemon_set::controller(),
         stateful_set::controller(),
         disruption::controller(),
+        volume_claim::controller(),
+        persistent_volume::controller(),
+        claim_protection::controller(),
+        ephemeral_volume::controller(),
     ]
 }

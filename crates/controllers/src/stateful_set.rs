@@ -75,6 +75,7 @@ pub fn reconcile(observed: &Observed<'_>) -> Plan {
     if set.metadata.deletion_timestamp.is_some() {
         return plan;
     }
+    claims::retain(&mut plan, &pass);
     let before = plan.actions.len();
     pass.manage(&mut plan);
     let scaling = plan.actions.split_off(before);
@@ -201,7 +202,9 @@ impl Pass<'_> {
         let spec = pod.spec.get_or_insert_default();
         spec.hostname = Some(name.clone());
         spec.subdomain = self.spec.service_name.clone().filter(|name| !name.is_empty());
-        claims::provide(plan, self, &mut pod);
+        if !claims::provide(plan, self, &mut pod) {
+            return;
+        }
         let of_set = owner::name(&set.metadata);
         let done = format!("create Pod {name} in StatefulSet {of_set} successful");
         let told = Told {
@@ -241,7 +244,7 @@ pub fn controller() -> Controller {
         watches: vec![
             Watch::on_self::<StatefulSet>(),
             Watch::on::<Pod>(of_pod),
-            Watch::on::<PersistentVolumeClaim>(|_, _, _| Vec::new()),
+            Watch::on::<PersistentVolumeClaim>(of_claim),
             Watch::on::<ControllerRevision>(|_, old, new| {
                 let revision = new.or(old).and_then(|it| owner::controller_key::<StatefulSet>(&it.metadata));
                 revision.into_iter().collect()
@@ -258,6 +261,21 @@ pub fn controller() -> Controller {
             })
         },
     }
+}
+
+/// A claim that has gone is made anew; one whose owners were put right lets the pods go on.
+fn of_claim(
+    view: &View,
+    old: Option<&PersistentVolumeClaim>,
+    new: Option<&PersistentVolumeClaim>,
+) -> Vec<Key> {
+    let Some(claim) = new.or(old) else { return Vec::new() };
+    let owners = |claim: &PersistentVolumeClaim| claim.metadata.owner_references.clone();
+    if old.map(owners) == new.map(owners) {
+        return Vec::new();
+    }
+    let sets = view.list_in::<StatefulSet>(claim.metadata.namespace.as_deref().unwrap_or_default());
+    sets.iter().filter(|set| claims::is_of(set, claim)).map(|set| Key::of(&set.metadata)).collect()
 }
 
 fn of_pod(view: &View, old: Option<&Pod>, new: Option<&Pod>) -> Vec<Key> {

@@ -12,11 +12,12 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Endpoints, Namespace, Node, PersistentVolumeClaim, Pod, ReplicationController, ResourceQuota,
-    Service, ServiceAccount,
+    ConfigMap, Endpoints, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod,
+    ReplicationController, ResourceQuota, Service, ServiceAccount,
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::storage::v1::StorageClass;
 
 use crate::inventory::Source;
 
@@ -60,6 +61,7 @@ impl Kinds {
         kinds.add::<Lease>(caches);
         kinds.add::<Namespace>(caches);
         kinds.add::<Node>(caches);
+        kinds.add::<PersistentVolume>(caches);
         kinds.add::<PersistentVolumeClaim>(caches);
         kinds.add::<Pod>(caches);
         kinds.add::<PodDisruptionBudget>(caches);
@@ -69,6 +71,7 @@ impl Kinds {
         kinds.add::<Service>(caches);
         kinds.add::<ServiceAccount>(caches);
         kinds.add::<StatefulSet>(caches);
+        kinds.add::<StorageClass>(caches);
         kinds
     }
 

@@ -3,6 +3,7 @@
 mod nominated;
 mod pending;
 mod surroundings;
+mod volumes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -28,9 +29,13 @@ const NAME: &str = "default-scheduler";
 /// Schedules until cancelled.
 pub(crate) async fn run(caches: Caches, executor: Executor) {
     let surroundings = Surroundings::new(&caches);
+    let storage = volumes::Known::new(&caches);
     surroundings.synced().await;
+    storage.synced().await;
     let (pods, nodes, namespaces) = (caches.of::<Pod>(), caches.of::<Node>(), caches.of::<Namespace>());
     let (mut pod_changes, mut node_changes) = (pods.subscribe(), nodes.subscribe());
+    let (mut claim_changes, mut volume_changes) = (storage.claims.subscribe(), storage.volumes.subscribe());
+    let mut class_changes = storage.classes.subscribe();
     let executor = Arc::new(executor);
     let mut scheduler = Scheduler {
         caches: (pods.clone(), nodes.clone(), namespaces),
@@ -38,9 +43,11 @@ pub(crate) async fn run(caches: Caches, executor: Executor) {
         executor,
         snapshot: Snapshot::default(),
         placed: HashMap::new(),
+        storage,
         pending: Pending::default(),
         nominated: Nominated::default(),
         work: JoinSet::new(),
+        preparations: JoinSet::new(),
     };
     loop {
         let timer = scheduler.pending.next_timer();
@@ -48,6 +55,10 @@ pub(crate) async fn run(caches: Caches, executor: Executor) {
             Some(notice) = pod_changes.next() => scheduler.on_pod(notice),
             Some(notice) = node_changes.next() => scheduler.on_node(&notice),
             Some(ended) = scheduler.work.join_next() => scheduler.on_done(ended.ok()),
+            Some(ended) = scheduler.preparations.join_next() => scheduler.on_prepared(ended.ok()),
+            Some(_) = claim_changes.next() => scheduler.pending.cluster_changed(),
+            Some(_) = volume_changes.next() => scheduler.pending.cluster_changed(),
+            Some(_) = class_changes.next() => scheduler.pending.cluster_changed(),
             () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {}
         }
         // What has come meanwhile belongs into the same snapshot.
@@ -68,9 +79,20 @@ struct Scheduler {
     snapshot: Snapshot,
     /// Where each pod in the snapshot is, by uid: pods whose binding is under way included.
     placed: HashMap<String, String>,
+    storage: volumes::Known,
     pending: Pending,
     nominated: Nominated,
     work: JoinSet<Done>,
+    /// Pods whose volumes are being bound. That may take as long as somebody else takes to make a
+    /// volume, and holds nobody else up.
+    preparations: JoinSet<Prepared>,
+}
+
+/// A pod whose volumes are bound on a node, or cannot be.
+struct Prepared {
+    pod: Arc<Pod>,
+    node: String,
+    outcome: Result<(), Failure>,
 }
 
 /// Work on one pod that has ended.
@@ -187,6 +209,7 @@ impl Scheduler {
                 budgets: &self.surroundings.budgets(),
                 seed: fastrand::u64(..),
             };
+            self.snapshot.set_storage(self.storage.storage_for(&pod));
             // Room that is being made for others counts as taken.
             let before = self.nominated.before(&pod);
             before.iter().for_each(|(other, node)| self.snapshot.place(other.clone(), node));
@@ -195,15 +218,35 @@ impl Scheduler {
                 self.snapshot.remove(other.metadata.uid.as_deref().unwrap_or_default(), node);
             }
             match decision {
-                Ok(node) => self.bind(&pod, node),
+                Ok(node) => self.place_and_bind(&pod, node),
                 Err(why) => self.refuse(key, &pod, *why),
             }
         }
     }
 
-    fn bind(&mut self, pod: &Arc<Pod>, node: String) {
+    fn place_and_bind(&mut self, pod: &Arc<Pod>, node: String) {
         self.nominated.remove(&Key::of(&pod.metadata));
+        let decisions = scheduler::volumes::decisions(pod, &node, &self.snapshot);
         self.place(pod.clone(), &node);
+        if decisions.is_empty() {
+            return self.bind(pod, node);
+        }
+        let (executor, claims, pod) = (self.executor.clone(), self.storage.claims.clone(), pod.clone());
+        self.preparations.spawn(async move {
+            let outcome = volumes::bind(executor, claims, &node, decisions).await;
+            Prepared { pod, node, outcome }
+        });
+    }
+
+    fn on_prepared(&mut self, prepared: Option<Prepared>) {
+        let Some(Prepared { pod, node, outcome }) = prepared else { return };
+        match outcome {
+            Ok(()) => self.bind(&pod, node),
+            Err(failure) => self.on_done(Some(Done::NotBound { pod, failure })),
+        }
+    }
+
+    fn bind(&mut self, pod: &Arc<Pod>, node: String) {
         let (executor, pod) = (self.executor.clone(), pod.clone());
         self.work.spawn(async move {
             match executor.bind(&pod, &node).await {

@@ -11,6 +11,7 @@ use api::k8s::api::core::v1::{Pod, Taint};
 use crate::resources::Resources;
 use crate::snapshot::{HostPort, NodeState, Snapshot, host_ports};
 use crate::terms::{node_is_selected, tolerates, tolerations};
+use crate::volumes::{self, Volumes};
 
 /// Why a node is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,7 @@ pub struct Filters<'a> {
     snapshot: &'a Snapshot,
     requested: Resources,
     ports: Vec<HostPort>,
+    volumes: Volumes<'a>,
     spread: spread::Spread,
     affinity: affinity::Affinity,
 }
@@ -54,6 +56,8 @@ impl<'a> Filters<'a> {
             snapshot,
             requested: Resources::requested(pod),
             ports: host_ports(pod),
+            // A pod whose volumes fit nowhere has been refused before.
+            volumes: volumes::of_pod(pod, snapshot).unwrap_or_default(),
             spread: spread::Spread::new(pod, snapshot),
             affinity: affinity::Affinity::new(pod, snapshot),
         }
@@ -69,6 +73,7 @@ impl<'a> Filters<'a> {
             .or_else(|| self.not_selected(node))
             .or_else(|| self.port_taken(node))
             .or_else(|| self.insufficient(node))
+            .or_else(|| self.volumes.refusal(node))
             .or_else(|| self.spread.refusal(node))
             .or_else(|| self.affinity.refusal(node))
     }

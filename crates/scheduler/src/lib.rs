@@ -5,11 +5,12 @@
 //! - [`resources`]: what pods ask for and nodes have
 //! - [`snapshot`]: the nodes and the pods on them
 //! - [`terms`]: selectors of nodes and pods, taints and tolerations
+//! - [`volumes`]: which nodes reach a pod's volumes, and what must be bound there
 //! - [`filter`]: which nodes can take the pod
 //! - [`score`]: which of them is best
 //! - [`preempt`]: which lesser pods would have to go
 //!
-//! Volumes are not considered. Nothing here does I/O, reads a clock or draws randomness: a seed
+//! Nothing here does I/O, reads a clock or draws randomness: a seed
 //! decides among equals. It writes no files.
 
 pub mod filter;
@@ -18,6 +19,7 @@ pub mod resources;
 pub mod score;
 pub mod snapshot;
 pub mod terms;
+pub mod volumes;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -48,6 +50,8 @@ pub struct Request<'a> {
 pub struct Unschedulable {
     /// The nodes there are.
     pub nodes: usize,
+    /// Why none of them will do, whatever they have.
+    pub cause: Option<String>,
     /// Why each of them is refused.
     pub refusals: BTreeMap<String, Refusal>,
     /// What preemption comes to.
@@ -59,6 +63,9 @@ pub struct Unschedulable {
 /// # Errors
 /// Why there is none, and which pods would have to go for it.
 pub fn schedule(request: &Request<'_>, snapshot: &Snapshot) -> Result<String, Box<Unschedulable>> {
+    if let Err(cause) = volumes::of_pod(request.pod, snapshot) {
+        return Err(Box::new(refused_everywhere(request, snapshot, cause)));
+    }
     let filters = filter::Filters::new(request.pod, snapshot);
     let mut refusals = BTreeMap::new();
     let mut feasible = Vec::new();
@@ -71,7 +78,7 @@ pub fn schedule(request: &Request<'_>, snapshot: &Snapshot) -> Result<String, Bo
     match feasible.as_slice() {
         [] => {
             let preemption = preempt::preempt(request, snapshot, &refusals);
-            Err(Box::new(Unschedulable { nodes: snapshot.nodes().len(), refusals, preemption }))
+            Err(Box::new(Unschedulable { nodes: snapshot.nodes().len(), cause: None, refusals, preemption }))
         }
         [only] => Ok(snapshot.nodes()[*only].name().to_owned()),
         _ => {
@@ -82,12 +89,22 @@ pub fn schedule(request: &Request<'_>, snapshot: &Snapshot) -> Result<String, Bo
     }
 }
 
+fn refused_everywhere(request: &Request<'_>, snapshot: &Snapshot, cause: String) -> Unschedulable {
+    let refusal = |node: &NodeState| (node.name().to_owned(), Refusal::final_because(&cause));
+    let refusals = snapshot.nodes().iter().map(refusal).collect();
+    let preemption = preempt::preempt(request, snapshot, &refusals);
+    Unschedulable { nodes: snapshot.nodes().len(), cause: Some(cause), refusals, preemption }
+}
+
 impl fmt::Display for Unschedulable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.nodes == 0 {
             return f.write_str("no nodes available to schedule pods");
         }
-        write!(f, "{}", tally(self.nodes, self.refusals.values()))?;
+        match &self.cause {
+            Some(cause) => write!(f, "0/{} nodes are available: {cause}.", self.nodes)?,
+            None => write!(f, "{}", tally(self.nodes, self.refusals.values()))?,
+        }
         match &self.preemption {
             Preemption::Helps { .. } => Ok(()),
             Preemption::Never => f.write_str(" preemption: not eligible due to preemptionPolicy=Never."),

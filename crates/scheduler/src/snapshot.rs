@@ -6,6 +6,7 @@ use std::sync::Arc;
 use api::k8s::api::core::v1::{Container, Node, Pod};
 
 use crate::resources::Resources;
+use crate::volumes::Storage;
 
 /// One node, and what is on it.
 #[derive(Clone, Debug)]
@@ -34,6 +35,7 @@ pub struct Snapshot {
     by_name: HashMap<String, usize>,
     /// The labels of namespaces, which affinity may select by.
     namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    storage: Storage,
 }
 
 impl NodeState {
@@ -94,7 +96,7 @@ impl Snapshot {
         let mut nodes: Vec<NodeState> = nodes.into_iter().map(NodeState::new).collect();
         nodes.sort_by(|a, b| a.name().cmp(b.name()));
         let by_name = nodes.iter().enumerate().map(|(index, node)| (node.name().to_owned(), index)).collect();
-        let mut snapshot = Self { nodes, by_name, namespaces };
+        let mut snapshot = Self { nodes, by_name, namespaces, storage: Storage::default() };
         for pod in pods {
             let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
             node.into_iter().for_each(|node| snapshot.place(pod.clone(), &node));
@@ -118,6 +120,17 @@ impl Snapshot {
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<&BTreeMap<String, String>> {
         self.namespaces.get(name)
+    }
+
+    /// Returns the claims, volumes and classes.
+    #[must_use]
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// Brings in the claims, volumes and classes that the next pod may depend on.
+    pub fn set_storage(&mut self, storage: Storage) {
+        self.storage = storage;
     }
 
     /// Puts a pod on a node, as one that has just been bound.

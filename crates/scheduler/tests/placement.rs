@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::k8s::api::core::v1::{Node, Pod};
+use api::k8s::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use api::selector::LabelSelector;
+use scheduler::volumes::{Decision, Storage, decisions};
 use scheduler::{Preemption, Request, Snapshot, schedule};
 use serde_json::{Value, json};
 
@@ -170,4 +171,123 @@ fn a_more_important_pod_makes_the_least_important_one_go() {
     let why = schedule(&request, &snapshot).expect_err("there is no room");
     assert_eq!(why.preemption, Preemption::Helps { node: "a".into(), victims: vec!["y".into()] });
     assert_eq!(why.to_string(), "0/1 nodes are available: 1 Insufficient cpu.");
+}
+
+/// A claim in the words of a test: its volume, its class, or neither.
+fn claim(name: &str, spec: &Value) -> Arc<PersistentVolumeClaim> {
+    let is_bound = spec["volumeName"].is_string();
+    let annotations = if is_bound { json!({ "pv.kubernetes.io/bind-completed": "yes" }) } else { json!({}) };
+    let mut claim = json!({ "metadata": { "name": name, "namespace": "default", "uid": name, "annotations": annotations },
+        "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } } });
+    for (field, value) in spec.as_object().into_iter().flatten() {
+        claim["spec"][field] = value.clone();
+    }
+    Arc::new(serde_json::from_value(claim).expect("a claim"))
+}
+
+/// A volume of class `slow` that one node reaches.
+fn volume(name: &str, node: &str) -> Arc<PersistentVolume> {
+    let reachable = json!({ "key": "kubernetes.io/hostname", "operator": "In", "values": [node] });
+    let volume = json!({ "metadata": { "name": name }, "status": { "phase": "Available" },
+        "spec": { "accessModes": ["ReadWriteOnce"], "capacity": { "storage": "1Gi" }, "storageClassName": "slow",
+            "nodeAffinity": { "required": { "nodeSelectorTerms": [{ "matchExpressions": [reachable] }] } } } });
+    Arc::new(serde_json::from_value(volume).expect("a volume"))
+}
+
+fn storage(claims: &[Arc<PersistentVolumeClaim>]) -> Storage {
+    let class = |name: &str, provisioner: &str, mode: &str| {
+        let class =
+            json!({ "metadata": { "name": name }, "provisioner": provisioner, "volumeBindingMode": mode });
+        Arc::new(serde_json::from_value(class).expect("a class"))
+    };
+    Storage {
+        claims: claims.to_vec(),
+        volumes: vec![volume("on-a", "a")],
+        classes: vec![
+            class("slow", "kubernetes.io/no-provisioner", "WaitForFirstConsumer"),
+            class("made", "example.org/maker", "WaitForFirstConsumer"),
+            class("now", "example.org/maker", "Immediate"),
+        ],
+    }
+}
+
+fn with_claim(claims: &[Arc<PersistentVolumeClaim>], pods: &[Arc<Pod>]) -> Result<String, String> {
+    let mounts = json!({ "volumes": [{ "name": "v", "persistentVolumeClaim": { "claimName": "data" } }] });
+    let nodes = [node("a", "4", &json!({})), node("b", "4", &json!({}))];
+    let mut snapshot = Snapshot::new(nodes, pods.to_vec(), BTreeMap::new());
+    snapshot.set_storage(storage(claims));
+    let wanted = pod("p", "1", &mounts);
+    let request = Request { pod: &wanted, siblings: Vec::new(), budgets: &[], seed: 1 };
+    let chosen = schedule(&request, &snapshot).map_err(|why| why.to_string())?;
+    let decisions = decisions(&wanted, &chosen, &snapshot);
+    let word = |decision: &Decision| match decision {
+        Decision::Bind { volume, .. } => {
+            format!(" bind {}", volume.metadata.name.as_deref().unwrap_or_default())
+        }
+        Decision::Provision { .. } => " provision".to_owned(),
+    };
+    Ok(format!("{chosen}{}", decisions.iter().map(word).collect::<String>()))
+}
+
+#[test]
+fn a_pod_goes_where_its_volumes_are_or_can_be() {
+    let check = |spec: Value, expected: &str| {
+        assert_eq!(with_claim(&[claim("data", &spec)], &[]), Ok(expected.to_owned()), "{spec}");
+    };
+    check(json!({ "volumeName": "on-a" }), "a");
+    check(json!({ "storageClassName": "slow" }), "a bind on-a");
+    check(json!({ "storageClassName": "made" }), "b provision");
+}
+
+#[test]
+fn a_pod_whose_volumes_fit_nowhere_is_refused_in_kubernetes_words() {
+    const NO_HELP: &str = " preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.";
+    let check = |claims: &[Arc<PersistentVolumeClaim>], expected: &str| {
+        let expected = format!("0/2 nodes are available: {expected}.{NO_HELP}");
+        assert_eq!(with_claim(claims, &[]), Err(expected));
+    };
+    check(&[], "persistentvolumeclaim \"data\" not found");
+    check(
+        &[claim("data", &json!({ "storageClassName": "now" }))],
+        "pod has unbound immediate PersistentVolumeClaims",
+    );
+    check(
+        &[claim(
+            "data",
+            &json!({ "storageClassName": "slow", "resources": { "requests": { "storage": "9Gi" } } }),
+        )],
+        "2 node(s) didn't find available persistent volumes to bind",
+    );
+    check(
+        &[claim("data", &json!({ "volumeName": "gone" }))],
+        "2 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)",
+    );
+}
+
+#[test]
+fn a_volume_out_of_reach_is_named_and_other_reasons_beside_it() {
+    let nodes = [node("b", "4", &json!({})), node("c", "4", &json!({ "unschedulable": true }))];
+    let mut snapshot = Snapshot::new(nodes, [], BTreeMap::new());
+    snapshot.set_storage(storage(&[claim("data", &json!({ "volumeName": "on-a" }))]));
+    let mounts = json!({ "volumes": [{ "name": "v", "persistentVolumeClaim": { "claimName": "data" } }] });
+    let wanted = pod("p", "1", &mounts);
+    let request = Request { pod: &wanted, siblings: Vec::new(), budgets: &[], seed: 0 };
+    let why = schedule(&request, &snapshot).expect_err("out of reach").to_string();
+    let expected = "0/2 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity, \
+                    1 node(s) were unschedulable.";
+    assert!(why.starts_with(expected), "{why}");
+}
+
+#[test]
+fn a_claim_for_one_pod_only_refuses_the_second() {
+    let mounts = json!({ "nodeName": "b",
+        "volumes": [{ "name": "v", "persistentVolumeClaim": { "claimName": "data" } }] });
+    let exclusive = |modes: Value| claim("data", &json!({ "volumeName": "on-a", "accessModes": modes }));
+    let user = [pod("user", "1", &mounts)];
+    assert_eq!(with_claim(&[exclusive(json!(["ReadWriteOnce"]))], &user), Ok("a".to_owned()));
+    let why = with_claim(&[exclusive(json!(["ReadWriteOncePod"]))], &user).expect_err("in use");
+    assert!(
+        why.starts_with("0/2 nodes are available: 2 node(s) unavailable due to PersistentVolumeClaim with"),
+        "{why}"
+    );
 }

@@ -156,7 +156,13 @@ impl Cluster {
         let waits = |pod: &&Pod| pods::node(pod).is_none() && pods::is_active(pod);
         let waiting: Vec<Pod> = all.iter().filter(waits).cloned().collect();
         let Some(pod) = pick(&waiting, which) else { return };
-        let snapshot = Snapshot::new(nodes, all.into_iter().map(Arc::new), std::collections::BTreeMap::new());
+        let mut snapshot =
+            Snapshot::new(nodes, all.into_iter().map(Arc::new), std::collections::BTreeMap::new());
+        snapshot.set_storage(scheduler::volumes::Storage {
+            claims: self.server.list().into_iter().map(Arc::new).collect(),
+            volumes: self.server.list().into_iter().map(Arc::new).collect(),
+            classes: self.server.list().into_iter().map(Arc::new).collect(),
+        });
         let request = Request { pod: &pod, siblings: Vec::new(), budgets: &[], seed: u64::from(which) };
         match scheduler::schedule(&request, &snapshot) {
             Ok(node) => drop(self.server.bind(&machine::at(&pod), &node)),

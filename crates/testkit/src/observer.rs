@@ -9,10 +9,12 @@ use api::k8s::api::autoscaling::v2::HorizontalPodAutoscaler;
 use api::k8s::api::batch::v1::{CronJob, Job};
 use api::k8s::api::coordination::v1::Lease;
 use api::k8s::api::core::v1::{
-    ConfigMap, Endpoints, Namespace, Node, PersistentVolumeClaim, Pod, Service, ServiceAccount,
+    ConfigMap, Endpoints, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service,
+    ServiceAccount,
 };
 use api::k8s::api::discovery::v1::EndpointSlice;
 use api::k8s::api::policy::v1::PodDisruptionBudget;
+use api::k8s::api::storage::v1::StorageClass;
 use client::{Cache, Notice, Subscription};
 use controllers::{Controller, Key, Known, Lister, View};
 use serde_json::Value;
@@ -124,6 +126,7 @@ impl Observer {
         observer.add::<Lease>(server);
         observer.add::<Namespace>(server);
         observer.add::<Node>(server);
+        observer.add::<PersistentVolume>(server);
         observer.add::<PersistentVolumeClaim>(server);
         observer.add::<Pod>(server);
         observer.add::<PodDisruptionBudget>(server);
@@ -131,6 +134,7 @@ impl Observer {
         observer.add::<Service>(server);
         observer.add::<ServiceAccount>(server);
         observer.add::<StatefulSet>(server);
+        observer.add::<StorageClass>(server);
         observer
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::k8s::api::apps::v1::{ControllerRevision, DaemonSet, StatefulSet};
 use api::k8s::api::batch::v1::{CronJob, Job};
-use api::k8s::api::core::v1::{Node, PersistentVolumeClaim, Pod};
+use api::k8s::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use api::k8s::api::policy::v1::PodDisruptionBudget;
 use controllers::Part;
 use controllers::pods;
@@ -164,8 +164,15 @@ fn a_daemon_set_has_one_pod_on_every_node_that_admits_it() {
     cluster.assert_settled();
 }
 
+fn volume(name: &str) -> PersistentVolume {
+    let spec = json!({ "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"], "hostPath": { "path": "/x" } });
+    serde_json::from_value(json!({ "metadata": { "name": name }, "spec": spec })).expect("a volume")
+}
+
 fn stateful(replicas: i32, image: &str) -> StatefulSet {
-    let claim = json!({ "metadata": { "name": "data" }, "spec": { "accessModes": ["ReadWriteOnce"] } });
+    let asked = json!({ "requests": { "storage": "1Gi" } });
+    let claim = json!({ "metadata": { "name": "data" },
+        "spec": { "accessModes": ["ReadWriteOnce"], "resources": asked, "storageClassName": "" } });
     object(
         "db",
         &json!({
@@ -178,6 +185,9 @@ fn stateful(replicas: i32, image: &str) -> StatefulSet {
 #[test]
 fn a_stateful_set_comes_in_order_and_goes_in_reverse() {
     let mut cluster = cluster();
+    for number in 0..3 {
+        cluster.create(&volume(&format!("disk-{number}")));
+    }
     cluster.create(&stateful(3, "a"));
     let mut most = 0;
     cluster.settle_checking(|cluster| {
