@@ -68,6 +68,8 @@ pub enum Content {
     Bytes(Vec<u8>),
     /// An empty folder.
     Folder,
+    /// A symbolic link to this path.
+    Link(String),
 }
 
 /// Why an image could not be built.

@@ -189,6 +189,11 @@ impl Layout {
         Ok(descriptor)
     }
 
+    /// When the index was last replaced.
+    pub(crate) fn index_changed_at(&self) -> Option<std::time::SystemTime> {
+        fs::metadata(self.index()).and_then(|known| known.modified()).ok()
+    }
+
     pub(crate) fn read_index(&self) -> Result<Index, StoreError> {
         let path = self.index();
         match fs::read(&path) {

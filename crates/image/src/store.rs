@@ -51,6 +51,12 @@ impl ImageStore {
         Ok(ImageStore { layout: Arc::new(Layout::open(root)?) })
     }
 
+    /// Returns something that differs after every change of the names of images; `None` before the first.
+    #[must_use]
+    pub fn stamp(&self) -> Option<std::time::SystemTime> {
+        self.layout.index_changed_at()
+    }
+
     /// Returns every image, sorted by name. An image whose documents are damaged is left out.
     ///
     /// # Errors

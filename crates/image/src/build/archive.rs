@@ -46,6 +46,19 @@ impl<Output: Write> Archive<Output> {
         self.pad(bytes.len() as u64)
     }
 
+    /// A symbolic link; its target is short.
+    pub(super) fn link(&mut self, path: &str, target: &str) -> Result<(), BuildError> {
+        let mut header = Header::new_ustar();
+        let placed = header.set_path(path).and_then(|()| header.set_link_name_literal(target));
+        placed.map_err(|_| BuildError::Path {
+            path: path.to_owned(),
+            why: "a link and its target have a hundred bytes each",
+        })?;
+        header.set_entry_type(EntryType::Symlink);
+        header.set_mode(0o777);
+        self.plain(header, 0)
+    }
+
     /// Copies a file of exactly the size given.
     pub(super) fn copy(&mut self, path: &str, mode: u32, input: &Input<'_>) -> Result<(), BuildError> {
         self.header(path, mode, EntryType::Regular, input.size)?;
@@ -82,6 +95,10 @@ impl<Output: Write> Archive<Output> {
         }
         header.set_entry_type(kind);
         header.set_mode(mode & 0o7777);
+        self.plain(header, size)
+    }
+
+    fn plain(&mut self, mut header: Header, size: u64) -> Result<(), BuildError> {
         header.set_uid(0);
         header.set_gid(0);
         header.set_mtime(0);

@@ -45,6 +45,7 @@ pub(super) struct Built {
 enum Ready<'a> {
     Folder { mode: u32 },
     Bytes { mode: u32, bytes: &'a [u8] },
+    Link { target: &'a str },
     File { mode: u32, path: &'a Path, before: Metadata },
 }
 
@@ -77,6 +78,7 @@ fn prepare(spec: &LayerSpec) -> Result<BTreeMap<String, Ready<'_>>, BuildError> 
         let ready = match &entry.content {
             Content::Folder => Ready::Folder { mode },
             Content::Bytes(bytes) => Ready::Bytes { mode, bytes },
+            Content::Link(target) => Ready::Link { target },
             Content::File(source) => look_at(source, mode)?,
         };
         if entries.insert(path, ready).is_some() {
@@ -111,7 +113,7 @@ fn input_error(path: &Path) -> impl FnOnce(io::Error) -> BuildError {
 impl Ready<'_> {
     fn modified(&self) -> i64 {
         match self {
-            Ready::Folder { .. } | Ready::Bytes { .. } => 0,
+            Ready::Folder { .. } | Ready::Bytes { .. } | Ready::Link { .. } => 0,
             Ready::File { before, .. } => before.mtime(),
         }
     }
@@ -141,6 +143,7 @@ fn fingerprint(entries: &BTreeMap<String, Ready<'_>>) -> Result<Digest, BuildErr
                 add(format!("bytes {mode:o}").as_bytes());
                 add(bytes);
             }
+            Ready::Link { target } => add(format!("link {target}").as_bytes()),
             Ready::File { mode, path, before, .. } => {
                 add(format!("file {mode:o} {:?}", times_and_place(before)).as_bytes());
                 add(absolute(path)?.as_os_str().as_bytes());
@@ -176,6 +179,7 @@ fn write(layout: &Layout, _hold: &Hold, entries: &BTreeMap<String, Ready<'_>>) -
         match entry {
             Ready::Folder { mode } => archive.folder(path, *mode)?,
             Ready::Bytes { mode, bytes } => archive.bytes(path, *mode, bytes)?,
+            Ready::Link { target } => archive.link(path, target)?,
             Ready::File { mode, path: source, before } => {
                 let file = File::open(source).map_err(input_error(source))?;
                 archive.copy(path, *mode, &Input { path: source, file: &file, size: before.len() })?;
