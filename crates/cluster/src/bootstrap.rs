@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::networking::v1::IngressClass;
+use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
@@ -12,10 +13,14 @@ use crate::addresses;
 /// The Ingress class that the built-in Ingress serves.
 pub(crate) const INGRESS_CLASS: &str = "pinnace";
 
+/// The default class of storage, named as on other local clusters.
+const STORAGE_CLASS: &str = "standard";
+
 /// Creates what is absent, and removes nodes that the cluster no longer has.
 pub(crate) async fn run(client: &kube::Client, nodes: &[String]) -> Result<()> {
     create(&Api::<Service>::namespaced(client.clone(), "kube-system"), dns_service()).await?;
     create(&Api::<IngressClass>::all(client.clone()), ingress_class()).await?;
+    create(&Api::<StorageClass>::all(client.clone()), storage_class()).await?;
     let api = Api::<Node>::all(client.clone());
     for node in api.list(&ListParams::default()).await.context("failed to list nodes")? {
         let name = node.name_any();
@@ -52,6 +57,19 @@ fn ingress_class() -> serde_json::Value {
             "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"},
         },
         "spec": {"controller": "pinnace/ingress"},
+    })
+}
+
+/// Claims that name no class get a folder on the node that their first pod goes to.
+fn storage_class() -> serde_json::Value {
+    json!({
+        "metadata": {
+            "name": STORAGE_CLASS,
+            "annotations": {api::storage::DEFAULT_CLASS: "true"},
+        },
+        "provisioner": api::storage::LOCAL_PROVISIONER,
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "WaitForFirstConsumer",
     })
 }
 

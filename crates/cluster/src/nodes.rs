@@ -139,6 +139,8 @@ impl Nodes<'_> {
                 pods: self.folder.node(name).join("pods"),
                 volatile: format!("/run/pinnace/nodes/{name}/volumes").into(),
                 logs: self.folder.node(name).join("logs"),
+                claims: self.folder.node(name).join("claims"),
+                pulled: self.folder.node(name).join("pulled.json"),
                 snapshots: self.folder.snapshots(),
             },
             dns: ClusterDns {
@@ -149,6 +151,7 @@ impl Nodes<'_> {
             labels: std::collections::BTreeMap::new(),
             limits,
             user_ids: if self.machine.many_ids { UserIds::Many } else { UserIds::One },
+            rootless: self.machine.rootless,
         })
     }
 }

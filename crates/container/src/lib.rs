@@ -17,7 +17,8 @@
 //! - `runtime`, `sandbox`, `streams`: the asynchronous side, used by the main process;
 //! - `enforcement`: which limits the kernel can hold; `burial`: cleaning up after a dead shim;
 //! - [`shim`]: the synchronous side, the program that runs as `__shim`;
-//! - `cgroup`, `process`, `sys`: what both sides ask of the kernel.
+//! - [`mounts`]: file systems mounted beforehand, for containers to share;
+//! - `cgroup`, `overlay`, `process`, `sys`: what both sides ask of the kernel.
 //!
 //! It never: knows what a pod, an image reference or an API is; calls `libcontainer` outside a
 //! shim; creates network namespaces or links; prints.
@@ -32,6 +33,8 @@ mod burial;
 mod cgroup;
 mod enforcement;
 mod error;
+pub mod mounts;
+mod overlay;
 mod paths;
 mod process;
 mod record;
@@ -49,8 +52,8 @@ pub use error::Error;
 pub use runtime::{Config, Runtime};
 pub use sandbox::{Exits, Sandbox};
 pub use spec::{
-    Capabilities, ContainerSpec, ExecSpec, LogLimits, Mount, MountKind, Resources, SandboxSpec, SystemCalls,
-    User,
+    Capabilities, ContainerSpec, ExecSpec, LogLimits, Mount, MountKind, Propagation, Resources, SandboxSpec,
+    SystemCalls, User,
 };
 pub use status::{
     ContainerExit, ContainerState, ContainerStatus, Enforcement, ExitCode, Method, Started, Usage,

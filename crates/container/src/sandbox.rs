@@ -293,6 +293,12 @@ impl Sandbox {
         }
     }
 
+    /// Returns the folder in which a container's own changes to its root file system are.
+    #[must_use]
+    pub fn writable_layer(&self, container_id: &str) -> PathBuf {
+        ContainerPaths::new(&self.0.folder, &self.0.setup.scratch, container_id).scratch
+    }
+
     /// Asks the shim and does not wait.
     pub(crate) fn tell(&self, request: Request) {
         if let Some(connection) = &self.0.connection {

@@ -119,8 +119,27 @@ pub struct Mount {
     pub target: PathBuf,
     /// Whether the container cannot write to it.
     pub read_only: bool,
+    /// Whether it can write to nothing that is mounted below it either.
+    pub recursive_read_only: bool,
+    /// Whether nothing there can be executed.
+    pub no_exec: bool,
     /// What kind of mount it is.
     pub kind: MountKind,
+    /// Whether what is mounted there later is seen on the other side.
+    pub propagation: Propagation,
+}
+
+/// Whether what is mounted later below a mount is seen on the other side of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Propagation {
+    /// On neither side.
+    #[default]
+    None,
+    /// The container sees what the caller mounts.
+    FromCaller,
+    /// The container sees what the caller mounts, and the caller what the container mounts.
+    Both,
 }
 
 /// What is mounted.

@@ -29,6 +29,8 @@ pub struct Config {
     pub limits: LimitSupport,
     /// The user ids that exist on this machine.
     pub user_ids: UserIds,
+    /// Whether the cluster runs in a user namespace.
+    pub rootless: bool,
 }
 
 /// Whether the machine lets us hold containers to their limits.
@@ -65,6 +67,10 @@ pub struct Directories {
     pub volatile: PathBuf,
     /// Container logs: `<namespace>_<pod>_<uid>/<container>/<attempt>.log`.
     pub logs: PathBuf,
+    /// Volumes made for claims: a folder each, which lives as long as its volume.
+    pub claims: PathBuf,
+    /// The file that says which images this node pulled.
+    pub pulled: PathBuf,
     /// Unpacked image layers, shared by the nodes of a cluster.
     pub snapshots: PathBuf,
 }

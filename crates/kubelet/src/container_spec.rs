@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use container::{ContainerSpec, Mount, MountKind};
+use container::{ContainerSpec, Mount};
 use k8s_openapi::api::core::v1::{Container, Pod};
 
 use crate::back_off::BackOff;
@@ -26,6 +26,10 @@ use crate::volumes::{self, MountError};
 pub(crate) const IMAGE_LABEL: &str = "image-id";
 /// The label that keeps the back-off, in seconds.
 pub(crate) const BACK_OFF_LABEL: &str = "back-off";
+/// The label that keeps the signal by which the image wants to be stopped.
+pub(crate) const STOP_SIGNAL_LABEL: &str = "stop-signal";
+/// The label that keeps the names of the layers' folders, so that nobody removes them.
+pub(crate) const LAYERS_LABEL: &str = "layers";
 /// What a program finds programs in when neither image nor pod say.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -112,7 +116,7 @@ pub(crate) fn prepare(inputs: &Inputs<'_>) -> Result<Prepared, SpecError> {
     let permissions =
         security::permissions(pod, container, &image.config.user, &image.layers, node.config.user_ids)?;
     let args = command(container, &image.config, lookup)?;
-    let mut mounts = volumes::mounts(&node.config.directories, pod, container, &own)?;
+    let mut mounts = volumes::mounts(&node.config.directories, pod, container, node, &own)?;
     add_own_files(inputs, permissions.read_only_root, &mut mounts)?;
     let log_path = log_path(node, pod, &container.name, inputs.restarts);
     let message = message_path(node, pod, &container.name, inputs.restarts);
@@ -150,13 +154,23 @@ pub(crate) fn prepare(inputs: &Inputs<'_>) -> Result<Prepared, SpecError> {
         termination_message_target: message_target
             .unwrap_or_else(|| "/dev/termination-log".to_owned())
             .into(),
-        labels: BTreeMap::from([
-            (IMAGE_LABEL.to_owned(), image.id.clone()),
-            (BACK_OFF_LABEL.to_owned(), inputs.back_off.wait().as_secs().to_string()),
-        ]),
+        labels: labels(inputs),
         ..ContainerSpec::default()
     };
     Ok(Prepared { spec })
+}
+
+fn labels(inputs: &Inputs<'_>) -> BTreeMap<String, String> {
+    let image = inputs.image;
+    let layers: Vec<_> = image.layers.iter().map(|layer| layer.to_string_lossy()).collect();
+    let mut labels = BTreeMap::from([
+        (IMAGE_LABEL.to_owned(), image.id.clone()),
+        (BACK_OFF_LABEL.to_owned(), inputs.back_off.wait().as_secs().to_string()),
+        (LAYERS_LABEL.to_owned(), layers.join("\n")),
+    ]);
+    let signal = image.config.stop_signal.clone().filter(|signal| !signal.is_empty());
+    labels.extend(signal.map(|signal| (STOP_SIGNAL_LABEL.to_owned(), signal)));
+    labels
 }
 
 fn own_environment(inputs: &Inputs<'_>) -> Result<BTreeMap<String, String>, EnvironmentError> {
@@ -226,7 +240,7 @@ fn add_own_files(inputs: &Inputs<'_>, read_only: bool, mounts: &mut Vec<Mount>) 
             fs::write(&source, text)
                 .map_err(|error| SpecError::File { path: source.clone(), source: error })?;
         }
-        mounts.push(Mount { source, target, read_only, kind: MountKind::Bind });
+        mounts.push(Mount { source, target, read_only, ..Mount::default() });
     }
     Ok(())
 }

@@ -23,7 +23,13 @@ impl PullPolicy {
     /// Returns the policy of a container; the API has put in the default, which depends on the tag.
     #[must_use]
     pub fn of(container: &k8s_openapi::api::core::v1::Container) -> Self {
-        match container.image_pull_policy.as_deref() {
+        Self::named(container.image_pull_policy.as_deref())
+    }
+
+    /// Returns the policy that a word of the API means.
+    #[must_use]
+    pub fn named(word: Option<&str>) -> Self {
+        match word {
             Some("Always") => Self::Always,
             Some("Never") => Self::Never,
             Some(_) | None => Self::IfNotPresent,

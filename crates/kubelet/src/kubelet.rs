@@ -14,11 +14,13 @@ use image::ImageStore;
 use network::PodNetwork;
 use tokio::net::TcpStream;
 
+use crate::collector;
 use crate::config::Config;
 use crate::container_spec;
 use crate::drain::Drain;
 use crate::logs;
 use crate::node::{Node, View, ViewedContainer};
+use crate::provisioner;
 use crate::registration;
 
 /// What a kubelet works with.
@@ -121,6 +123,8 @@ impl Kubelet {
         tokio::select! {
             () = registration::keep(self.node.clone()) => {}
             () = pods::keep(self.node.clone()) => {}
+            () = provisioner::keep(self.node.clone()) => {}
+            () = collector::keep(self.node.clone()) => {}
             () = shutdown => {}
         }
     }

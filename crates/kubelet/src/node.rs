@@ -8,10 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use client::{Cache, Caches, EventType, Recorder};
 use container::Runtime;
 use image::ImageStore;
-use k8s_openapi::api::core::v1::{ConfigMap, Node as ApiNode, ObjectReference, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Node as ApiNode, ObjectReference, PersistentVolume, PersistentVolumeClaim, Pod, Secret,
+    Service,
+};
+use k8s_openapi::api::storage::v1::StorageClass;
 use network::PodNetwork;
 
 use crate::addresses::Addresses;
+use crate::collector::Pulled;
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::environment::Sources;
@@ -19,6 +24,7 @@ use crate::fields::Facts;
 use crate::pulls::Pulls;
 use crate::spec::{self, Role};
 use crate::status::NodeFacts;
+use crate::volumes::Claims;
 
 /// What the workers of one node share.
 pub(crate) struct Node {
@@ -28,6 +34,9 @@ pub(crate) struct Node {
     pub(crate) config_maps: Cache<ConfigMap>,
     pub(crate) secrets: Cache<Secret>,
     pub(crate) services: Cache<Service>,
+    pub(crate) claims: Cache<PersistentVolumeClaim>,
+    pub(crate) volumes: Cache<PersistentVolume>,
+    pub(crate) storage_classes: Cache<StorageClass>,
     pub(crate) nodes: Cache<ApiNode>,
     pub(crate) runtime: Runtime,
     pub(crate) images: ImageStore,
@@ -37,6 +46,7 @@ pub(crate) struct Node {
     pub(crate) addresses: Addresses,
     pub(crate) pulls: Pulls,
     views: Mutex<HashMap<String, View>>,
+    pulled: Mutex<Pulled>,
 }
 
 /// What of a pod is open to logs, commands and connections.
@@ -63,6 +73,7 @@ pub(crate) struct ViewedContainer {
 impl Node {
     pub(crate) fn new(config: Config, dependencies: crate::Dependencies) -> Self {
         let caches: &Caches = &dependencies.caches;
+        let pulled = Pulled::load(&config.directories.pulled);
         let client = caches.client().clone();
         Self {
             recorder: Recorder::new(client.clone(), "kubelet", &config.node_name),
@@ -71,6 +82,9 @@ impl Node {
             config_maps: caches.of(),
             secrets: caches.of(),
             services: caches.of(),
+            claims: caches.of(),
+            volumes: caches.of(),
+            storage_classes: caches.of(),
             nodes: caches.of(),
             client,
             config,
@@ -80,6 +94,7 @@ impl Node {
             drain: dependencies.drain,
             pulls: Pulls::default(),
             views: Mutex::default(),
+            pulled: Mutex::new(pulled),
         }
     }
 
@@ -127,6 +142,11 @@ impl Node {
         self.recorder.record(ObjectReference { field_path, ..reference(pod) }, event_type, reason, message);
     }
 
+    /// Returns the record of the images that this node pulled.
+    pub(crate) fn pulled(&self) -> MutexGuard<'_, Pulled> {
+        self.pulled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn views(&self) -> MutexGuard<'_, HashMap<String, View>> {
         self.views.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -139,6 +159,16 @@ impl Sources for Node {
 
     fn secret(&self, namespace: &str, name: &str) -> Option<Arc<Secret>> {
         self.secrets.get(namespace, name)
+    }
+}
+
+impl Claims for Node {
+    fn claim(&self, namespace: &str, name: &str) -> Option<Arc<PersistentVolumeClaim>> {
+        self.claims.get(namespace, name)
+    }
+
+    fn volume(&self, name: &str) -> Option<Arc<PersistentVolume>> {
+        self.volumes.get("", name)
     }
 }
 

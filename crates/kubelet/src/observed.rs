@@ -25,6 +25,8 @@ pub struct PodObserved {
     pub rejection: Option<Rejection>,
     /// The moment when the pod began to end on this node (deletion, deadline, completion).
     pub ending_since: Option<Timestamp>,
+    /// Why the node wants to be rid of the pod.
+    pub evicted: Option<String>,
     /// The pod's sandbox.
     pub sandbox: Sandbox,
     /// The pod's volumes.

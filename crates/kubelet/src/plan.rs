@@ -71,6 +71,8 @@ pub enum StopReason {
     Deleted,
     /// The pod ran longer than `activeDeadlineSeconds`.
     DeadlineExceeded,
+    /// The node wants to be rid of the pod.
+    Evicted,
     /// All that the sidecar was there for has ended.
     PodFinished,
     /// Its liveness probe failed.
@@ -116,6 +118,8 @@ pub enum Ending {
     Deleted,
     /// It ran longer than `activeDeadlineSeconds`.
     DeadlineExceeded,
+    /// The node wants to be rid of it.
+    Evicted,
     /// Its containers have ended and none will be started again.
     Finished,
 }
@@ -140,6 +144,8 @@ pub fn ending(observed: &PodObserved) -> Option<Ending> {
         Some(Ending::Deleted)
     } else if observed.rejection.is_some() || spec::is_finished(&observed.pod) || has_finished(observed) {
         Some(Ending::Finished)
+    } else if observed.evicted.is_some() {
+        Some(Ending::Evicted)
     } else if deadline(observed).is_some_and(|deadline| deadline <= observed.now) {
         Some(Ending::DeadlineExceeded)
     } else {

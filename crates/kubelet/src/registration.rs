@@ -52,6 +52,7 @@ pub(crate) async fn keep(node: Arc<Node>) {
     };
     announce(&node, &uid);
     let mut status_at = tokio::time::Instant::now() + STATUS;
+    let mut images_at = node.images.stamp();
     let mut lease = None;
     loop {
         match renew(&node, lease.take(), &uid).await {
@@ -64,8 +65,10 @@ pub(crate) async fn keep(node: Arc<Node>) {
                 );
             }
         }
-        if tokio::time::Instant::now() >= status_at {
-            status_at += STATUS;
+        let images_now = node.images.stamp();
+        if tokio::time::Instant::now() >= status_at || images_now != images_at {
+            status_at = tokio::time::Instant::now() + STATUS;
+            images_at = images_now;
             if let Err(error) = register(&node).await {
                 tracing::warn!(
                     node = node.config.node_name,
@@ -92,7 +95,11 @@ async fn register(node: &Node) -> Result<String, kube::Error> {
     };
     let labels = json!({ "metadata": { "labels": describe::labels(&node.config) } });
     nodes.patch(name, &PatchParams::default(), &Patch::Merge(labels)).await?;
-    let status = describe::status(&node.config, known.status.as_ref(), Timestamp::now());
+    let store = node.images.clone();
+    let images = tokio::task::spawn_blocking(move || store.list()).await;
+    let images = images.ok().and_then(Result::ok).unwrap_or_default();
+    let mut status = describe::status(&node.config, known.status.as_ref(), Timestamp::now());
+    status.images = Some(describe::images(images));
     let status = json!({ "status": status });
     nodes.patch_status(name, &PatchParams::default(), &Patch::Strategic(status)).await?;
     Ok(known.metadata.uid.unwrap_or_default())

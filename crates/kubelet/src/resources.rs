@@ -85,6 +85,13 @@ fn oom_score(pod: &Pod, container: &Container, memory_capacity: u64) -> i32 {
     }
 }
 
+/// Returns the memory that a pod's containers may use together, in bytes; `None` if one of them
+/// has no limit.
+#[must_use]
+pub fn memory_limit(pod: &Pod) -> Option<u64> {
+    spec::main_containers(pod).map(|container| bytes(limits(container), "memory")).sum()
+}
+
 /// Returns a resource a container is limited to, in thousandths; `None` if it is not limited.
 #[must_use]
 pub fn limit_milli(container: &Container, resource: &str) -> Option<i128> {

@@ -48,6 +48,7 @@ pub fn pod_status(observed: &PodObserved, node: NodeFacts) -> PodStatus {
             Some("DeadlineExceeded".to_owned()),
             Some("Pod was active on the node longer than the specified deadline".to_owned()),
         ),
+        Some(Ending::Evicted) => (Some("Evicted".to_owned()), observed.evicted.clone()),
         Some(Ending::Deleted | Ending::Finished) | None => {
             (previous.reason.clone(), previous.message.clone())
         }

@@ -54,6 +54,8 @@ pub(crate) struct Update {
     pub(crate) is_gone: bool,
     /// Counts changes of config maps and secrets.
     pub(crate) sources: u64,
+    /// Why the pod has to go.
+    pub(crate) evicted: Option<String>,
 }
 
 /// What a task of the worker reports.
@@ -147,6 +149,7 @@ impl Worker {
             seen_at: date,
             rejection: rejection.or_else(|| rejected_before(&update.pod)),
             ending_since: None,
+            evicted: None,
             sandbox: Sandbox::Absent,
             volumes: Volumes::Unknown,
             containers: adopt::from_status(&update.pod),
@@ -238,6 +241,10 @@ impl Worker {
     fn take_update(&mut self) {
         let update = self.updates.borrow_and_update().clone();
         self.is_gone = update.is_gone;
+        if let (None, Some(why)) = (&self.seen.evicted, &update.evicted) {
+            self.node.event(&self.seen.pod, client::EventType::Warning, "Evicted", why);
+            self.seen.evicted = Some(why.clone());
+        }
         // Files made of the pod's own fields follow them.
         let (old, new) = (&self.seen.pod.metadata, &update.pod.metadata);
         let is_relabelled = old.labels != new.labels || old.annotations != new.annotations;

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -14,6 +14,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, mkdirat};
 
 use crate::ContainerSpec;
+use crate::overlay;
 use crate::paths::ContainerPaths;
 use crate::wire::Fault;
 
@@ -63,10 +64,8 @@ fn mount_layers(
     }
 }
 
-/// Mounts the layers below a writable one in `scratch`.
-///
-/// The folders are named by descriptor: `mount` takes no more than a page of options, and a comma or
-/// colon in a path would need escaping.
+/// Mounts the layers below a writable one in `scratch`. Changes the working folder: this process is
+/// a helper, which has it for itself.
 fn mount_overlay(
     layers: &[PathBuf],
     paths: &ContainerPaths,
@@ -87,12 +86,10 @@ fn mount_overlay(
         let file = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(path);
         file.map_err(|error| io::Error::new(error.kind(), format!("`{}`: {error}", path.display())))
     };
-    let name = |file: &File| format!("/proc/self/fd/{}", file.as_raw_fd());
-    let lower = layers.iter().map(|layer| open(layer)).collect::<io::Result<Vec<_>>>()?;
     let (upper, work) = (open(&scratch.join("upper"))?, open(&scratch.join("work"))?);
-    let lower_names: Vec<_> = lower.iter().map(name).collect();
-    let mut options =
-        format!("lowerdir={},upperdir={},workdir={}", lower_names.join(":"), name(&upper), name(&work));
+    let (upper_name, work_name) = (overlay::descriptor_name(&upper), overlay::descriptor_name(&work));
+    let lower_names = overlay::lower_names(layers, &paths.folder)?;
+    let mut options = format!("lowerdir={lower_names},upperdir={upper_name},workdir={work_name}");
     if rootless {
         // Attributes of trusted.* are the machine's root's alone.
         options.push_str(",userxattr");
@@ -103,7 +100,7 @@ fn mount_overlay(
         Err(Errno::EINVAL) => attempt(&options)?,
         result => result?,
     }
-    Ok(())
+    std::env::set_current_dir("/")
 }
 
 /// Makes a folder and those above it inside a root file system; links are followed inside it only.

@@ -41,6 +41,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = scenarios![
     inside::files_and_folders_are_mounted,
     inside::a_read_only_root_refuses_writes,
     inside::layers_are_never_written,
+    inside::many_layers_are_stacked,
     inside::the_environment_is_exactly_what_was_asked,
     inside::the_working_directory_is_made,
     inside::another_user_is_used_or_noted,

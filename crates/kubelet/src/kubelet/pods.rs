@@ -9,18 +9,22 @@ use std::time::Duration;
 use client::{Change, EventType, Key, Notice};
 use container::Sandbox;
 use k8s_openapi::api::core::v1::Pod;
-use nix::sys::signal::Signal;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::sources::{names_config_map, names_secret};
 use crate::admission::{self, Rejection};
+use crate::eviction;
 use crate::images::chain;
 use crate::node::Node;
 use crate::registration;
+use crate::signals;
 use crate::spec;
 use crate::volumes;
 use crate::worker::{Adopted, Update, Worker};
+
+/// Evictions that wait to be told: the next ones are found as well a moment later.
+const EVICTIONS: usize = 16;
 
 /// The workers of a node.
 struct Workers {
@@ -44,9 +48,14 @@ pub(super) async fn keep(node: Arc<Node>) {
         node.config_maps.wait_synced(),
         node.secrets.wait_synced(),
         node.services.wait_synced(),
-        node.nodes.wait_synced()
+        node.nodes.wait_synced(),
+        node.claims.wait_synced(),
+        node.volumes.wait_synced()
     );
     let left = adopt(&node).await;
+    let (sender, mut evicted) = mpsc::channel(EVICTIONS);
+    let mut judging = JoinSet::new();
+    judging.spawn(eviction::keep(node.clone(), sender));
     let mut workers = Workers {
         node,
         left,
@@ -67,6 +76,7 @@ pub(super) async fn keep(node: Arc<Node>) {
             notice = config_maps.next() => workers.sources_changed(key(notice.as_ref()), names_config_map),
             notice = secrets.next() => workers.sources_changed(key(notice.as_ref()), names_secret),
             Some(ended) = workers.running.join_next() => workers.ended(ended),
+            Some((uid, why)) = evicted.recv() => workers.evict(&uid, why),
         }
     }
 }
@@ -113,7 +123,8 @@ impl Workers {
             updates.send_modify(|update| update.pod = pod);
             return;
         }
-        let (sender, updates) = watch::channel(Update { pod, is_gone: false, sources: self.sources });
+        let (sender, updates) =
+            watch::channel(Update { pod, is_gone: false, sources: self.sources, evicted: None });
         self.updates.insert(uid.clone(), sender);
         let (node, left) = (self.node.clone(), self.left.remove(&uid));
         let rejection = if left.is_none() { self.rejection(&uid) } else { None };
@@ -148,6 +159,12 @@ impl Workers {
     fn gone(&mut self, uid: &str) {
         if let Some(updates) = self.updates.get(uid) {
             updates.send_modify(|update| update.is_gone = true);
+        }
+    }
+
+    fn evict(&mut self, uid: &str, why: String) {
+        if let Some(updates) = self.updates.get(uid) {
+            updates.send_modify(|update| update.evicted = Some(why));
         }
     }
 
@@ -277,10 +294,10 @@ pub(super) async fn stop_all(node: &Node, grace: Duration) {
 async fn end_containers(sandbox: &Sandbox) {
     let mut exits = sandbox.exits();
     let Ok(containers) = sandbox.containers().await else { return };
-    let mut running: HashSet<String> =
-        containers.into_iter().filter(|status| status.exit().is_none()).map(|status| status.id).collect();
-    for id in &running {
-        let _ = sandbox.signal(id, Signal::SIGTERM as i32).await;
+    let mut running = HashSet::new();
+    for status in containers.into_iter().filter(|status| status.exit().is_none()) {
+        let _ = sandbox.signal(&status.id, signals::stop_signal(None, &status.labels)).await;
+        running.insert(status.id);
     }
     while !running.is_empty() {
         let Some(exit) = exits.next().await else { return };

@@ -1,10 +1,15 @@
 //! A pod that has to end: ordinary containers together, then sidecars in reverse order, then the
 //! sandbox, then the files, then the pod itself.
 
+use std::time::Duration;
+
 use super::{Action, Ending, PodPlan, StopReason, Waiting};
 use crate::back_off::later;
 use crate::observed::{Container, PodObserved, Sandbox, State, Volumes};
 use crate::spec::{self, Role};
+
+/// What a pod that is evicted for its use of the disk has left: Kubernetes' own.
+const EVICTION_GRACE: Duration = Duration::from_secs(1);
 
 pub(super) fn plan(observed: &PodObserved, ending: Ending) -> PodPlan {
     let mut plan = PodPlan::default();
@@ -27,10 +32,12 @@ fn stop_containers(observed: &PodObserved, ending: Ending, plan: &mut PodPlan) -
     let reason = match ending {
         Ending::Deleted => StopReason::Deleted,
         Ending::DeadlineExceeded => StopReason::DeadlineExceeded,
+        Ending::Evicted => StopReason::Evicted,
         Ending::Finished => StopReason::PodFinished,
     };
     let since = observed.ending_since.unwrap_or(observed.now);
-    let kill_at = later(since, spec::grace(&observed.pod));
+    let grace = if ending == Ending::Evicted { EVICTION_GRACE } else { spec::grace(&observed.pod) };
+    let kill_at = later(since, grace);
     let alive = |name: &str| observed.containers.get(name).is_some_and(Container::is_alive);
     let first: Vec<&str> = spec::containers(&observed.pod)
         .filter(|(container, role)| *role != Role::Sidecar && alive(&container.name))

@@ -32,6 +32,7 @@ fn observed(spec: Value) -> PodObserved {
         seen_at: at(0),
         rejection: None,
         ending_since: None,
+        evicted: None,
         sandbox: Sandbox::Ready { address: [10, 244, 0, 2].into() },
         volumes: Volumes::Ready,
         containers: Default::default(),

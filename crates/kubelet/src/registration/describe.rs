@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use api::quantity::Quantity;
+use image::{ImageInfo, Reference};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
-    DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus,
-    NodeSystemInfo,
+    ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec,
+    NodeStatus, NodeSystemInfo,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as WireQuantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -23,6 +24,9 @@ const LIMITS_CONDITION: &str = "LimitsNotEnforced";
 const BY_WATCHING: &str = "limits are held by watching the processes, not by the kernel: a container beyond its memory \
     limit or its number of processes is killed, one beyond its CPU limit is paused, both a moment later than the kernel \
     would";
+/// Kubernetes' own limits of what a node shows of its images.
+const IMAGES_MAX: usize = 50;
+const NAMES_MAX: usize = 5;
 
 /// Returns the Node as it is created.
 pub(super) fn node(config: &Config) -> Node {
@@ -72,6 +76,23 @@ pub(super) fn status(config: &Config, previous: Option<&NodeStatus>, now: Timest
         node_info: Some(system_info()),
         ..NodeStatus::default()
     }
+}
+
+/// Returns the images at hand, the largest first, as many as Kubernetes shows.
+pub(super) fn images(mut known: Vec<ImageInfo>) -> Vec<ContainerImage> {
+    known.sort_by_key(|image| std::cmp::Reverse(image.size));
+    let shown = known.into_iter().take(IMAGES_MAX).map(|image| {
+        let pinned = |name: &Reference| format!("{}@{}", name.repository(), image.digest);
+        let mut names: Vec<String> = image.references.iter().map(pinned).collect();
+        names.extend(image.references.iter().map(Reference::canonical));
+        names.dedup();
+        if names.is_empty() {
+            names.push(image.digest.to_string());
+        }
+        names.truncate(NAMES_MAX);
+        ContainerImage { names: Some(names), size_bytes: i64::try_from(image.size).ok() }
+    });
+    shown.collect()
 }
 
 fn resources(config: &Config) -> BTreeMap<String, WireQuantity> {

@@ -46,7 +46,7 @@ pub(super) fn phase(observed: &PodObserved, ending: Option<Ending>) -> Phase {
     let is_alive = observed.containers.values().any(crate::observed::Container::is_alive);
     match ending {
         // A pod that has to end is terminal once its last container is dead, not earlier.
-        Some(Ending::DeadlineExceeded) if !is_alive => Phase::Failed,
+        Some(Ending::DeadlineExceeded | Ending::Evicted) if !is_alive => Phase::Failed,
         Some(Ending::Deleted | Ending::Finished) if !is_alive => outcome(observed),
         Some(_) | None => while_alive(observed),
     }

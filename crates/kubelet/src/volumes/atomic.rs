@@ -13,7 +13,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::content::Files;
-use super::give_to_group;
+use super::ownership::{give, give_to_group};
 
 const DATA: &str = "..data";
 const DATA_NEW: &str = "..data_tmp";
@@ -23,7 +23,7 @@ const DATA_NEW: &str = "..data_tmp";
 /// # Errors
 /// The disk refused; readers then still see the earlier files.
 pub fn write(folder: &Path, files: &Files, group: Option<u32>) -> io::Result<bool> {
-    fs::create_dir_all(folder)?;
+    make_folder(folder, group)?;
     if is_current(folder, files) {
         return Ok(false);
     }
@@ -60,20 +60,41 @@ fn count(folder: &Path) -> io::Result<usize> {
 }
 
 fn write_version(folder: &Path, files: &Files, group: Option<u32>) -> io::Result<()> {
-    fs::create_dir(folder)?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+    make_inner_folder(folder, group)?;
     for (path, data) in files {
-        let file = folder.join(path);
-        if let Some(parent) = file.parent() {
-            fs::create_dir_all(parent)?;
+        let mut parent = folder.to_owned();
+        for part in Path::new(path).parent().into_iter().flat_map(Path::components) {
+            parent.push(part);
+            make_inner_folder(&parent, group)?;
         }
+        let file = folder.join(path);
         fs::write(&file, &data.bytes)?;
-        // A group of the pod's own can read what its owner can.
-        let mode = if group.is_some() { data.mode | (data.mode & 0o700) >> 3 & 0o050 } else { data.mode };
-        give_to_group(&file, group)?;
+        // A group of the pod's own can read every file.
+        let mode = if group.is_some() { data.mode | 0o440 } else { data.mode };
+        give(&file, data.owner, group)?;
         fs::set_permissions(&file, fs::Permissions::from_mode(mode))?;
     }
     Ok(())
+}
+
+/// The folder of the volume itself.
+fn make_folder(folder: &Path, group: Option<u32>) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    give_to_group(folder, group)?;
+    let mode = if group.is_some() { 0o3777 } else { 0o1777 };
+    fs::set_permissions(folder, fs::Permissions::from_mode(mode))
+}
+
+fn make_inner_folder(folder: &Path, group: Option<u32>) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir(folder)?;
+    give_to_group(folder, group)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(if group.is_some() { 0o2775 } else { 0o755 }))
 }
 
 fn link_names(folder: &Path, files: &Files) -> io::Result<()> {

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, KeyToPath, Pod, Volume, VolumeProjection};
+use k8s_openapi::api::core::v1::{
+    Container, DownwardAPIVolumeFile, KeyToPath, Pod, Volume, VolumeProjection,
+};
 
 use crate::environment::Sources;
 use crate::fields::{self, Facts, FieldError};
 use crate::spec;
+use crate::volumes::Claims;
 
 /// What a file should hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub struct FileData {
     pub bytes: Vec<u8>,
     /// Its permissions.
     pub mode: u32,
+    /// The user it belongs to, if not to the node.
+    pub owner: Option<u32>,
 }
 
 /// Files by their path in the volume.
@@ -34,6 +39,10 @@ pub struct Inputs<'a> {
     pub sources: &'a dyn Sources,
     /// Tokens fetched before.
     pub tokens: &'a Tokens,
+    /// Claims and persistent volumes.
+    pub claims: &'a dyn Claims,
+    /// Whether the volumes are made, not brought up to date.
+    pub is_first: bool,
 }
 
 /// Why a volume's content cannot be made, in Kubernetes' words.
@@ -134,7 +143,7 @@ fn project(
     if let Some(source) = &projection.service_account_token {
         let token = inputs.tokens.get(&(volume.to_owned(), source.path.clone()));
         let token = token.ok_or_else(|| ContentError::NoToken(source.path.clone()))?;
-        files.insert(source.path.clone(), file(token.as_bytes(), mode));
+        files.insert(source.path.clone(), token_file(inputs.pod, token.as_bytes(), mode));
     }
     Ok(())
 }
@@ -202,5 +211,20 @@ fn downward(
 }
 
 fn file(bytes: &[u8], mode: i32) -> FileData {
-    FileData { bytes: bytes.to_vec(), mode: u32::try_from(mode).unwrap_or(0o644) & 0o777 }
+    FileData { bytes: bytes.to_vec(), mode: u32::try_from(mode).unwrap_or(0o644) & 0o777, owner: None }
+}
+
+/// A token is for the pod's user alone where the whole pod runs as one, or for its group.
+fn token_file(pod: &Pod, token: &[u8], mode: i32) -> FileData {
+    let of_pod = spec::spec(pod).security_context.as_ref();
+    let user_of = |container: &Container| {
+        let own = container.security_context.as_ref().and_then(|own| own.run_as_user);
+        own.or(of_pod.and_then(|of_pod| of_pod.run_as_user))
+    };
+    let mut users = spec::containers(pod).map(|(container, _)| user_of(container));
+    let first = users.next().flatten();
+    let owner = first.filter(|first| users.all(|user| user == Some(*first)));
+    let owner = owner.and_then(|user| u32::try_from(user).ok());
+    let has_group = of_pod.is_some_and(|of_pod| of_pod.fs_group.is_some());
+    FileData { owner, ..file(token, if owner.is_some() || has_group { 0o600 } else { mode }) }
 }

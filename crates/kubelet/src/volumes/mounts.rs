@@ -1,13 +1,13 @@
 //! What of a pod's volumes a container sees, and where.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, Pod, VolumeMount};
 
-use super::place;
+use super::sub_path::{self, Refusal};
+use super::{Claims, Place, VolumeError, place};
 use crate::config::Directories;
 use crate::environment::expand;
 use crate::spec;
@@ -18,6 +18,9 @@ pub enum MountError {
     /// The pod has no such volume.
     #[error("volume \"{0}\" is not one of the pod's volumes")]
     NoVolume(String),
+    /// The volume leads nowhere.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
     /// A `subPath` leaves its volume.
     #[error("failed to prepare subPath `{path}` of volume \"{volume}\": it leads out of the volume")]
     Escape {
@@ -48,30 +51,39 @@ pub fn mounts(
     directories: &Directories,
     pod: &Pod,
     container: &Container,
+    known: &dyn Claims,
     environment: &BTreeMap<String, String>,
 ) -> Result<Vec<container::Mount>, MountError> {
-    let mount = |mount: &VolumeMount| one(directories, pod, environment, mount);
+    let mount = |mount: &VolumeMount| {
+        let volume = spec::spec(pod).volumes.iter().flatten().find(|volume| volume.name == mount.name);
+        let volume = volume.ok_or_else(|| MountError::NoVolume(mount.name.clone()))?;
+        one(place(directories, pod, volume, known)?, environment, mount)
+    };
     container.volume_mounts.iter().flatten().map(mount).collect()
 }
 
 fn one(
-    directories: &Directories,
-    pod: &Pod,
+    place: Place,
     environment: &BTreeMap<String, String>,
     mount: &VolumeMount,
 ) -> Result<container::Mount, MountError> {
-    let volume = spec::spec(pod).volumes.iter().flatten().find(|volume| volume.name == mount.name);
-    let place = volume.and_then(|volume| place(directories, pod, volume));
-    let place = place.ok_or_else(|| MountError::NoVolume(mount.name.clone()))?;
+    let read_only = mount.read_only == Some(true) || !place.is_writable;
     let source = match sub_path(mount, environment)? {
-        Some(path) => inside(&mount.name, &place.path, &path, place.is_writable)?,
+        Some(path) => inside(&mount.name, &place, &path)?,
         None => place.path,
     };
     Ok(container::Mount {
         source,
         target: absolute(&mount.mount_path),
-        read_only: mount.read_only == Some(true) || !place.is_writable,
+        read_only,
+        recursive_read_only: matches!(mount.recursive_read_only.as_deref(), Some("Enabled" | "IfPossible")),
+        no_exec: place.no_exec,
         kind: container::MountKind::Bind,
+        propagation: match mount.mount_propagation.as_deref() {
+            Some("HostToContainer") => container::Propagation::FromCaller,
+            Some("Bidirectional") => container::Propagation::Both,
+            Some(_) | None => container::Propagation::None,
+        },
     })
 }
 
@@ -95,19 +107,10 @@ fn sub_path(
     if is_missing.get() { Err(MountError::Expression(expression.to_owned())) } else { Ok(Some(expanded)) }
 }
 
-/// Returns the real place of a path in a volume, which the volume's own links must not leave.
-fn inside(volume: &str, root: &Path, path: &str, may_create: bool) -> Result<PathBuf, MountError> {
-    let escape = || MountError::Escape { volume: volume.to_owned(), path: path.to_owned() };
-    let file = |source| MountError::File { volume: volume.to_owned(), source };
-    let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-    if !Path::new(path).components().all(is_plain) {
-        return Err(escape());
-    }
-    let wanted = root.join(path);
-    if may_create && !wanted.exists() {
-        fs::create_dir_all(&wanted).map_err(file)?;
-    }
-    let root = root.canonicalize().map_err(file)?;
-    let real = wanted.canonicalize().map_err(file)?;
-    if real.starts_with(&root) { Ok(real) } else { Err(escape()) }
+/// Returns the real place of a path in a volume.
+fn inside(volume: &str, place: &Place, path: &str) -> Result<PathBuf, MountError> {
+    sub_path::inside(&place.path, path, place.is_ours).map_err(|refusal| match refusal {
+        Refusal::Escape => MountError::Escape { volume: volume.to_owned(), path: path.to_owned() },
+        Refusal::File(source) => MountError::File { volume: volume.to_owned(), source },
+    })
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume, PersistentVolumeClaim, Secret};
 use serde_json::json;
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
 use crate::config::Capacity;
@@ -23,6 +25,22 @@ impl Sources for Config {
     }
 }
 
+impl Claims for Config {
+    fn claim(&self, namespace: &str, name: &str) -> Option<Arc<PersistentVolumeClaim>> {
+        let mut claim = json!({ "metadata": { "name": name, "namespace": namespace, "uid": "c" },
+            "spec": { "volumeName": self.0 } });
+        if name == "bound" {
+            claim["metadata"]["annotations"] = json!({ api::storage::BIND_COMPLETED: "yes" });
+        }
+        (name != "missing").then(|| Arc::new(serde_json::from_value(claim).unwrap()))
+    }
+
+    fn volume(&self, name: &str) -> Option<Arc<PersistentVolume>> {
+        let volume = json!({ "metadata": { "name": name }, "spec": { "local": { "path": name } } });
+        (!name.is_empty()).then(|| Arc::new(serde_json::from_value(volume).unwrap()))
+    }
+}
+
 /// Directories in a folder that lives as long as this.
 struct Home {
     _folder: tempfile::TempDir,
@@ -32,8 +50,14 @@ struct Home {
 fn home() -> Home {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let directories =
-        Directories { pods: at("pods"), volatile: at("run"), logs: at("logs"), snapshots: at("snapshots") };
+    let directories = Directories {
+        pods: at("pods"),
+        volatile: at("run"),
+        logs: at("logs"),
+        claims: at("claims"),
+        pulled: at("pulled.json"),
+        snapshots: at("snapshots"),
+    };
     Home { _folder: folder, directories }
 }
 
@@ -53,7 +77,9 @@ fn prepared(home: &Home, pod: &Pod, colour: &'static str) -> Result<(), VolumeEr
     let capacity = Capacity { cpu_milli: 1, memory_bytes: 1, ephemeral_storage_bytes: 1, pods: 1 };
     let facts = Facts { pod_address: None, node_address: [10, 243, 0, 1].into(), capacity };
     let tokens = Tokens::from([(("v".to_owned(), "token".to_owned()), "secret".to_owned())]);
-    let inputs = Inputs { pod, facts: &facts, sources: &Config(colour), tokens: &tokens };
+    let known = Config(colour);
+    let inputs =
+        Inputs { pod, facts: &facts, sources: &known, tokens: &tokens, claims: &known, is_first: true };
     prepare(&home.directories, &inputs)
 }
 
@@ -118,17 +144,17 @@ fn a_sub_path_is_created_in_its_volume_and_never_leaves_it() {
     let pod = pod(json!([{ "name": "v", "emptyDir": {} }]));
     prepared(&home, &pod, "").unwrap();
     let mut container = spec::spec(&pod).containers[0].clone();
-    let error = mounts(&home.directories, &pod, &container, &Default::default()).unwrap_err();
+    let error = mounts(&home.directories, &pod, &container, &Config(""), &Default::default()).unwrap_err();
     assert!(matches!(error, MountError::Escape { .. }));
 
     container.volume_mounts.as_mut().unwrap().pop();
-    let made = mounts(&home.directories, &pod, &container, &Default::default()).unwrap();
+    let made = mounts(&home.directories, &pod, &container, &Config(""), &Default::default()).unwrap();
     assert!(made[1].source.ends_with("pods/u/volumes/v/deep/er") && made[1].source.is_dir());
 
     std::os::unix::fs::symlink("/etc", home.directories.pods.join("u/volumes/v/link")).unwrap();
     container.volume_mounts.as_mut().unwrap()[1].sub_path = Some("link".to_owned());
     assert!(matches!(
-        mounts(&home.directories, &pod, &container, &Default::default()).unwrap_err(),
+        mounts(&home.directories, &pod, &container, &Config(""), &Default::default()).unwrap_err(),
         MountError::Escape { .. }
     ));
 }
@@ -145,4 +171,83 @@ fn a_pod_leaves_no_file_behind() {
     remove(&home.directories, "u").unwrap();
     remove(&home.directories, "u").unwrap();
     assert!(!home.directories.volatile.join("u").exists() && !home.directories.pods.join("u").exists());
+}
+
+#[test]
+fn a_sub_path_makes_nothing_outside_of_its_volume() {
+    let (home, outside) = (home(), tempfile::tempdir().unwrap());
+    let pod = pod(json!([{ "name": "v", "emptyDir": {} }]));
+    prepared(&home, &pod, "").unwrap();
+    std::os::unix::fs::symlink(outside.path(), home.directories.pods.join("u/volumes/v/link")).unwrap();
+    let mut container = spec::spec(&pod).containers[0].clone();
+    for path in ["link/made", "link"] {
+        container.volume_mounts.as_mut().unwrap().truncate(2);
+        container.volume_mounts.as_mut().unwrap()[1].sub_path = Some(path.to_owned());
+        let error =
+            mounts(&home.directories, &pod, &container, &Config(""), &Default::default()).unwrap_err();
+        assert!(matches!(error, MountError::Escape { .. }), "{path}: {error}");
+    }
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_claim_leads_to_the_folder_of_its_volume() {
+    let home = home();
+    let folder = home.directories.claims.join("x");
+    fs::create_dir_all(&folder).unwrap();
+    let path: &'static str = Box::leak(folder.to_str().unwrap().to_owned().into_boxed_str());
+    let of = |claim: &str, read_only: bool| {
+        pod(json!([{ "name": "v", "persistentVolumeClaim": { "claimName": claim, "readOnly": read_only } }]))
+    };
+    prepared(&home, &of("bound", false), path).unwrap();
+    let at = |read_only| {
+        let pod = of("bound", read_only);
+        place(&home.directories, &pod, &spec::spec(&pod).volumes.as_ref().unwrap()[0], &Config(path)).unwrap()
+    };
+    assert_eq!((at(false).path, at(false).is_writable, at(true).is_writable), (folder.clone(), true, false));
+    let why = |claim: &str, volume| prepared(&home, &of(claim, false), volume).unwrap_err().to_string();
+    assert!(why("open", "").ends_with("error processing PVC n/open: PVC is not bound"));
+    assert!(why("missing", "").contains("persistentvolumeclaims \"missing\" not found"));
+    assert!(why("bound", "/no/such").ends_with("path \"/no/such\" does not exist"));
+}
+
+#[test]
+fn the_pods_group_may_use_what_is_in_a_volume() {
+    let home = home();
+    let folder = home.directories.claims.join("x");
+    fs::create_dir_all(folder.join("in")).unwrap();
+    fs::write(folder.join("in/file"), "").unwrap();
+    fs::set_permissions(folder.join("in/file"), fs::Permissions::from_mode(0o600)).unwrap();
+    let own = fs::metadata(&folder).unwrap().gid();
+    let path: &'static str = Box::leak(folder.to_str().unwrap().to_owned().into_boxed_str());
+    let mut pod = pod(json!([{ "name": "v", "persistentVolumeClaim": { "claimName": "bound" } }]));
+    pod.spec.as_mut().unwrap().security_context.get_or_insert_default().fs_group = Some(i64::from(own));
+    prepared(&home, &pod, path).unwrap();
+    let mode = |name: &str| fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode("in") & 0o2770, mode("in/file")), (0o2770, 0o660));
+}
+
+#[test]
+fn a_host_path_is_what_it_says() {
+    let home = home();
+    let folder = home.directories.pods.join("host");
+    let check = |kind: &str, name: &str, expected: Option<&str>| {
+        let path = folder.join(name).to_str().unwrap().to_owned();
+        let result =
+            prepared(&home, &pod(json!([{ "name": "v", "hostPath": { "path": path, "type": kind } }])), "");
+        let expected = expected.map(|what| {
+            format!("MountVolume.SetUp failed for volume \"v\" : hostPath type check failed: {path} is not a {what}")
+        });
+        assert_eq!(result.err().map(|error| error.to_string()), expected);
+    };
+    check("Directory", "a", Some("directory"));
+    check("DirectoryOrCreate", "a", None);
+    check("Directory", "a", None);
+    check("File", "a", Some("file"));
+    check("FileOrCreate", "b", None);
+    check("Socket", "b", Some("socket file"));
+    check("CharDevice", "b", Some("character device"));
+    check("BlockDevice", "b", Some("block device"));
+    check("", "c", None);
+    assert!(folder.join("c").is_dir());
 }

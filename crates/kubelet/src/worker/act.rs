@@ -58,8 +58,9 @@ impl Worker {
     pub(super) fn prepare_volumes(&mut self) {
         let (node, pod) = (self.node.clone(), self.seen.pod.clone());
         let (address, tokens) = (self.pod_address(), self.tokens.clone());
+        let is_first = self.seen.volumes == Volumes::Preparing;
         self.spawn(|sender| async move {
-            let prepared = volumes::prepare(node, pod, address, tokens).await;
+            let prepared = volumes::prepare(node, pod, address, (tokens, is_first)).await;
             let _ = sender.send(Message::VolumesPrepared(prepared)).await;
         });
     }
@@ -148,7 +149,10 @@ impl Worker {
 
     fn announce_stop(&self, name: &str, reason: StopReason) {
         let message = match reason {
-            StopReason::Deleted | StopReason::DeadlineExceeded | StopReason::PodFinished => {
+            StopReason::Deleted
+            | StopReason::DeadlineExceeded
+            | StopReason::Evicted
+            | StopReason::PodFinished => {
                 format!("Stopping container {name}")
             }
             StopReason::Liveness => format!("Container {name} failed liveness probe, will be restarted"),

@@ -51,7 +51,7 @@ pub(super) enum Outcome {
 
 pub(super) async fn start(request: &Request) -> Outcome {
     let found = tokio::select! {
-        found = image::find(request) => found,
+        found = find_images(request) => found,
         () = request.given_up.cancelled() => Err(given_up()),
     };
     let image = match found {
@@ -91,6 +91,13 @@ pub(super) async fn start(request: &Request) -> Outcome {
             Outcome::Refused { reason: RefusalReason::CreateContainerError, message }
         }
     }
+}
+
+/// The container's own image, and those it has as volumes.
+async fn find_images(request: &Request) -> Result<images::Ready, ImageError> {
+    let own = image::find(request).await?;
+    image::mount_volumes(request).await?;
+    Ok(own)
 }
 
 /// What a pod that ends while its image is on the way shows to nobody.

@@ -20,6 +20,7 @@ use crate::drain;
 use crate::hooks;
 use crate::node::Node;
 use crate::plan::StopReason;
+use crate::signals;
 use crate::spec;
 
 /// How long a program that has just started may take until it listens for its stop signal. The kernel drops a signal
@@ -46,15 +47,16 @@ pub(super) async fn stop(request: Request, mut kill_at: watch::Receiver<Timestam
     let mut end = kill_at.clone();
     tokio::select! {
         () = async { tokio::join!(leave_traffic(&request), run_pre_stop(&request)); } => {
-            listens_for(&request, stop_signal(&request)).await;
-            signal(&request, stop_signal(&request)).await;
+            let stop = stop_signal(&request).await;
+            listens_for(&request, stop).await;
+            signal(&request, stop).await;
             reached(&mut kill_at).await;
         }
         () = reached(&mut end) => {}
     }
     // Until the worker drops the deadline, which it does when the container has ended.
     while kill_at.has_changed().is_ok() {
-        signal(&request, Signal::SIGKILL).await;
+        signal(&request, Signal::SIGKILL as i32).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
@@ -99,13 +101,16 @@ async fn run_pre_stop(request: &Request) {
     }
 }
 
-fn stop_signal(request: &Request) -> Signal {
-    let own = request.container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.stop_signal.as_deref());
-    own.and_then(|name| name.parse().ok()).unwrap_or(Signal::SIGTERM)
+/// The pod's own word, else the image's, else SIGTERM.
+async fn stop_signal(request: &Request) -> i32 {
+    let own = request.container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.stop_signal.clone());
+    let containers = request.sandbox.containers().await.unwrap_or_default();
+    let labels = containers.into_iter().find(|known| known.id == request.id).map(|known| known.labels);
+    signals::stop_signal(own.as_deref(), &labels.unwrap_or_default())
 }
 
 /// Waits until a program that has just started listens for the signal, or is no newborn any more.
-async fn listens_for(request: &Request, signal: Signal) {
+async fn listens_for(request: &Request, signal: i32) {
     let Ok(containers) = request.sandbox.containers().await else { return };
     let state =
         containers.into_iter().find(|container| container.id == request.id).map(|container| container.state);
@@ -122,18 +127,18 @@ async fn listens_for(request: &Request, signal: Signal) {
 
 /// Tells from a process's `/proc/<pid>/status` whether the signal would be dropped if it is the first process of a
 /// container: it is neither caught nor held back. A process that is gone is deaf to nothing.
-fn is_deaf_to(status: &str, signal: Signal) -> bool {
+fn is_deaf_to(status: &str, signal: i32) -> bool {
     let mask = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         u64::from_str_radix(line.trim(), 16).ok()
     };
     let (Some(caught), Some(blocked)) = (mask("SigCgt:"), mask("SigBlk:")) else { return false };
-    (caught | blocked) & (1 << (signal as i32 - 1)) == 0
+    (caught | blocked) & (1_u64 << (signal - 1).clamp(0, 63)) == 0
 }
 
-async fn signal(request: &Request, signal: Signal) {
-    if let Err(error) = request.sandbox.signal(&request.id, signal as i32).await {
-        tracing::debug!(pod = spec::name(&request.pod), container = request.id, %signal, %error, "not signalled");
+async fn signal(request: &Request, signal: i32) {
+    if let Err(error) = request.sandbox.signal(&request.id, signal).await {
+        tracing::debug!(pod = spec::name(&request.pod), container = request.id, signal, %error, "not signalled");
     }
 }
 
@@ -143,8 +148,9 @@ mod tests {
 
     #[test]
     fn a_signal_is_heard_when_it_is_caught_or_held_back() {
-        let check =
-            |status: &str, expected| assert_eq!(is_deaf_to(status, Signal::SIGTERM), expected, "{status:?}");
+        let check = |status: &str, expected| {
+            assert_eq!(is_deaf_to(status, Signal::SIGTERM as i32), expected, "{status:?}")
+        };
         check("Name:\tx\nSigBlk:\t0000000000000000\nSigCgt:\t0000000000000000\n", true);
         check("SigBlk:\t0000000000000000\nSigCgt:\t0000000000004002\n", false);
         check("SigBlk:\t0000000000004000\nSigCgt:\t0000000000000000\n", false);

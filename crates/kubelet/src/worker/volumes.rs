@@ -37,12 +37,13 @@ pub(super) async fn prepare(
     node: Arc<Node>,
     pod: Arc<Pod>,
     address: Option<IpAddr>,
-    issued: Issued,
+    (issued, is_first): (Issued, bool),
 ) -> Result<Prepared, String> {
     let (tokens, refresh_at) = fetch_tokens(&node, &pod, &issued).await?;
     let write = move || {
         let facts = node.facts(address);
-        let inputs = Inputs { pod: &pod, facts: &facts, sources: &*node, tokens: &tokens };
+        let (sources, claims) = (&*node, &*node);
+        let inputs = Inputs { pod: &pod, facts: &facts, sources, tokens: &tokens, claims, is_first };
         volumes::prepare(&node.config.directories, &inputs).map_err(|error| error.to_string())
     };
     match tokio::task::spawn_blocking(write).await {

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{Processes, Surroundings};
-use crate::{ContainerSpec, Mount, MountKind};
+use crate::{ContainerSpec, Mount, MountKind, Propagation};
 
 /// Where the termination message goes unless the specification says otherwise.
 const TERMINATION_LOG: &str = "/dev/termination-log";
@@ -34,10 +34,23 @@ pub(super) fn mounts(spec: &ContainerSpec, around: &Surroundings<'_>) -> Vec<Val
 fn mount(mount: &Mount) -> Value {
     let access = if mount.read_only { "ro" } else { "rw" };
     match &mount.kind {
-        MountKind::Bind => json!({
-            "destination": mount.target, "source": mount.source, "type": "bind",
-            "options": ["rbind", "rprivate", access],
-        }),
+        MountKind::Bind => {
+            let propagation = match mount.propagation {
+                Propagation::None => "rprivate",
+                Propagation::FromCaller => "rslave",
+                Propagation::Both => "rshared",
+            };
+            let mut options = vec!["rbind", propagation, access];
+            if mount.read_only && mount.recursive_read_only {
+                options.push("rro");
+            }
+            if mount.no_exec {
+                options.push("noexec");
+            }
+            json!({
+                "destination": mount.target, "source": mount.source, "type": "bind", "options": options,
+            })
+        }
         MountKind::Tmpfs { size_bytes } => {
             let mut options = vec!["nosuid".to_owned(), "nodev".to_owned(), "mode=1777".to_owned()];
             options.push(access.to_owned());

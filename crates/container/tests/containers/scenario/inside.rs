@@ -43,7 +43,7 @@ pub(crate) async fn files_and_folders_are_mounted(world: &World) {
         source: folder.join(source),
         target: target.into(),
         read_only,
-        kind: MountKind::Bind,
+        ..Mount::default()
     };
     let mounts = vec![
         bind("file", "/etc/hosts", true),
@@ -100,6 +100,25 @@ pub(crate) async fn layers_are_never_written(world: &World) {
     });
     assert_eq!(log.await, "stdout F written\n");
     assert_eq!(std::fs::read_to_string(top.join("data/a")).unwrap(), "from the top");
+}
+
+/// More than fit into a page of mount options by their paths, or by descriptors.
+pub(crate) async fn many_layers_are_stacked(world: &World) {
+    const COUNT: usize = 300;
+    let layer = |number: usize| {
+        let folder = world.folder.join(format!("layer, number {number}"));
+        std::fs::create_dir_all(folder.join("data")).unwrap();
+        std::fs::write(folder.join("data/which"), number.to_string()).unwrap();
+        std::fs::write(folder.join(format!("data/of-{number}")), "").unwrap();
+        folder
+    };
+    let layers: Vec<_> = (0..COUNT).map(layer).chain([world.layer()]).collect();
+    let log = run(world, "stacked", |spec| {
+        spec.layers = layers;
+        spec.args = payload(&["list", "/data"]);
+    });
+    let log = log.await;
+    assert_eq!(log.split_whitespace().filter(|name| name.starts_with("of-")).count(), COUNT, "{log}");
 }
 
 pub(crate) async fn the_environment_is_exactly_what_was_asked(world: &World) {

@@ -3,40 +3,71 @@
 use std::time::{Duration, Instant};
 
 use image::Image;
+use k8s_openapi::api::core::v1::Volume;
 
 use super::{Request, note, warn};
+use crate::collector;
 use crate::images::{self, ImageError, PullPolicy, Ready};
 use crate::observed::RefusalReason;
 use crate::pulls;
+use crate::spec;
+use crate::volumes;
 
-/// Finds or pulls the image, and unpacks it.
+/// Finds or pulls the container's image, and unpacks it.
 pub(super) async fn find(request: &Request) -> Result<Ready, ImageError> {
     let name = request.container.image.clone().unwrap_or_default();
-    let policy = PullPolicy::of(&request.container);
+    find_named(request, &name, PullPolicy::of(&request.container)).await
+}
+
+/// Mounts the images that the container has as volumes.
+pub(super) async fn mount_volumes(request: &Request) -> Result<(), ImageError> {
+    let volumes = spec::spec(&request.pod).volumes.iter().flatten();
+    let is_mounted = |volume: &&Volume| {
+        request.container.volume_mounts.iter().flatten().any(|mount| mount.name == volume.name)
+    };
+    for volume in volumes.filter(is_mounted) {
+        let Some(source) = &volume.image else { continue };
+        let name = source.reference.clone().unwrap_or_default();
+        let policy = PullPolicy::named(source.pull_policy.as_deref());
+        let ready = find_named(request, &name, policy).await?;
+        let (node, uid, volume) =
+            (request.node.clone(), spec::uid(&request.pod).to_owned(), volume.name.clone());
+        let mount = move || volumes::mount_image(&node.config, &uid, &volume, &ready.layers);
+        let mounted = tokio::task::spawn_blocking(mount).await;
+        let mounted = mounted.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        mounted.map_err(|error| {
+            let message = format!("failed to mount the image \"{name}\": {error}");
+            ImageError { reason: RefusalReason::CreateContainerError, message }
+        })?;
+    }
+    Ok(())
+}
+
+async fn find_named(request: &Request, name: &str, policy: PullPolicy) -> Result<Ready, ImageError> {
     let store = &request.node.images;
-    let found = match pulls::look(store, &name).await {
+    let found = match pulls::look(store, name).await {
         Ok(found) => found,
         Err(error) if error.reason == RefusalReason::InvalidImageName => {
             warn(request, "InspectFailed", &error.message);
             return Err(error);
         }
-        Err(error) => return Err(failed(request, &name, error)),
+        Err(error) => return Err(failed(request, name, error)),
     };
     let image = match found {
-        Some(image) if !(policy.asks_again(&name) && request.node.pulls.are_possible()) => {
+        Some(image) if !(policy.asks_again(name) && request.node.pulls.are_possible()) => {
             note(request, "Pulled", &format!("Container image \"{name}\" already present on machine"));
             image
         }
-        Some(image) => pull(request, &name, true).await.unwrap_or(image),
+        Some(image) => pull(request, name, true).await.unwrap_or(image),
         None if policy == PullPolicy::Never => {
-            let missing = images::missing(&name, policy);
+            let missing = images::missing(name, policy);
             warn(request, "ErrImageNeverPull", &missing.message);
             return Err(missing);
         }
-        None if request.pull_wait.is_some() => return Err(waiting(request, &name)),
-        None => pull(request, &name, false).await?,
+        None if request.pull_wait.is_some() => return Err(waiting(request, name)),
+        None => pull(request, name, false).await?,
     };
-    unpack(request, &name, image).await
+    unpack(request, name, image).await
 }
 
 async fn pull(request: &Request, name: &str, is_at_hand: bool) -> Result<Image, ImageError> {
@@ -48,6 +79,9 @@ async fn pull(request: &Request, name: &str, is_at_hand: bool) -> Result<Image, 
     let pulled = request.node.pulls.pull(&request.node.images, name, is_at_hand, credentials).await;
     match pulled {
         Ok(image) => {
+            let (node, of, pulled) = (request.node.clone(), name.to_owned(), image.clone());
+            // The record is for the collector: an image that is not in it stays.
+            let _ = tokio::task::spawn_blocking(move || collector::note_pulled(&node, &of, &pulled)).await;
             let took = go_seconds(begin.elapsed());
             let size = image.size;
             let message = format!(
