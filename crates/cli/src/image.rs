@@ -9,11 +9,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use cluster::Home;
-use image::{Build, Image, ImageStore, LayerSpec, Reference};
+use image::{Build, Content, Entry, Image, ImageStore, LayerSpec, Reference};
 use serde_json::json;
 
 use crate::args::{ImageBuild, ImageCommand};
 use crate::output::{self, Advice};
+use crate::tools;
 
 /// The build argument that chooses the model.
 const MODEL_TO_USE: &str = "MODEL_TO_USE";
@@ -70,10 +71,7 @@ pub(crate) fn build(store: &ImageStore, tag: &Reference, model: &Path) -> Result
     let in_image = format!("/models/{file_name}");
     let executable = std::env::current_exe().context("failed to find the running program")?;
     let build = Build {
-        layers: vec![
-            LayerSpec::file(executable, "/pinnace", 0o755),
-            LayerSpec::file(model, &in_image, 0o644),
-        ],
+        layers: vec![program_layer(executable), LayerSpec::file(model, &in_image, 0o644)],
         entrypoint: vec!["/pinnace".to_owned(), "serve".to_owned()],
         env: vec![("ML_MODEL_PATH".to_owned(), in_image)],
         exposed_ports: vec!["8000/tcp".to_owned()],
@@ -86,6 +84,17 @@ pub(crate) fn build(store: &ImageStore, tag: &Reference, model: &Path) -> Result
         ..Build::new(tag.clone())
     };
     Ok(store.build(&build)?)
+}
+
+/// The program, under its other names too, and a folder for whatever people bring along.
+fn program_layer(executable: PathBuf) -> LayerSpec {
+    let mut layer = LayerSpec::file(executable, "/pinnace", 0o755);
+    let entry = |path: String, mode, content| Entry { path, mode, content };
+    layer.entries.push(entry("/tmp".to_owned(), 0o1777, Content::Folder));
+    for name in tools::NAMES {
+        layer.entries.push(entry(format!("/bin/{name}"), 0o777, Content::Link("/pinnace".to_owned())));
+    }
+    layer
 }
 
 fn model_to_use(args: &ImageBuild) -> Result<PathBuf> {

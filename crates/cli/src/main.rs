@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`args`] is the command line; [`output`] is the one place that prints; `model` trains,
 //! predicts and serves; `image` packs; `up`, `status` and `down` run clusters; `node` switches nodes; `load` sends requests;
-//! `why` and `timeline` explain what goes on in any Kubernetes; `demo` tells the whole story.
+//! `why` and `timeline` explain what goes on in any Kubernetes; `demo` tells the whole story; `tools` is what the
+//! binary is under other names in an image.
 
 mod args;
 mod demo;
@@ -14,6 +15,7 @@ mod node;
 mod output;
 mod status;
 mod timeline;
+mod tools;
 mod up;
 mod why;
 
@@ -38,6 +40,9 @@ fn main() -> ExitCode {
         Some("__holder") => cluster::holder_main(),
         Some("__cleanup") => return finish(cluster::cleanup_main(&words.collect::<Vec<OsString>>())),
         _ => {}
+    }
+    if let Some(code) = tools::run_by_name() {
+        return code;
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
