@@ -221,8 +221,8 @@ pub(crate) struct Up {
     /// Go to the background once the cluster is ready
     #[arg(short, long)]
     pub(crate) detach: bool,
-    /// Number of nodes
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(cluster::addresses::NODE_LIMIT)))]
+    /// Number of nodes; 0 is the API and the controllers alone
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=i64::from(cluster::addresses::NODE_LIMIT)))]
     pub(crate) nodes: u32,
     /// CPU each node offers, such as `2` or `500m` [default: the machine's]
     #[arg(long, value_name = "QUANTITY")]

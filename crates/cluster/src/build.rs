@@ -186,7 +186,7 @@ impl Network {
         let service_range = range(addresses::SERVICE_RANGE);
         let node_address = addresses::node(0);
         let pods = PodNetwork::start(network::pods::Config {
-            node_addresses: (0..count).map(addresses::node).collect(),
+            node_addresses: (0..count.max(1)).map(addresses::node).collect(),
             run_directory: network::machine::RUN_DIRECTORY.into(),
         })
         .await
@@ -230,7 +230,7 @@ impl Network {
         let count = u8::try_from(settings.nodes).context("too many nodes")?;
         let config = proxy::Config {
             domain: DOMAIN.to_owned(),
-            node_addresses: (0..count).map(addresses::node).collect(),
+            node_addresses: (0..count.max(1)).map(addresses::node).collect(),
             ingress_address: std::net::Ipv4Addr::LOCALHOST.to_string(),
             default_certificate: Some(tls::ingress(pki)?),
         };
