@@ -98,6 +98,4 @@ pub(crate) fn extract(root: View<'_>) -> Result<Parts, ExtractError> {
 }
 
 #[cfg(test)]
-mod goldens;
-#[cfg(test)]
 pub(crate) mod tests;

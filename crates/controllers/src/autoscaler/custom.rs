@@ -220,7 +220,7 @@ mod tests {
     /// Three pods, and a metric: how many pods it asks for, and how it is shown.
     fn check(metric: Json, value: Result<Value, &str>, expected: Result<(i32, Json), (&str, &str)>) {
         let spec = json!({
-            "scaleTargetRef": { "kind": "Deployment", "name": "web" }, "maxReplicas": 10, "metrics": [metric],
+            "scaleTargetRef": { "kind": "Deployment", "name": "web" }, "maxReplicas": 10, "metrics": Json::Array(vec![metric]),
         });
         let autoscaler = json!({ "metadata": { "name": "web", "namespace": "shop" }, "spec": spec });
         let autoscaler: api::k8s::api::autoscaling::v2::HorizontalPodAutoscaler =

@@ -3,6 +3,8 @@
 //! `tests/data/make.py` makes the files. `PINNACE_SKLEARN_VECTORS` names a folder of its
 //! `--all` output, to test every case in every format.
 
+mod goldens;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

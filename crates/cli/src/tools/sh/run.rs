@@ -119,8 +119,8 @@ impl Shell {
             }
         }
         drop(before);
-        let codes = children.into_iter().map(|child| child.map_or_else(|code| code, wait));
-        codes.last().unwrap_or(0)
+        // each is waited for; the last one's code counts
+        children.into_iter().map(|child| child.map_or_else(|code| code, wait)).fold(0, |_, code| code)
     }
 
     fn run_one(&mut self, ready: Ready) -> u8 {

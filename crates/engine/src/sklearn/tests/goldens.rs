@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::extract;
+use super::super::extract;
 use crate::data::{Accepts, Data};
 use crate::fitted::{Head, Takes, Verdict};
 use crate::model::open::tests::{damage, rounds};
