@@ -165,4 +165,5 @@ def main():
             print(field_line(brief, field, schema, definition.get("required", []), go))
 
 
-main()
+if __name__ == "__main__":
+    main()

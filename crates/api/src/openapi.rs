@@ -1,8 +1,8 @@
 //! OpenAPI documents made from the table and the schema, on demand.
 //!
-//! Nothing is kept: a document is built when it is asked for. Descriptions are left empty: the schema holds
-//! facts only.
+//! Nothing is kept: a document is built when it is asked for.
 
+mod descriptions;
 mod paths;
 mod protobuf;
 mod schemas;
@@ -93,6 +93,7 @@ pub fn v2_protobuf(registry: &Registry) -> Vec<u8> {
 /// Returns a text that changes whenever a document may: for ETags and the index.
 pub fn etag(registry: &Registry) -> String {
     let mut hash = fnv(0xcbf2_9ce4_8422_2325, include_bytes!("../schema/types.txt"));
+    hash = fnv(hash, descriptions::PACKED);
     for row in registry.iter() {
         hash = fnv(hash, row.schema.as_bytes());
         hash = fnv(hash, row.plural.as_bytes());

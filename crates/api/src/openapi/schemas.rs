@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::Form;
+use super::descriptions::Descriptions;
 use crate::resource::{Resource, Subresource};
 use crate::schema::{self, Emptiness, Field, ListType, Shape, Type};
 
@@ -35,9 +36,10 @@ pub(super) fn of(rows: &[&'static Resource], form: Form) -> impl Iterator<Item =
             }
         }
     }
+    let texts = Descriptions::load();
     let rows = rows.to_vec();
     found.into_iter().filter_map(schema::named).map(move |one| {
-        let mut definition = definition(one, form);
+        let mut definition = definition(one, form, &texts);
         let kinds = kinds(one, &rows);
         if !kinds.is_empty() {
             definition["x-kubernetes-group-version-kind"] = kinds.into();
@@ -95,7 +97,7 @@ fn reach(name: &str, found: &mut BTreeSet<&'static str>) {
     }
 }
 
-fn definition(one: &'static Type, form: Form) -> Value {
+fn definition(one: &'static Type, form: Form, texts: &Descriptions) -> Value {
     let mut found = match one.form {
         schema::Form::Quantity if form == Form::V3 => {
             json!({"oneOf": [{"type": "string"}, {"type": "number"}]})
@@ -111,14 +113,20 @@ fn definition(one: &'static Type, form: Form) -> Value {
         schema::Form::Any | schema::Form::Fields => json!({"type": "object"}),
     };
     if !one.fields.is_empty() {
-        let properties: Map<String, Value> =
-            one.fields.iter().map(|field| (field.name.to_owned(), property(field, form))).collect();
+        let properties: Map<String, Value> = one
+            .fields
+            .iter()
+            .map(|field| (field.name.to_owned(), property(one, field, form, texts)))
+            .collect();
         found["properties"] = properties.into();
         let required: Vec<&str> =
             one.fields.iter().filter(|field| field.required).map(|field| field.name).collect();
         if !required.is_empty() {
             found["required"] = required.into();
         }
+    }
+    if let Some(text) = texts.of_type(one.name) {
+        found["description"] = text.into();
     }
     if one.atomic {
         found["x-kubernetes-map-type"] = "atomic".into();
@@ -133,8 +141,11 @@ fn group_version_kind(text: &str) -> Value {
     json!({"group": group, "version": version, "kind": kind})
 }
 
-fn property(field: &Field, form: Form) -> Value {
+fn property(owner: &Type, field: &Field, form: Form, texts: &Descriptions) -> Value {
     let mut found = shape(&field.shape, form, field.emptiness == Emptiness::Keep);
+    if let Some(text) = texts.of_field(owner.name, field.name) {
+        found["description"] = text.into();
+    }
     if let Some(default) = field.default {
         found["default"] = default.into();
     }
