@@ -10,11 +10,11 @@ mod structure;
 mod walk;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::decode;
 use crate::resource::{Resource, Subresource};
-use crate::schema::{Emptiness, Shape, Type};
+use crate::schema::Type;
 use crate::status::{ApiError, Cause};
 use crate::time;
 use managers::{Entry, Operation};
@@ -60,27 +60,6 @@ impl Manager<'_> {
             fields,
         }
     }
-}
-
-/// Applies a decoded object on top of `live` (absent: creates); returns the object with its managedFields.
-///
-/// What decoding fills in (`status: {}`, `resources: {}`) counts as not named; [`apply_as_written`] is exact.
-/// The result is neither defaulted nor judged.
-///
-/// # Errors
-/// 409 naming the other managers when fields conflict and `force` is off; 400/422 for malformed input.
-pub fn server_side_apply(
-    resource: &Resource,
-    live: Option<&Value>,
-    applied: Value,
-    manager: Manager<'_>,
-    force: bool,
-) -> Result<Value, ApiError> {
-    let named = match resource.schema() {
-        Some(schema) => without_fillers(applied, schema),
-        None => applied,
-    };
-    apply_as_written(resource, live, &named, manager, force)
 }
 
 /// Applies an object as its author wrote it ([`decode::decode_applied`]) on top of `live`.
@@ -400,37 +379,6 @@ fn without_managed_fields(object: &Value) -> Value {
         metadata.remove("managedFields");
     }
     bare
-}
-
-/// Drops what decoding fills in (`status: {}`, `resources: {}`): the applier did not name it.
-fn without_fillers(value: Value, schema: &'static Type) -> Value {
-    let Value::Object(map) = value else { return value };
-    let mut left = Map::new();
-    for (key, inner) in map {
-        let Some(field) = schema.field(&key) else {
-            left.insert(key, inner);
-            continue;
-        };
-        let cleaned = match (&field.shape, field.shape.inner_type()) {
-            (Shape::Ref(_), Some(below)) => without_fillers(inner, below),
-            (Shape::List(_), Some(below)) => match inner {
-                Value::Array(items) => items.into_iter().map(|item| without_fillers(item, below)).collect(),
-                other => other,
-            },
-            _ => inner,
-        };
-        let is_filler = match &cleaned {
-            Value::Object(map) => map.is_empty(),
-            Value::String(text) => text.is_empty(),
-            Value::Number(number) => number.as_i64() == Some(0),
-            Value::Bool(yes) => !yes,
-            Value::Null | Value::Array(_) => false,
-        };
-        if field.emptiness != Emptiness::Keep || !is_filler {
-            left.insert(key, cleaned);
-        }
-    }
-    Value::Object(left)
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@
 //! only, no nulls, no zero values where they mean nothing, and the empty structs it always writes. So two
 //! spellings of one object are equal, and a dropped `hostNetwork: false` rolls nothing out.
 
+mod embedded;
 mod fields;
 mod json;
+mod syntax;
 
 use serde_json::Value;
 
-use crate::resource::Resource;
+use crate::resource::{Registry, Resource};
 use crate::schema;
 use crate::status::ApiError;
 
@@ -57,12 +59,9 @@ pub struct Decoded {
 /// 400 in Kubernetes' words when it is not JSON, of another kind, of wrong types, or not strict enough.
 pub fn decode(resource: &Resource, body: &[u8], validation: FieldValidation) -> Result<Decoded, ApiError> {
     let parsed = json::parse(body).map_err(|error| {
-        ApiError::bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {error} ({})",
-            resource.kind,
-            summary(body)
-        ))
+        unrecognized(resource, body, &syntax::fault(body).unwrap_or_else(|| error.to_string()))
     })?;
+    check_version_and_kind(resource, body, &parsed.value)?;
     finish(resource, parsed.value, parsed.duplicates, validation)
 }
 
@@ -143,34 +142,92 @@ fn finish(
     }
 }
 
-fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
-    let expected = resource.api_version();
-    let Some(map) = object.as_object_mut() else {
-        return Err(ApiError::bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
-            resource.kind,
-            fields::json_word(object)
-        )));
+/// Refuses a body that does not tell its kind, in the words of the part of Kubernetes that reads nothing else.
+fn check_version_and_kind(resource: &Resource, body: &[u8], object: &Value) -> Result<(), ApiError> {
+    let fault = |what: &Value, target: &str| {
+        let word = fields::json_word(what);
+        Err(unrecognized(resource, body, &format!("json: cannot unmarshal {word} into Go {target}")))
     };
-    let given = |key: &str| map.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-    if let Some(version) = given("apiVersion")
-        && version != expected
+    let Some(map) = object.as_object() else {
+        return if object.is_null() { Ok(()) } else { fault(object, KIND_STRUCT) };
+    };
+    for key in ["apiVersion", "kind"] {
+        if let Some(value) = map.get(key).filter(|value| !value.is_null() && !value.is_string()) {
+            return fault(value, &format!("struct field .{key} of type string"));
+        }
+    }
+    if let Some(version) = map.get("apiVersion").and_then(Value::as_str)
+        && version.matches('/').count() > 1
     {
+        let why = format!("unexpected GroupVersion string: {version}");
         return Err(ApiError::bad_request(format!(
-            "the API version in the data ({version}) does not match the expected API version ({expected})"
+            "the object provided is unrecognized (must be of type {}): {why} ({})",
+            resource.kind,
+            summary(body)
         )));
     }
-    if let Some(kind) = given("kind")
-        && kind != resource.kind
-    {
-        return Err(ApiError::bad_request(format!(
-            "{kind} in version {:?} cannot be handled as a {}: the kinds differ",
-            resource.version, resource.kind
-        )));
+    Ok(())
+}
+
+/// How Go names the struct that holds nothing but version and kind.
+const KIND_STRUCT: &str = "value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
+
+fn unrecognized(resource: &Resource, body: &[u8], why: &str) -> ApiError {
+    ApiError::bad_request(format!(
+        "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {why} ({})",
+        resource.kind,
+        summary(body)
+    ))
+}
+
+fn check_kind(resource: &Resource, object: &mut Value) -> Result<(), ApiError> {
+    let expected = resource.api_version();
+    if object.is_null() {
+        *object = Value::Object(serde_json::Map::new());
+    }
+    let Some(map) = object.as_object_mut() else {
+        return Err(unrecognized(
+            resource,
+            object.to_string().as_bytes(),
+            &format!("json: cannot unmarshal {} into Go {KIND_STRUCT}", fields::json_word(object)),
+        ));
+    };
+    let given = |key: &str| map.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let version = given("apiVersion").unwrap_or(&expected);
+    let kind = given("kind").unwrap_or(resource.kind);
+    if version != expected || kind != resource.kind {
+        return Err(ApiError::bad_request(of_another_kind(resource, version, kind)));
     }
     map.insert("apiVersion".to_owned(), expected.into());
     map.insert("kind".to_owned(), resource.kind.into());
     Ok(())
+}
+
+/// Says why an object of a kind can't stand where another is expected.
+fn of_another_kind(resource: &Resource, version: &str, kind: &str) -> String {
+    let (group, bare) = version.split_once('/').unwrap_or(("", version));
+    let expected = resource.api_version();
+    let Some(other) = Registry::builtin().by_kind(group, bare, kind) else {
+        return format!(
+            "{kind} in version {bare:?} cannot be handled as a {}: no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\"",
+            resource.kind
+        );
+    };
+    if version != expected && kind == resource.kind {
+        return format!(
+            "the API version in the data ({version}) does not match the expected API version ({expected})"
+        );
+    }
+    let package =
+        |group: &'static str| group.split('.').next().filter(|name| !name.is_empty()).unwrap_or("core");
+    format!(
+        "{kind} in version {bare:?} cannot be handled as a {}: converting ({}.{}) to ({}.{}): unknown conversion",
+        resource.kind,
+        other.version,
+        other.kind,
+        package(resource.group),
+        resource.kind
+    )
 }
 
 /// Returns the form Kubernetes would write, without judging.
@@ -183,9 +240,18 @@ pub(crate) fn unset(wanted: &'static schema::Type) -> Value {
     fields::unset(wanted)
 }
 
+/// The beginning of a body, as errors show it: in hexadecimal when it is no JSON object.
 fn summary(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(30)]).into_owned();
-    if body.len() > 30 { format!("{text} ...") } else { text }
+    if body.is_empty() {
+        return "<empty>".to_owned();
+    }
+    let head = &body[..body.len().min(30)];
+    let text = if body.starts_with(b"{") {
+        String::from_utf8_lossy(head).into_owned()
+    } else {
+        head.iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    if body.len() > head.len() { format!("{text} ...") } else { text }
 }
 
 #[cfg(test)]

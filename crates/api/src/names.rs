@@ -19,6 +19,25 @@ pub fn dns_subdomain_errors(name: &str) -> Vec<String> {
     errors
 }
 
+/// Returns why `name` is not a DNS search path, which may have underscores, in Kubernetes' words.
+pub fn search_path_errors(name: &str) -> Vec<String> {
+    let mut errors = Vec::new();
+    if name.len() > SUBDOMAIN_MAX {
+        errors.push(format!("must be no more than {SUBDOMAIN_MAX} characters"));
+    }
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_part = |part: &str| {
+        let part = part.strip_prefix('_').unwrap_or(part);
+        part.bytes().all(|byte| is_plain(byte) || matches!(byte, b'-' | b'_'))
+            && part.bytes().next().is_some_and(is_plain)
+            && part.bytes().last().is_some_and(is_plain)
+    };
+    if name.is_empty() || !name.split('.').all(is_part) {
+        errors.push("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')".to_owned());
+    }
+    errors
+}
+
 /// Returns why `name` is not an RFC 1123 label, in Kubernetes' words; empty when it is.
 pub fn dns_label_errors(name: &str) -> Vec<String> {
     let mut errors = Vec::new();

@@ -9,11 +9,14 @@ mod bounds;
 mod cluster;
 mod config;
 mod events;
+mod failure_policy;
 mod flow;
 pub(crate) mod look;
 pub(crate) mod metadata;
+mod metrics;
 mod network;
 mod pods;
+mod policy;
 mod rbac;
 mod service;
 mod storage;
@@ -80,8 +83,12 @@ pub(crate) const SECRET: Rules = Rules {
     validate_update: config::validate_secret_update,
     ..PLAIN
 };
-pub(crate) const ENDPOINTS: Rules =
-    Rules { default: network::default_endpoints, validate: network::validate_endpoints, ..PLAIN };
+pub(crate) const ENDPOINTS: Rules = Rules {
+    default: network::default_endpoints,
+    validate: network::validate_endpoints,
+    warnings: network::endpoints_warnings,
+    ..PLAIN
+};
 pub(crate) const ENDPOINT_SLICE: Rules = Rules {
     default: network::default_endpoint_slice,
     validate: network::validate_endpoint_slice,
@@ -189,8 +196,12 @@ pub(crate) const POD: Rules = Rules {
     warnings: pods::pod_warnings,
     ..SPEC_AND_STATUS
 };
-pub(crate) const POD_TEMPLATE: Rules =
-    Rules { default: pods::default_pod_template, validate: pods::validate_pod_template_object, ..PLAIN };
+pub(crate) const POD_TEMPLATE: Rules = Rules {
+    default: pods::default_pod_template,
+    validate: pods::validate_pod_template_object,
+    generation: Generation::Content,
+    ..PLAIN
+};
 pub(crate) const REPLICATION_CONTROLLER: Rules = Rules {
     default: workloads::default_replication_controller,
     validate: workloads::validate_replication_controller,
@@ -203,6 +214,7 @@ pub(crate) const SERVICE: Rules = Rules {
     validate: service::validate,
     validate_update: service::validate_update,
     prepare_update: service::prepare_update,
+    warnings: service::warnings,
     keeps_status: true,
     ..PLAIN
 };
@@ -277,8 +289,8 @@ pub(crate) const INGRESS_CLASS: Rules = Rules {
 pub(crate) const INGRESS: Rules =
     Rules { validate: network::validate_ingress, warnings: network::ingress_warnings, ..SPEC_AND_STATUS };
 pub(crate) const NETWORK_POLICY: Rules = Rules {
-    default: network::default_policy,
-    validate: network::validate_policy,
+    default: policy::default_policy,
+    validate: policy::validate_policy,
     generation: Generation::Spec,
     ..PLAIN
 };

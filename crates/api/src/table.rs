@@ -89,6 +89,15 @@ pub(crate) static PLAIN: Printer = Printer {
     },
 };
 
+/// A Scale: how many replicas are wanted, and how many there are.
+static SCALE: Printer = Printer {
+    columns: &[NAME, Column::integer("Desired"), Column::integer("Available"), AGE],
+    row: |scale, now| {
+        let count = |pointer| Value::from(cells::at(scale, pointer).and_then(Value::as_i64).unwrap_or(0));
+        vec![cells::name(scale), count("/spec/replicas"), count("/status/replicas"), cells::age(scale, now)]
+    },
+};
+
 /// How much of each object a table's rows carry (`includeObject`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IncludeObject {
@@ -122,27 +131,52 @@ pub fn table(
     now: Timestamp,
 ) -> Value {
     let rows: Value = objects.iter().map(|object| row(resource, object, include, now)).collect();
+    assemble(list_meta, column_definitions(resource), rows)
+}
+
+/// Returns the Table of an `autoscaling/v1` Scale.
+pub fn scale_table(scale: &Value, list_meta: Value, include: IncludeObject, now: Timestamp) -> Value {
+    let mut row = json!({ "cells": (SCALE.row)(scale, now) });
+    show_object(&mut row, scale, include);
+    assemble(list_meta, definitions(&SCALE), Value::Array(vec![row]))
+}
+
+fn assemble(list_meta: Value, columns: Value, rows: Value) -> Value {
     let mut table = Map::new();
     table.insert("kind".to_owned(), "Table".into());
     table.insert("apiVersion".to_owned(), "meta.k8s.io/v1".into());
     table.insert("metadata".to_owned(), list_meta);
-    table.insert("columnDefinitions".to_owned(), column_definitions(resource));
+    table.insert("columnDefinitions".to_owned(), columns);
     table.insert("rows".to_owned(), rows);
     Value::Object(table)
 }
 
 /// Returns the headings of a resource's table.
 pub fn column_definitions(resource: &Resource) -> Value {
+    definitions(resource.printer)
+}
+
+fn definitions(printer: &Printer) -> Value {
     let define = |column: &Column| {
         json!({"name": column.name, "type": column.kind, "format": column.format,
             "description": "", "priority": column.priority})
     };
-    resource.printer.columns.iter().map(define).collect()
+    printer.columns.iter().map(define).collect()
 }
 
 fn row(resource: &Resource, object: &Value, include: IncludeObject, now: Timestamp) -> Value {
     let cells = (resource.printer.row)(object, now);
     let mut row = json!({ "cells": cells });
+    show_object(&mut row, object, include);
+    if resource.kind == "Pod"
+        && let Some(conditions) = pods::row_conditions(object)
+    {
+        row["conditions"] = conditions;
+    }
+    row
+}
+
+fn show_object(row: &mut Value, object: &Value, include: IncludeObject) {
     match include {
         IncludeObject::None => {}
         IncludeObject::Metadata => {
@@ -151,12 +185,6 @@ fn row(resource: &Resource, object: &Value, include: IncludeObject, now: Timesta
         }
         IncludeObject::Object => row["object"] = object.clone(),
     }
-    if resource.kind == "Pod"
-        && let Some(conditions) = pods::row_conditions(object)
-    {
-        row["conditions"] = conditions;
-    }
-    row
 }
 
 #[cfg(test)]

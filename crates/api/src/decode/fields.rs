@@ -1,6 +1,10 @@
 //! Walking a document beside its schema.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Number, Value};
+
+use super::embedded;
 
 use crate::quantity::Quantity;
 use crate::schema::{Emptiness, Field, Form, Shape, Type, go_name};
@@ -30,6 +34,24 @@ pub(super) struct Walk {
 struct Place<'a> {
     owner: &'a Type,
     field: Option<&'a Field>,
+}
+
+impl Place<'_> {
+    /// Names the Go type of the field, or of an element of it when that has the shape.
+    fn go_name(self, shape: &Shape) -> String {
+        let Some(field) = self.field else { return go_name(shape) };
+        let (mut at, mut name) = (&field.shape, field.go_name());
+        while at != shape {
+            let (inner, prefix) = match at {
+                Shape::List(inner) => (inner, "[]"),
+                Shape::Map(inner) => (inner, "map[string]"),
+                _ => return go_name(shape),
+            };
+            let Some(rest) = name.strip_prefix(prefix) else { return go_name(shape) };
+            (at, name) = (inner, rest.to_owned());
+        }
+        name
+    }
 }
 
 impl Walk {
@@ -78,7 +100,7 @@ impl Walk {
                 }
                 continue;
             }
-            let lengths = self.enter(field.name);
+            let lengths = self.enter(wanted, field.name);
             let value = self.of_shape(given, &field.shape, Place { owner: wanted, field: Some(field) });
             self.leave(lengths);
             if field.emptiness == Emptiness::DropZero && is_zero(&value) {
@@ -124,9 +146,16 @@ impl Walk {
                 Value::Object(walked.collect())
             }
             (Shape::Int32, Value::Number(number)) => {
-                self.integer(number, i64::from(i32::MIN), i64::from(i32::MAX), place)
+                self.integer(number, i64::from(i32::MIN)..=i64::from(i32::MAX), shape, place)
             }
-            (Shape::Int64, Value::Number(number)) => self.integer(number, i64::MIN, i64::MAX, place),
+            (Shape::Int64, Value::Number(number)) => self.integer(number, i64::MIN..=i64::MAX, shape, place),
+            // Go reads a list of small numbers as bytes
+            (Shape::Bytes, Value::Array(items)) => {
+                if let Some(item) = items.iter().find(|item| !item.is_number() && !item.is_null()) {
+                    self.mismatch(json_word(item), "uint8", place);
+                }
+                Value::Array(items)
+            }
             (Shape::Bytes, Value::String(text)) => {
                 if let Some(offset) = base64_fault(&text) {
                     self.fail(format!("illegal base64 data at input byte {offset}"));
@@ -137,12 +166,7 @@ impl Walk {
             | (Shape::Bool, value @ Value::Bool(_))
             | (Shape::Float, value @ Value::Number(_))
             | (Shape::Object, value @ Value::Object(_)) => value,
-            (shape, value) => {
-                // Inside a list or map Go names the element's type.
-                let whole = place.field.filter(|field| field.shape == *shape);
-                let name = whole.map_or_else(|| go_name(shape), Field::go_name);
-                self.wrong_type(value, &name, place)
-            }
+            (shape, value) => self.wrong_type(value, &place.go_name(shape), place),
         }
     }
 
@@ -154,17 +178,18 @@ impl Walk {
         self.of_shape(item, inner, place)
     }
 
-    fn integer(&mut self, number: Number, least: i64, most: i64, place: Place<'_>) -> Value {
+    fn integer(
+        &mut self,
+        number: Number,
+        range: RangeInclusive<i64>,
+        shape: &Shape,
+        place: Place<'_>,
+    ) -> Value {
         // 1e3 and 2.0 are integers to nobody: Go refuses both in integer fields.
-        match number.as_i64() {
-            Some(integer) if (least..=most).contains(&integer) => Value::Number(number),
-            Some(_) | None => {
-                let name = place.field.map_or_else(String::new, Field::go_name);
-                let text = format!("number {number}");
-                self.mismatch(&text, &name, place);
-                Value::Number(number)
-            }
+        if !number.as_i64().is_some_and(|integer| range.contains(&integer)) {
+            self.mismatch(&format!("number {number}"), &place.go_name(shape), place);
         }
+        Value::Number(number)
     }
 
     fn quantity(&mut self, value: Value) -> Value {
@@ -230,8 +255,14 @@ impl Walk {
         self.error.get_or_insert(error);
     }
 
-    fn enter(&mut self, name: &str) -> (usize, usize) {
+    fn enter(&mut self, owner: &Type, name: &str) -> (usize, usize) {
         let lengths = (self.path.len(), self.go_path.len());
+        if let Some(holder) = embedded::holder(owner.name, name) {
+            if !self.go_path.is_empty() {
+                self.go_path.push('.');
+            }
+            self.go_path.push_str(holder);
+        }
         for path in [&mut self.path, &mut self.go_path] {
             if !path.is_empty() {
                 path.push('.');

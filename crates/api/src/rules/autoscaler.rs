@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::look::{at, fill, integer, list, remove, section, text};
+use super::metrics;
 use crate::field::FieldError;
 
 pub(super) fn default(object: &mut Value) {
@@ -42,68 +43,24 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
         errors.push(FieldError::invalid("spec.minReplicas", least, "must be greater than or equal to 1"));
     }
     let most = integer(spec, "/maxReplicas").unwrap_or_default();
-    if most < 1 {
-        errors.push(FieldError::invalid("spec.maxReplicas", most, "must be greater than 0"));
+    if most == 0 {
+        errors.push(FieldError::required("spec.maxReplicas", "must be set and greater than 0"));
+    } else if most < 0 {
+        errors.push(FieldError::invalid("spec.maxReplicas", most, "must be greater than or equal to 1"));
     }
-    if most < least {
+    if at(spec, "/minReplicas").is_some() && most < least {
         let why = "must be greater than or equal to `minReplicas`";
         errors.push(FieldError::invalid("spec.maxReplicas", most, why));
     }
-    for key in ["kind", "name"] {
-        if text(spec, &format!("/scaleTargetRef/{key}")).is_empty() {
-            errors.push(FieldError::required(format!("spec.scaleTargetRef.{key}"), ""));
-        }
-    }
+    let target = at(spec, "/scaleTargetRef").unwrap_or(&Value::Null);
+    errors.extend(metrics::target_errors(target, "spec.scaleTargetRef"));
     for (place, metric) in list(spec, "/metrics").iter().enumerate() {
-        let path = format!("spec.metrics[{place}]");
-        let kinds = ["ContainerResource", "External", "Object", "Pods", "Resource"];
-        let kind = text(metric, "/type");
-        if kind.is_empty() {
-            errors.push(FieldError::required(format!("{path}.type"), "must specify a metric source type"));
+        errors.extend(metrics::metric_errors(metric, &format!("spec.metrics[{place}]")));
+    }
+    for direction in ["scaleUp", "scaleDown"] {
+        if let Some(rules) = at(spec, &format!("/behavior/{direction}")) {
+            errors.extend(metrics::scaling_errors(rules, &format!("spec.behavior.{direction}")));
         }
-        if !kinds.contains(&kind) {
-            errors.push(FieldError::not_supported(format!("{path}.type"), kind, &kinds));
-        }
-        if kind == "Resource" {
-            errors.extend(resource_metric(metric, &path));
-        }
-    }
-    errors
-}
-
-fn resource_metric(metric: &Value, path: &str) -> Vec<FieldError> {
-    let path = format!("{path}.resource");
-    let Some(resource) = at(metric, "/resource") else {
-        return vec![FieldError::required(path, "must populate information for the given metric source")];
-    };
-    let mut errors = Vec::new();
-    if text(resource, "/name").is_empty() {
-        errors.push(FieldError::required(format!("{path}.name"), "must specify a resource name"));
-    }
-    let path = format!("{path}.target");
-    let kind = text(resource, "/target/type");
-    if kind.is_empty() {
-        errors.push(FieldError::required(format!("{path}.type"), "must specify a metric target type"));
-    }
-    if !["Utilization", "Value", "AverageValue"].contains(&kind) {
-        let why = "must be either Utilization, Value, or AverageValue";
-        errors.push(FieldError::invalid(format!("{path}.type"), kind, why));
-    }
-    let percent = integer(resource, "/target/averageUtilization");
-    if let Some(percent) = percent.filter(|percent| *percent < 1) {
-        errors.push(FieldError::invalid(
-            format!("{path}.averageUtilization"),
-            percent,
-            "must be greater than 0",
-        ));
-    }
-    let value = at(resource, "/target/averageValue");
-    if percent.is_none() && value.is_none() {
-        let why = "must set either a target raw value or a target utilization";
-        errors.push(FieldError::required(format!("{path}.averageUtilization"), why));
-    } else if percent.is_some() && value.is_some() {
-        let why = "may not set both a target raw value and a target utilization";
-        errors.push(FieldError::forbidden(format!("{path}.averageValue"), why));
     }
     errors
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::look::{at, entries, fill, fill_text, integer, is_true, items_mut, section, text};
+use super::failure_policy::policy_errors;
+use super::look::{at, entries, fill, fill_text, integer, is_true, items_mut, remove, section, text};
 use super::metadata::{immutable, not_negative};
 use super::pods::{default_template, validate_template};
 use super::strategy::reset_status;
@@ -32,7 +33,11 @@ pub(super) fn default_job(object: &mut Value) {
     for rule in policy.flat_map(|policy| items_mut(policy, "rules")) {
         items_mut(rule, "onPodConditions").for_each(|pattern| fill_text(pattern, "status", "True"));
     }
-    let labels = at(spec, "/template/metadata/labels").cloned();
+}
+
+/// A job without labels has those of its template.
+fn take_over_labels(object: &mut Value) {
+    let labels = at(object, "/spec/template/metadata/labels").cloned();
     if let Some(labels) = labels
         && entries(object, "/metadata/labels").next().is_none()
     {
@@ -44,6 +49,7 @@ pub(super) fn default_job(object: &mut Value) {
 pub(super) fn prepare_job(object: &mut Value) {
     reset_status(object);
     if is_true(object, "/spec/manualSelector") {
+        take_over_labels(object);
         return;
     }
     let uid = text(object, "/metadata/uid").to_owned();
@@ -57,6 +63,7 @@ pub(super) fn prepare_job(object: &mut Value) {
     }
     let selector = section(spec, "selector");
     section(selector, "matchLabels")[LABEL_UID] = json!(uid);
+    take_over_labels(object);
 }
 
 pub(super) fn validate_job(object: &Value) -> Vec<FieldError> {
@@ -88,6 +95,8 @@ fn job_spec(spec: &Value, path: &str) -> Vec<FieldError> {
         let why = "when completion mode is Indexed";
         errors.push(FieldError::required(format!("{path}.completions"), why));
     }
+    errors.extend(policy_errors(spec, path));
+    errors.extend(replacement_errors(spec, &format!("{path}.podReplacementPolicy")));
     let template = at(spec, "/template").unwrap_or(&Value::Null);
     errors.extend(validate_template(template, &format!("{path}.template")));
     let policy = text(template, "/spec/restartPolicy");
@@ -99,6 +108,15 @@ fn job_spec(spec: &Value, path: &str) -> Vec<FieldError> {
         errors.push(FieldError::not_supported(path, policy, &["OnFailure", "Never"]));
     }
     errors
+}
+
+fn replacement_errors(spec: &Value, path: &str) -> Option<FieldError> {
+    let given = spec.get("podReplacementPolicy").and_then(Value::as_str)?;
+    let supported: &[&str] = match at(spec, "/podFailurePolicy") {
+        Some(_) => &["Failed"],
+        None => &["Failed", "TerminatingOrFailed"],
+    };
+    (!supported.contains(&given)).then(|| FieldError::not_supported(path, given, supported))
 }
 
 pub(super) fn validate_job_update(new: &Value, old: &Value) -> Vec<FieldError> {
@@ -116,8 +134,23 @@ pub(super) fn validate_job_update(new: &Value, old: &Value) -> Vec<FieldError> {
     let is_never_started = is_true(old, "/spec/suspend") && at(old, "/status/startTime").is_none();
     if !is_never_started {
         errors.extend(immutable(at(new, "/spec/template"), at(old, "/spec/template"), "spec.template"));
+    } else if fixed_part(new) != fixed_part(old) {
+        let value = at(new, "/spec/template/spec").cloned().unwrap_or_default();
+        errors.push(FieldError::invalid("spec.template.spec", value, "field is immutable"));
     }
     errors
+}
+
+/// What of the pods stays even while a job has not started: all but where they run and what they use.
+fn fixed_part(job: &Value) -> Value {
+    let mut spec = at(job, "/spec/template/spec").cloned().unwrap_or_default();
+    for key in ["affinity", "nodeSelector", "tolerations", "schedulingGates"] {
+        remove(&mut spec, key);
+    }
+    for key in ["containers", "initContainers"] {
+        items_mut(&mut spec, key).for_each(|container| drop(remove(container, "resources")));
+    }
+    spec
 }
 
 pub(super) fn default_cron_job(object: &mut Value) {
@@ -141,6 +174,9 @@ pub(super) fn validate_cron_job(object: &Value) -> Vec<FieldError> {
         errors.push(FieldError::required("spec.schedule", ""));
     } else if let Some(why) = crate::cron::error(schedule) {
         errors.push(FieldError::invalid("spec.schedule", schedule, why));
+    }
+    if at(spec, "/timeZone") == Some(&Value::from("")) {
+        errors.push(FieldError::invalid("spec.timeZone", "", "timeZone must be nil or non-empty string"));
     }
     let policy = text(spec, "/concurrencyPolicy");
     if !["Allow", "Forbid", "Replace"].contains(&policy) {

@@ -49,7 +49,8 @@ pub(super) fn default_node(object: &mut Value) {
 pub(super) fn validate_node(object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     for (place, taint) in list(object, "/spec/taints").iter().enumerate() {
-        let path = format!("spec.taints[{place}]");
+        // Upstream the taints are told where they once were.
+        let path = format!("metadata.taints[{place}]");
         let key = text(taint, "/key");
         let faults = names::qualified_name_errors(key);
         errors.extend(faults.into_iter().map(|why| FieldError::invalid(format!("{path}.key"), key, why)));
@@ -57,7 +58,9 @@ pub(super) fn validate_node(object: &Value) -> Vec<FieldError> {
         let faults = names::label_value_errors(value);
         errors.extend(faults.into_iter().map(|why| FieldError::invalid(format!("{path}.value"), value, why)));
         let effect = text(taint, "/effect");
-        if !["NoSchedule", "PreferNoSchedule", "NoExecute"].contains(&effect) {
+        if effect.is_empty() {
+            errors.push(FieldError::required(format!("{path}.effect"), ""));
+        } else if !["NoSchedule", "PreferNoSchedule", "NoExecute"].contains(&effect) {
             let supported = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
             errors.push(FieldError::not_supported(format!("{path}.effect"), effect, &supported));
         }

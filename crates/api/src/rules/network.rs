@@ -1,11 +1,11 @@
-//! Endpoints, ingresses, network policies, and the ports they share with services and pods.
+//! Endpoints, ingresses, and the ports they share with services, pods and network policies.
 
 use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::look::{at, fill, fill_text, integer, items_mut, list, section, text};
-use super::metadata::{immutable, validate_selector};
+use super::look::{at, fill, fill_text, integer, items_mut, list, text};
+use super::metadata::immutable;
 use crate::field::FieldError;
 use crate::names;
 
@@ -87,6 +87,10 @@ pub(super) fn validate_endpoints(object: &Value) -> Vec<FieldError> {
     errors
 }
 
+pub(super) fn endpoints_warnings(_: &Value) -> Vec<String> {
+    vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()]
+}
+
 pub(super) fn default_endpoint_slice(object: &mut Value) {
     for port in items_mut(object, "ports") {
         fill(port, "name", "");
@@ -117,12 +121,17 @@ pub(super) fn validate_endpoint_slice(object: &Value) -> Vec<FieldError> {
             let address = address.as_str().unwrap_or_default();
             let parsed = address.parse::<IpAddr>();
             let is_sound = match kind {
-                "IPv4" => parsed.is_ok_and(|ip| ip.is_ipv4()),
-                "IPv6" => parsed.is_ok_and(|ip| ip.is_ipv6()),
+                "IPv4" => parsed.as_ref().is_ok_and(IpAddr::is_ipv4),
+                "IPv6" => parsed.as_ref().is_ok_and(IpAddr::is_ipv6),
                 _ => true,
             };
             if !is_sound {
-                let why = format!("must be an {kind} address");
+                let why = match (kind, parsed.is_ok()) {
+                    ("IPv4" | "IPv6", false) => {
+                        "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()
+                    }
+                    _ => format!("must be an {kind} address"),
+                };
                 errors.push(FieldError::invalid(format!("{path}[{place}]"), address, why));
             }
         }
@@ -149,7 +158,7 @@ pub(super) fn default_ingress_class(object: &mut Value) {
 pub(super) fn validate_ingress_class(object: &Value) -> Vec<FieldError> {
     let controller = text(object, "/spec/controller");
     let path = "spec.controller";
-    match controller.split_once('/') {
+    let mut errors = match controller.split_once('/') {
         _ if controller.is_empty() => vec![FieldError::required(path, "")],
         Some((domain, rest)) if !rest.is_empty() => names::dns_subdomain_errors(domain)
             .into_iter()
@@ -160,7 +169,59 @@ pub(super) fn validate_ingress_class(object: &Value) -> Vec<FieldError> {
             controller,
             "must be a domain-prefixed path (such as \"acme.io/foo\")",
         )],
+    };
+    if let Some(parameters) = at(object, "/spec/parameters") {
+        errors.extend(class_parameters_errors(parameters, "spec.parameters"));
     }
+    errors
+}
+
+fn class_parameters_errors(parameters: &Value, path: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut named = |key: &str, rule: fn(&str) -> Vec<String>| {
+        let name = text(parameters, &format!("/{key}"));
+        let faults = rule(name);
+        errors.extend(faults.into_iter().map(|why| FieldError::invalid(format!("{path}.{key}"), name, why)));
+    };
+    if at(parameters, "/apiGroup").is_some() {
+        named("apiGroup", names::dns_subdomain_errors);
+    }
+    for key in ["kind", "name"] {
+        if !text(parameters, &format!("/{key}")).is_empty() {
+            named(key, path_segment_errors);
+        }
+    }
+    for key in ["kind", "name"] {
+        if text(parameters, &format!("/{key}")).is_empty() {
+            errors.push(FieldError::required(format!("{path}.{key}"), format!("{key} is required")));
+        }
+    }
+    let at_namespace = format!("{path}.namespace");
+    let namespace = at(parameters, "/namespace").and_then(Value::as_str);
+    match (text(parameters, "/scope"), namespace) {
+        ("", _) => errors.push(FieldError::required(format!("{path}.scope"), "")),
+        ("Namespace", None) => {
+            let why = "`parameters.scope` is set to 'Namespace'";
+            errors.push(FieldError::required(at_namespace, why));
+        }
+        ("Namespace", Some(namespace)) => {
+            let faults = names::dns_label_errors(namespace);
+            errors.extend(faults.into_iter().map(|why| FieldError::invalid(&at_namespace, namespace, why)));
+        }
+        ("Cluster", Some(_)) => {
+            let why = "`parameters.scope` is set to 'Cluster'";
+            errors.push(FieldError::forbidden(at_namespace, why));
+        }
+        ("Cluster", None) => {}
+        (scope, _) => {
+            errors.push(FieldError::not_supported(format!("{path}.scope"), scope, &["Cluster", "Namespace"]));
+        }
+    }
+    errors
+}
+
+fn path_segment_errors(name: &str) -> Vec<String> {
+    super::metadata::path_name(name)
 }
 
 pub(super) fn validate_ingress_class_update(new: &Value, old: &Value) -> Vec<FieldError> {
@@ -319,33 +380,4 @@ pub(super) fn ingress_warnings(object: &Value) -> Vec<String> {
         )];
     }
     Vec::new()
-}
-
-pub(super) fn default_policy(object: &mut Value) {
-    let spec = section(object, "spec");
-    section(spec, "podSelector");
-    if at(spec, "/policyTypes").is_none() {
-        let has_egress = !list(spec, "/egress").is_empty();
-        let kinds: &[&str] = if has_egress { &["Ingress", "Egress"] } else { &["Ingress"] };
-        fill(spec, "policyTypes", kinds.to_vec());
-    }
-    for key in ["ingress", "egress"] {
-        for rule in items_mut(spec, key) {
-            for port in items_mut(rule, "ports") {
-                fill(port, "protocol", "TCP");
-            }
-        }
-    }
-}
-
-pub(super) fn validate_policy(object: &Value) -> Vec<FieldError> {
-    let spec = at(object, "/spec").unwrap_or(&Value::Null);
-    let mut errors = validate_selector(at(spec, "/podSelector").unwrap_or(&Value::Null), "spec.podSelector");
-    for (place, kind) in list(spec, "/policyTypes").iter().enumerate() {
-        if kind != "Ingress" && kind != "Egress" {
-            let path = format!("spec.policyTypes[{place}]");
-            errors.push(FieldError::not_supported(path, kind.clone(), &["Egress", "Ingress"]));
-        }
-    }
-    errors
 }

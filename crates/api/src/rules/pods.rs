@@ -4,6 +4,7 @@ mod containers;
 mod defaults;
 mod image;
 mod probes;
+mod references;
 mod security;
 mod spec;
 mod status;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::look::{at, fill_text, items_mut, list, section, text};
-use super::metadata::path_name;
+use super::metadata::{path_name, validate_selector};
 use crate::field::FieldError;
 use crate::names;
 
@@ -39,6 +39,17 @@ pub(super) fn validate_role(object: &Value) -> Vec<FieldError> {
         if !has("resources") {
             let why = "resource rules must supply at least one resource";
             errors.push(FieldError::required(format!("{path}.resources"), why));
+        }
+    }
+    if let Some(aggregation) = at(object, "/aggregationRule") {
+        let path = "aggregationRule.clusterRoleSelectors";
+        let selectors = list(aggregation, "/clusterRoleSelectors");
+        if selectors.is_empty() {
+            let why = "at least one clusterRoleSelector required if aggregationRule is non-nil";
+            errors.push(FieldError::required(path, why));
+        }
+        for (place, selector) in selectors.iter().enumerate() {
+            errors.extend(validate_selector(selector, &format!("{path}[{place}]")));
         }
     }
     errors

@@ -350,6 +350,13 @@ fn policies(spec: &Value, kind: &str) -> Vec<FieldError> {
     errors
 }
 
+pub(super) fn warnings(object: &Value) -> Vec<String> {
+    if list(object, "/spec/externalIPs").is_empty() {
+        return Vec::new();
+    }
+    vec!["spec.externalIPs is deprecated and may no longer be implemented in some clusters".to_owned()]
+}
+
 pub(super) fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
     let (new_kind, old_kind) = (text(new, "/spec/type"), text(old, "/spec/type"));
     if new_kind == "ExternalName" || old_kind == "ExternalName" {

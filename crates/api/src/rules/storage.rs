@@ -147,8 +147,8 @@ pub(super) fn validate_class_update(new: &Value, old: &Value) -> Vec<FieldError>
     let mut errors = Vec::new();
     for key in ["parameters", "provisioner"] {
         if new.get(key) != old.get(key) {
-            let why = "updates to parameters are forbidden.".replace("parameters", key);
-            errors.push(FieldError::forbidden(key, why));
+            let value = new.get(key).cloned().unwrap_or_default();
+            errors.push(FieldError::invalid(key, value, "field is immutable"));
         }
     }
     for key in ["reclaimPolicy", "volumeBindingMode"] {

@@ -1,3 +1,5 @@
+mod compared;
+
 use serde_json::{Value, json};
 
 use crate::field::aggregate;

@@ -158,6 +158,14 @@ pub(super) fn validate_stateful_set(object: &Value) -> Vec<FieldError> {
         let why = "must be 'OrderedReady' or 'Parallel'";
         errors.push(FieldError::invalid("spec.podManagementPolicy", policy, why));
     }
+    for key in ["whenDeleted", "whenScaled"] {
+        const CHOICES: [&str; 2] = ["Retain", "Delete"];
+        let choice = text(spec, &format!("/persistentVolumeClaimRetentionPolicy/{key}"));
+        if !CHOICES.contains(&choice) {
+            let path = format!("spec.persistentVolumeClaimRetentionPolicy.{key}");
+            errors.push(FieldError::not_supported(path, choice, &CHOICES));
+        }
+    }
     let strategy = at(spec, "/updateStrategy").cloned().unwrap_or_default();
     if !["RollingUpdate", "OnDelete"].contains(&text(&strategy, "/type")) {
         let why = "must be 'RollingUpdate' or 'OnDelete'";
@@ -276,11 +284,11 @@ fn selector_and_template(spec: &Value, word: &str, owner: &str) -> Vec<FieldErro
             if is_empty_selector(selector) {
                 let why = format!("empty selector is invalid for {word}");
                 errors.push(FieldError::invalid("spec.selector", selector.clone(), why));
-            } else if !is_sound {
+            } else if !is_sound && word != "daemonset" {
                 let why = if word == "statefulset" { "" } else { "invalid label selector" };
                 errors.push(FieldError::invalid("spec.selector", selector.clone(), why));
                 return errors;
-            } else if !selects_template(selector, template) {
+            } else if is_sound && !selects_template(selector, template) {
                 errors.push(labels_mismatch(template, "spec.template"));
             }
         }
@@ -388,6 +396,12 @@ pub(super) fn validate_budget(object: &Value) -> Vec<FieldError> {
     }
     if let Some(selector) = at(spec, "/selector") {
         errors.extend(validate_selector(selector, "spec.selector"));
+    }
+    const POLICIES: [&str; 2] = ["AlwaysAllow", "IfHealthyBudget"];
+    if let Some(policy) = spec.get("unhealthyPodEvictionPolicy").and_then(Value::as_str)
+        && !POLICIES.contains(&policy)
+    {
+        errors.push(FieldError::not_supported("spec.unhealthyPodEvictionPolicy", policy, &POLICIES));
     }
     errors
 }

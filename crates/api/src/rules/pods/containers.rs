@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::probes::{lifecycle_errors, probe_errors};
+use super::references;
 use super::security::container_security;
 use super::volumes::mount_errors;
 use crate::field::FieldError;
@@ -108,7 +109,28 @@ fn container_errors(container: &Value, path: &str, pod: &Surroundings<'_>) -> Ve
         }
     }
     errors.extend(resource_errors(container.get("resources"), &format!("{path}.resources")));
+    errors.extend(resize_errors(container, &format!("{path}.resizePolicy")));
     errors.extend(container_security(container, path));
+    errors
+}
+
+fn resize_errors(container: &Value, path: &str) -> Vec<FieldError> {
+    let policies = list(container, "/resizePolicy");
+    let mut errors = Vec::new();
+    for (place, policy) in policies.iter().enumerate() {
+        let name = text(policy, "/resourceName");
+        if policies[..place].iter().any(|other| text(other, "/resourceName") == name) {
+            errors.push(FieldError::duplicate(format!("{path}[{place}]"), name));
+        }
+        let choice = text(policy, "/restartPolicy");
+        for (given, supported) in [(name, ["cpu", "memory"]), (choice, ["NotRequired", "RestartContainer"])] {
+            if given.is_empty() {
+                errors.push(FieldError::required(path, ""));
+            } else if !supported.contains(&given) {
+                errors.push(FieldError::not_supported(path, given, &supported));
+            }
+        }
+    }
     errors
 }
 
@@ -196,12 +218,8 @@ fn value_from_errors(source: &Value, has_value: bool, path: &str) -> Vec<FieldEr
         let reference = &source[*key];
         let here = format!("{path}.{key}");
         match *key {
-            "fieldRef" => errors.extend(field_ref_errors(reference, &here)),
-            "resourceFieldRef" => {
-                if text(reference, "/resource").is_empty() {
-                    errors.push(FieldError::required(format!("{here}.resource"), ""));
-                }
-            }
+            "fieldRef" => errors.extend(field_ref_errors(reference, &here, false)),
+            "resourceFieldRef" => errors.extend(references::resource_field(reference, &here, false)),
             _ => {
                 if *key != "fileKeyRef" {
                     errors.extend(object_name_errors(reference, &here));
@@ -237,7 +255,7 @@ fn object_name_errors(reference: &Value, path: &str) -> Vec<FieldError> {
 }
 
 /// Judges a reference to a field of the pod, in an environment variable or a downward API volume.
-fn field_ref_errors(reference: &Value, path: &str) -> Vec<FieldError> {
+pub(super) fn field_ref_errors(reference: &Value, path: &str, is_volume: bool) -> Vec<FieldError> {
     const FIELDS: [&str; 9] = [
         "metadata.name",
         "metadata.namespace",
@@ -259,6 +277,10 @@ fn field_ref_errors(reference: &Value, path: &str) -> Vec<FieldError> {
         "status.phase",
         "status.nominatedNodeName",
     ];
+    /// What a volume can show: nothing that only a running pod has.
+    const FILES: [&str; 5] =
+        ["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
+    let supported: &[&str] = if is_volume { &FILES } else { &FIELDS };
     let mut errors = Vec::new();
     if text(reference, "/apiVersion").is_empty() {
         errors.push(FieldError::required(format!("{path}.apiVersion"), ""));
@@ -272,10 +294,10 @@ fn field_ref_errors(reference: &Value, path: &str) -> Vec<FieldError> {
         .iter()
         .any(|start| field.strip_prefix(start).is_some_and(|rest| rest.ends_with("']")));
     let is_known = |known: &&str| *known == field || field.starts_with(*known);
-    if !is_keyed && !FIELDS.contains(&field) {
+    if !is_keyed && !supported.contains(&field) {
         let path = format!("{path}.fieldPath");
-        if SELECTABLE.iter().any(is_known) {
-            errors.push(FieldError::not_supported(path, field, &FIELDS));
+        if SELECTABLE.iter().chain(&FIELDS).any(is_known) {
+            errors.push(FieldError::not_supported(path, field, supported));
         } else {
             let why = format!("error converting fieldPath: field label not supported: {field}");
             errors.push(FieldError::invalid(path, field, why));

@@ -87,8 +87,8 @@ pub(super) fn pod_security(spec: &Value, path: &str) -> Vec<FieldError> {
         let why = "ShareProcessNamespace and HostPID cannot both be enabled";
         errors.push(FieldError::invalid(format!("{path}.shareProcessNamespace"), value, why));
     }
-    let policy = text(context, "/fsGroupChangePolicy");
-    if !["", "Always", "OnRootMismatch"].contains(&policy) {
+    let policy = context.get("fsGroupChangePolicy").and_then(Value::as_str).unwrap_or("Always");
+    if !["Always", "OnRootMismatch"].contains(&policy) {
         let supported = ["Always", "OnRootMismatch"];
         errors.push(FieldError::not_supported(format!("{path}.fsGroupChangePolicy"), policy, &supported));
     }

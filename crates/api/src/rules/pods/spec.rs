@@ -92,11 +92,6 @@ fn named_things(spec: &Value, path: &str) -> Vec<FieldError> {
             errors.push(FieldError::invalid(format!("{path}.activeDeadlineSeconds"), seconds, why));
         }
     }
-    for (place, secret) in list(spec, "/imagePullSecrets").iter().enumerate() {
-        if text(secret, "/name").is_empty() {
-            errors.push(FieldError::required(format!("{path}.imagePullSecrets[{place}].name"), ""));
-        }
-    }
     for (place, gate) in list(spec, "/readinessGates").iter().enumerate() {
         let kind = text(gate, "/conditionType");
         let here = format!("{path}.readinessGates[{place}].conditionType");
@@ -142,6 +137,38 @@ fn dns_config(spec: &Value, path: &str) -> Vec<FieldError> {
         if server.parse::<IpAddr>().is_err() {
             let why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
             errors.push(FieldError::invalid(format!("{here}[{place}]"), server, why));
+        }
+    }
+    errors.extend(dns_searches(spec, &format!("{path}.dnsConfig")));
+    errors
+}
+
+fn dns_searches(spec: &Value, path: &str) -> Vec<FieldError> {
+    const COUNT_MAX: usize = 32;
+    const LENGTH_MAX: usize = 2048;
+    let mut errors = Vec::new();
+    let searches = list(spec, "/dnsConfig/searches");
+    let here = format!("{path}.searches");
+    let texts: Vec<&str> = searches.iter().map(|search| search.as_str().unwrap_or_default()).collect();
+    if searches.len() > COUNT_MAX {
+        let why = format!("must not have more than {COUNT_MAX} search paths");
+        errors.push(FieldError::invalid(&here, searches.to_vec(), why));
+    }
+    if texts.join(" ").len() > LENGTH_MAX {
+        let why =
+            format!("must not have more than {LENGTH_MAX} characters (including spaces) in the search list");
+        errors.push(FieldError::invalid(&here, searches.to_vec(), why));
+    }
+    for (place, search) in texts.into_iter().enumerate().filter(|(_, search)| *search != ".") {
+        let search = search.strip_suffix('.').unwrap_or(search);
+        let faults = names::search_path_errors(search);
+        errors.extend(
+            faults.into_iter().map(|why| FieldError::invalid(format!("{here}[{place}]"), search, why)),
+        );
+    }
+    for (place, option) in list(spec, "/dnsConfig/options").iter().enumerate() {
+        if text(option, "/name").is_empty() {
+            errors.push(FieldError::required(format!("{path}.options[{place}]"), "must not be empty"));
         }
     }
     errors

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::containers::field_ref_errors;
+use super::references;
 use crate::field::FieldError;
 use crate::names;
 use crate::rules::look::{at, entries, integer, list, text};
@@ -60,7 +62,14 @@ fn one_source_errors(kind: &str, source: &Value, path: &str) -> Vec<FieldError> 
         "configMap" => errors.extend(required("name")),
         "secret" => errors.extend(required("secretName")),
         "persistentVolumeClaim" => errors.extend(required("claimName")),
-        "image" => errors.extend(required("reference")),
+        "image" => {
+            errors.extend(required("reference"));
+            let policies = ["Always", "IfNotPresent", "Never"];
+            let given = text(source, "/pullPolicy");
+            if !given.is_empty() && !policies.contains(&given) {
+                errors.push(FieldError::not_supported(format!("{path}.pullPolicy"), given, &policies));
+            }
+        }
         "hostPath" => {
             errors.extend(required("path"));
             if text(source, "/path").split('/').any(|part| part == "..") {
@@ -85,6 +94,10 @@ fn one_source_errors(kind: &str, source: &Value, path: &str) -> Vec<FieldError> 
         "nfs" => {
             errors.extend(required("server"));
             errors.extend(required("path"));
+            let given = text(source, "/path");
+            if !given.starts_with('/') {
+                errors.push(FieldError::invalid(format!("{path}.path"), given, "must be an absolute path"));
+            }
         }
         "csi" => errors.extend(required("driver")),
         "projected" => errors.extend(projected_errors(source, path)),
@@ -93,7 +106,45 @@ fn one_source_errors(kind: &str, source: &Value, path: &str) -> Vec<FieldError> 
     if let Some(mode) = integer(source, "/defaultMode") {
         errors.extend(mode_error(mode, &format!("{path}.defaultMode")));
     }
-    errors.extend(item_errors(list(source, "/items"), &format!("{path}.items"), kind == "downwardAPI"));
+    errors.extend(match kind {
+        "downwardAPI" => downward_errors(list(source, "/items"), path),
+        _ => item_errors(list(source, "/items"), &format!("{path}.items")),
+    });
+    errors
+}
+
+/// Judges the files of the downward API; upstream they are told without their places.
+fn downward_errors(items: &[Value], path: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for item in items {
+        let at_path = format!("{path}.path");
+        match text(item, "/path") {
+            "" => errors.push(FieldError::required(at_path, "")),
+            given => errors.extend(inner_path_errors(given, &at_path)),
+        }
+        match (at(item, "/fieldRef"), at(item, "/resourceFieldRef")) {
+            (Some(field), other) => {
+                errors.extend(field_ref_errors(field, &format!("{path}.fieldRef"), true));
+                if other.is_some() {
+                    let why = "fieldRef and resourceFieldRef can not be specified simultaneously";
+                    errors.push(FieldError::invalid(path, "resource", why));
+                }
+            }
+            (None, Some(resource)) => {
+                errors.extend(references::resource_field(
+                    resource,
+                    &format!("{path}.resourceFieldRef"),
+                    true,
+                ));
+            }
+            (None, None) => {
+                errors.push(FieldError::required(path, "one of fieldRef and resourceFieldRef is required"));
+            }
+        }
+        if let Some(mode) = integer(item, "/mode") {
+            errors.extend(mode_error(mode, &format!("{path}.mode")));
+        }
+    }
     errors
 }
 
@@ -102,11 +153,11 @@ fn mode_error(mode: i64, path: &str) -> Option<FieldError> {
     (!(0..=0o777).contains(&mode)).then(|| FieldError::invalid(path, mode, why))
 }
 
-fn item_errors(items: &[Value], path: &str, is_downward: bool) -> Vec<FieldError> {
+fn item_errors(items: &[Value], path: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     for (place, item) in items.iter().enumerate() {
         let here = format!("{path}[{place}]");
-        if !is_downward && text(item, "/key").is_empty() {
+        if text(item, "/key").is_empty() {
             errors.push(FieldError::required(format!("{here}.key"), ""));
         }
         match text(item, "/path") {
@@ -140,9 +191,6 @@ fn projected_errors(source: &Value, path: &str) -> Vec<FieldError> {
     for (place, part) in list(source, "/sources").iter().enumerate() {
         let here = format!("{path}.sources[{place}]");
         let kinds: Vec<(&String, &Value)> = entries(part, "").filter(|(_, value)| !value.is_null()).collect();
-        if kinds.is_empty() {
-            errors.push(FieldError::required(&here, "must specify a projected volume source"));
-        }
         for (place, (kind, inner)) in kinds.into_iter().enumerate() {
             let here = format!("{here}.{kind}");
             if place > 0 {
@@ -153,20 +201,23 @@ fn projected_errors(source: &Value, path: &str) -> Vec<FieldError> {
                 "configMap" | "secret" if text(inner, "/name").is_empty() => {
                     errors.push(FieldError::required(format!("{here}.name"), ""));
                 }
-                "serviceAccountToken" => errors.extend(token_errors(inner, &here)),
+                "serviceAccountToken" => errors.extend(token_errors(inner, path, &here)),
                 _ => {}
             }
-            let is_downward = kind == "downwardAPI";
-            errors.extend(item_errors(list(inner, "/items"), &format!("{here}.items"), is_downward));
+            errors.extend(match kind.as_str() {
+                "downwardAPI" => downward_errors(list(inner, "/items"), &here),
+                _ => item_errors(list(inner, "/items"), &format!("{here}.items")),
+            });
         }
     }
     errors
 }
 
-fn token_errors(source: &Value, path: &str) -> Vec<FieldError> {
+/// Judges a token; upstream its path is told as the volume's own.
+fn token_errors(source: &Value, volume: &str, path: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if text(source, "/path").is_empty() {
-        errors.push(FieldError::required(format!("{path}.path"), ""));
+        errors.push(FieldError::required(format!("{volume}.path"), ""));
     }
     let seconds = integer(source, "/expirationSeconds").unwrap_or(3600);
     if seconds < 600 {

@@ -132,6 +132,38 @@ fn node_term(term: &Value, path: &str) -> Vec<FieldError> {
         let faults = names::qualified_name_errors(key);
         errors.extend(faults.into_iter().map(|why| FieldError::invalid(format!("{here}.key"), key, why)));
     }
+    for (place, requirement) in list(term, "/matchFields").iter().enumerate() {
+        errors.extend(field_requirement(requirement, &format!("{path}.matchFields[{place}]")));
+    }
+    errors
+}
+
+fn field_requirement(requirement: &Value, path: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let values = list(requirement, "/values");
+    match text(requirement, "/operator") {
+        "In" | "NotIn" if values.len() == 1 => {}
+        "In" | "NotIn" => {
+            let why = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector";
+            errors.push(FieldError::required(format!("{path}.values"), why));
+        }
+        other => {
+            let why = "not a valid selector operator";
+            errors.push(FieldError::invalid(format!("{path}.operator"), other, why));
+        }
+    }
+    let key = text(requirement, "/key");
+    if key != "metadata.name" {
+        let why = "not a valid field selector key";
+        errors.push(FieldError::invalid(format!("{path}.key"), key, why));
+        return errors;
+    }
+    for (place, value) in values.iter().enumerate() {
+        let value = value.as_str().unwrap_or_default();
+        let faults = names::dns_subdomain_errors(value);
+        let path = format!("{path}.values[{place}]");
+        errors.extend(faults.into_iter().map(|why| FieldError::invalid(&path, value, why)));
+    }
     errors
 }
 
@@ -139,6 +171,14 @@ fn pod_term(term: &Value, path: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if let Some(selector) = at(term, "/labelSelector") {
         errors.extend(validate_selector(selector, &format!("{path}.labelSelector")));
+    }
+    for name in list(term, "/namespaces").iter().map(|name| name.as_str().unwrap_or_default()) {
+        let faults = names::dns_label_errors(name);
+        let here = format!("{path}.namespace");
+        errors.extend(faults.into_iter().map(|why| FieldError::invalid(&here, name, why)));
+    }
+    if let Some(selector) = at(term, "/namespaceSelector") {
+        errors.extend(validate_selector(selector, &format!("{path}.namespaceSelector")));
     }
     let key = text(term, "/topologyKey");
     let here = format!("{path}.topologyKey");

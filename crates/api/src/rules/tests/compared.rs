@@ -1,0 +1,108 @@
+//! Refusals whose words were compared with a kube-apiserver (`scripts/compare`).
+
+use serde_json::{Value, json};
+
+use super::{pod, refusal};
+
+fn container(change: Value) -> Value {
+    let mut container = json!({"name": "a", "image": "x"});
+    for (key, value) in change.as_object().unwrap() {
+        container[key] = value.clone();
+    }
+    pod(json!({"containers": [container]}))
+}
+
+#[test]
+fn parts_of_pods() {
+    let check = |object: Value, words: &str| assert_eq!(refusal("", "Pod", object), words);
+    check(
+        container(json!({"resizePolicy": [{"resourceName": "gpu", "restartPolicy": "NotRequired"}]})),
+        "spec.containers[0].resizePolicy: Unsupported value: \"gpu\": supported values: \"cpu\", \"memory\"",
+    );
+    let variable = |reference: Value| {
+        container(json!({"env": [{"name": "A", "valueFrom": {"resourceFieldRef": reference}}]}))
+    };
+    check(
+        variable(json!({"resource": "nonsense"})),
+        "spec.containers[0].env[0].valueFrom.resourceFieldRef.resource: Unsupported value: \"nonsense\": supported values: \"limits.cpu\", \"limits.ephemeral-storage\", \"limits.memory\", \"requests.cpu\", \"requests.ephemeral-storage\", \"requests.memory\"",
+    );
+    check(
+        variable(json!({"resource": "limits.cpu", "divisor": "7"})),
+        "spec.containers[0].env[0].valueFrom.resourceFieldRef.divisor: Invalid value: \"limits.cpu\": only divisor's values 1m and 1 are supported with the cpu resource",
+    );
+    let volume = |source: Value| {
+        let mut volume = json!({"name": "v"});
+        volume.as_object_mut().unwrap().extend(source.as_object().unwrap().clone());
+        pod(json!({"containers": [{"name": "a", "image": "x"}], "volumes": [volume]}))
+    };
+    check(
+        volume(json!({"downwardAPI": {"items": [{"path": "a"}]}})),
+        "spec.volumes[0].downwardAPI: Required value: one of fieldRef and resourceFieldRef is required",
+    );
+    check(
+        volume(json!({"projected": {"sources": [{"serviceAccountToken": {}}]}})),
+        "spec.volumes[0].projected.path: Required value",
+    );
+    check(
+        volume(json!({"nfs": {"server": "s", "path": "relative"}})),
+        "spec.volumes[0].nfs.path: Invalid value: \"relative\": must be an absolute path",
+    );
+}
+
+#[test]
+fn network_policies() {
+    let check = |rule: Value, words: &str| {
+        let object = json!({"metadata": {"name": "x", "namespace": "n"},
+            "spec": {"podSelector": {}, "ingress": [rule]}});
+        assert_eq!(refusal("networking.k8s.io", "NetworkPolicy", object), words);
+    };
+    check(json!({"from": [{"podSelector": {}}], "ports": [{"port": "http"}, {"port": 1, "endPort": 2}]}), "");
+    check(json!({"from": [{}]}), "spec.ingress[0].from[0]: Required value: must specify a peer");
+    check(
+        json!({"from": [{"podSelector": {}, "ipBlock": {"cidr": "10.0.0.0/8"}}]}),
+        "spec.ingress[0].from[0]: Forbidden: may not specify both ipBlock and another peer",
+    );
+    check(
+        json!({"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16", "10.1.0.0/16"]}}]}),
+        "spec.ingress[0].from[0].ipBlock.except[0]: Invalid value: \"11.0.0.0/16\": must be a strict subset of `cidr`",
+    );
+    check(
+        json!({"ports": [{"port": 9, "endPort": 8}]}),
+        "spec.ingress[0].ports[0].endPort: Invalid value: 9: must be greater than or equal to `port`",
+    );
+}
+
+#[test]
+fn failure_policies_of_jobs() {
+    let check = |rule: Value, words: &str| {
+        let object = json!({"metadata": {"name": "x", "namespace": "n", "uid": "u"}, "spec": {
+            "podFailurePolicy": {"rules": [rule]},
+            "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "x"}]}}}});
+        assert_eq!(refusal("batch", "Job", object), words);
+    };
+    let path = "spec.podFailurePolicy.rules[0]";
+    check(json!({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}), "");
+    check(
+        json!({"action": "Ignore"}),
+        &format!("{path}: Invalid value: specifying one of OnExitCodes and OnPodConditions is required"),
+    );
+    check(
+        json!({"action": "FailJob", "onExitCodes": {"operator": "In", "values": [0]}}),
+        &format!("{path}.onExitCodes.values[0]: Invalid value: 0: must not be 0 for the In operator"),
+    );
+    check(
+        json!({"onExitCodes": {"operator": "In", "values": [2, 1], "containerName": "b"}}),
+        &format!(
+            "[{path}.action: Required value: valid values: [\"Count\" \"FailIndex\" \"FailJob\" \"Ignore\"], {path}.onExitCodes.containerName: Invalid value: \"b\": must be one of the container or initContainer names in the pod template, {path}.onExitCodes.values: Invalid value: [2,1]: must be ordered]"
+        ),
+    );
+}
+
+#[test]
+fn aggregated_roles() {
+    let object = json!({"metadata": {"name": "x"}, "aggregationRule": {}});
+    assert_eq!(
+        refusal("rbac.authorization.k8s.io", "ClusterRole", object),
+        "aggregationRule.clusterRoleSelectors: Required value: at least one clusterRoleSelector required if aggregationRule is non-nil"
+    );
+}
