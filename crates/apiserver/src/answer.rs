@@ -42,8 +42,14 @@ impl Answer {
             Storage::Virtual => negotiate::accepts_json(&call.headers).map(|()| Form::Whole)?,
             Storage::Own | Storage::Shared { .. } => negotiate::form(&call.headers, &call.query)?,
         };
-        let is_object = self.object.get("kind").and_then(Value::as_str) == Some(call.target.row.kind);
+        let kind = self.object.get("kind").and_then(Value::as_str);
+        let is_object = kind == Some(call.target.row.kind);
         let mut response = match form {
+            Form::Table(include) if kind == Some("Scale") => {
+                let list_meta = revision_of(&self.object);
+                let table = api::table::scale_table(&self.object, list_meta, include, call.now);
+                respond::json(self.code, &table)
+            }
             Form::Table(include) if is_object => {
                 let list_meta = revision_of(&self.object);
                 let table = api::table::table(call.target.row, &[&self.object], list_meta, include, call.now);

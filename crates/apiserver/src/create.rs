@@ -52,10 +52,11 @@ pub(crate) async fn insert(
         let mut new = object.clone();
         fill(call, &mut new)?;
         row.default(&mut new);
+        let owners = manager.map(|name| first_owner(call, &new, name));
         let mut warnings = admission::admit_new(core, call, &mut new).await?;
         row.prepare_create(&mut new);
         warnings.extend(row.warnings(&new));
-        if let (None, Some(managed)) = (manager, &managed) {
+        if let Some(managed) = owners.as_ref().unwrap_or(&managed) {
             new["metadata"]["managedFields"] = managed.clone();
         }
         let name = meta::name(&new).unwrap_or_default().to_owned();
@@ -68,10 +69,6 @@ pub(crate) async fn insert(
             services.allocate(core, &mut new, None)?;
         }
         let reserved = quota::admit(core, call, &new, None).await?;
-        if let Some(name) = manager {
-            let manager = Manager { name, subresource: "", now: call.now };
-            apply::track_update(row, None, &mut new, manager);
-        }
         let key = core.key(row, call.target.namespace(), &name);
         if dry_run {
             return match core.store().get(&key) {
@@ -92,6 +89,14 @@ pub(crate) async fn insert(
     }
     let base = meta::text(&object, &["metadata", "generateName"]).unwrap_or_default();
     Err(ApiError::already_exists(row.group, row.plural, base))
+}
+
+/// Who creates an object owns what he named and its defaults, not what admission and allocation add later.
+fn first_owner(call: &Call, object: &Value, name: &str) -> Option<Value> {
+    let mut named = object.clone();
+    let manager = Manager { name, subresource: "", now: call.now };
+    apply::track_update(call.target.row, None, &mut named, manager);
+    named["metadata"].get_mut("managedFields").map(Value::take)
 }
 
 fn fill(call: &Call, object: &mut Value) -> Result<(), ApiError> {

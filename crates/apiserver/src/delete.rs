@@ -38,7 +38,7 @@ pub(crate) struct Options {
     propagation: Option<Propagation>,
     uid: Option<String>,
     revision: Option<String>,
-    dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 impl Options {

@@ -3,6 +3,7 @@
 use api::apply::{self, Manager};
 use api::certificates;
 use api::decode::{self, Decoded};
+use api::field::FieldError;
 use api::meta;
 use api::resource::Subresource;
 use api::status::ApiError;
@@ -74,6 +75,12 @@ pub(crate) async fn update(core: &Core, call: &Call, body: Bytes) -> Result<Answ
     }
     let decoded = decode::decode(call.target.row, &json, create::validation(call)?)?;
     let name = meta::name(&decoded.object).unwrap_or_default();
+    if name.is_empty() {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            call.target.name()?
+        )));
+    }
     if name != call.target.name()? {
         return Err(ApiError::bad_request(format!(
             "the name of the object ({name}) does not match the name on the URL ({})",
@@ -86,8 +93,17 @@ pub(crate) async fn update(core: &Core, call: &Call, body: Bytes) -> Result<Answ
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
     }
+    let row = call.target.row;
+    let revision = meta::resource_version(&decoded.object).unwrap_or_default();
+    if CONDITIONAL.contains(&row.plural) && revision.is_empty() {
+        let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
+        return Err(ApiError::invalid(row.group, row.plural, name, &[error]));
+    }
     modify(core, call, &Edit::of(call)?, |_| Ok(decoded.clone())).await
 }
+
+/// Kinds whose objects are only replaced in the version that was read.
+const CONDITIONAL: [&str; 3] = ["leases", "poddisruptionbudgets", "runtimeclasses"];
 
 /// Reads the target, changes it, and writes it if anything changed; again when somebody else was first.
 pub(crate) async fn modify<F>(core: &Core, call: &Call, edit: &Edit, change: F) -> Result<Answer, ApiError>
@@ -112,6 +128,11 @@ where
         if edit.part == Part::Object {
             warnings.extend(row.warnings(&new));
         }
+        if let Some(name) = &edit.manager {
+            let subresource = call.target.subresource.as_deref().unwrap_or_default();
+            let manager = Manager { name, subresource, now: call.now };
+            apply::track_update(row, Some(&found.object), &mut new, manager);
+        }
         if is_same(&new, &found.object) {
             return Ok(Answer::ok(found.object).warning(warnings));
         }
@@ -119,11 +140,6 @@ where
             Part::Object | Part::Resources => quota::admit(core, call, &new, Some(&found.object)).await?,
             Part::Status | Part::Ephemeral | Part::Approval | Part::Internal => None,
         };
-        if let Some(name) = &edit.manager {
-            let subresource = call.target.subresource.as_deref().unwrap_or_default();
-            let manager = Manager { name, subresource, now: call.now };
-            apply::track_update(row, Some(&found.object), &mut new, manager);
-        }
         if edit.dry_run {
             return Ok(Answer::ok(new).warning(warnings));
         }
@@ -235,14 +251,32 @@ fn is_same(new: &Value, old: &Value) -> bool {
 }
 
 fn is_same_metadata(new: &Value, old: &Value) -> bool {
-    let matters = |field: &str| field != "resourceVersion";
+    let matters = |field: &str| field != "resourceVersion" && field != "managedFields";
     let empty = serde_json::Map::new();
     let new = new.as_object().unwrap_or(&empty);
     let old = old.as_object().unwrap_or(&empty);
     let contained = |a: &api::Object, b: &api::Object| {
         a.iter().filter(|(field, _)| matters(field)).all(|(field, value)| b.get(field) == Some(value))
     };
-    contained(new, old) && contained(old, new)
+    contained(new, old)
+        && contained(old, new)
+        && are_same_owners(new.get("managedFields"), old.get("managedFields"))
+}
+
+/// Who owns what is compared, not since when.
+fn are_same_owners(new: Option<&Value>, old: Option<&Value>) -> bool {
+    let owners = |list: Option<&Value>| -> Vec<api::Object> {
+        let mut entries: Vec<api::Object> = list
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_object)
+            .cloned()
+            .collect();
+        entries.iter_mut().for_each(|entry| drop(entry.remove("time")));
+        entries
+    };
+    new == old || owners(new) == owners(old)
 }
 
 #[cfg(test)]
@@ -260,6 +294,13 @@ mod tests {
         check(json!({"metadata": {"name": "a"}, "spec": {"x": 2}}), false);
         check(json!({"metadata": {"name": "a"}}), false);
         check(json!({"metadata": {"name": "a"}, "spec": {"x": 1}, "status": {}}), false);
+    }
+
+    #[test]
+    fn when_a_field_was_owned_first_is_no_change() {
+        let owned = |manager: &str, time: &str| json!({"metadata": {"name": "a", "managedFields": [{"manager": manager, "time": time}]}});
+        assert!(is_same(&owned("me", "now"), &owned("me", "then")));
+        assert!(!is_same(&owned("me", "now"), &owned("you", "now")));
     }
 
     #[test]

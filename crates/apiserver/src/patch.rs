@@ -30,9 +30,7 @@ pub(crate) async fn patch(core: &Core, call: &Call, body: Bytes) -> Result<Answe
         "application/json-patch+json" => Patch::Json(body),
         "application/merge-patch+json" => Patch::Merge(parse(&body)?),
         "application/strategic-merge-patch+json" => Patch::Strategic(parse(&body)?),
-        "application/apply-patch+yaml" | "application/apply-patch+json" => {
-            return apply(core, call, body, validation).await;
-        }
+        _ if is_apply(call) => return apply(core, call, body, validation).await,
         other => {
             return Err(ApiError::unsupported_media_type(format!(
                 "the body of the request was in an unknown format - accepted media types include: \
@@ -72,7 +70,7 @@ fn change(call: &Call, patch: &Patch, old: &Value, validation: FieldValidation) 
     decode::check(row, new, validation)
 }
 
-/// Serves server-side apply.
+/// Serves server-side apply. What is applied stays as its author wrote it: what he names is his, and no more.
 async fn apply(
     core: &Core,
     call: &Call,
@@ -80,23 +78,10 @@ async fn apply(
     validation: FieldValidation,
 ) -> Result<Answer, ApiError> {
     let row = call.target.row;
-    let Some(name) = call.query.get("fieldManager").map(str::to_owned) else {
-        return Err(ApiError::bad_request(
-            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
-        ));
-    };
-    let decoded = decode::decode(row, &body::yaml_to_json(&body)?, validation)?;
+    let decoded = decode::decode_applied(row, &body::yaml_to_json(&body)?, validation)?;
     let applied = with_names(call, decoded.object)?;
-    let force = call.query.flag("force");
-    let subresource = call.target.subresource.as_deref().unwrap_or_default();
-    let manager = Manager { name: &name, subresource, now: call.now };
-    let edit = Edit { manager: None, ..Edit::of(call)? };
-    let changed = modify::modify(core, call, &edit, |old| {
-        let object = apply::server_side_apply(row, Some(old), applied.clone(), manager, force)?;
-        decode::check(row, object, FieldValidation::Ignore)
-    });
-    let answer = match changed.await {
-        Err(error) if error.code == 404 && subresource.is_empty() => {
+    let answer = match apply_to_live(core, call, &applied).await {
+        Err(error) if error.code == 404 && call.target.subresource.is_none() => {
             if meta::uid(&applied).is_some_and(|uid| !uid.is_empty()) {
                 return Err(ApiError::conflict(
                     row.group,
@@ -105,12 +90,44 @@ async fn apply(
                     "uid mismatch: the object does not exist",
                 ));
             }
-            let object = apply::server_side_apply(row, None, applied.clone(), manager, force)?;
+            let object = apply::apply_as_written(row, None, &applied, applier(call)?, false)?;
+            let object = decode::check(row, object, FieldValidation::Ignore)?.object;
             create::insert(core, call, object, None).await
         }
         answer => answer,
     };
     Ok(answer?.warning(decoded.warnings))
+}
+
+/// Applies an object of the target's row, as its author wrote it, to the one that lives.
+pub(crate) async fn apply_to_live(core: &Core, call: &Call, applied: &Value) -> Result<Answer, ApiError> {
+    let row = call.target.row;
+    let manager = applier(call)?;
+    let force = call.query.flag("force");
+    let edit = Edit { manager: None, ..Edit::of(call)? };
+    modify::modify(core, call, &edit, |old| {
+        let object = apply::apply_as_written(row, Some(old), applied, manager, force)?;
+        decode::check(row, object, FieldValidation::Ignore)
+    })
+    .await
+}
+
+fn applier(call: &Call) -> Result<Manager<'_>, ApiError> {
+    let Some(name) = call.query.get("fieldManager").filter(|name| !name.is_empty()) else {
+        return Err(ApiError::bad_request(
+            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
+        ));
+    };
+    let subresource = call.target.subresource.as_deref().unwrap_or_default();
+    Ok(Manager { name, subresource, now: call.now })
+}
+
+/// Tells whether a patch is a server-side apply.
+pub(crate) fn is_apply(call: &Call) -> bool {
+    matches!(
+        body::content_type(&call.headers),
+        "application/apply-patch+yaml" | "application/apply-patch+json"
+    )
 }
 
 /// An applied object may leave its name and namespace to the path.

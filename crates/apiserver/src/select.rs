@@ -33,7 +33,7 @@ impl Selection {
     pub(crate) fn parse(core: &Core, call: &Call) -> Result<Self, ApiError> {
         let target = &call.target;
         let labels = LabelSelector::parse(call.query.get("labelSelector").unwrap_or_default())
-            .map_err(|error| ApiError::bad_request(format!("unable to parse requirement: {error}")))?;
+            .map_err(|error| ApiError::bad_request(error.to_string()))?;
         let fields = FieldSelector::parse(call.query.get("fieldSelector").unwrap_or_default())
             .map_err(|error| ApiError::bad_request(error.to_string()))?;
         check_fields(target.row, &fields)?;

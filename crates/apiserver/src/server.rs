@@ -10,6 +10,7 @@ use std::{
 
 use api::resource::Registry;
 use bytes::Bytes;
+use http::header::{Entry, HeaderValue, USER_AGENT};
 use http::{Request, Response};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -68,7 +69,7 @@ impl ApiServer {
     /// connection, so streams that take one over (exec, attach, port-forward) are refused.
     #[must_use]
     pub fn service(&self, identity: Identity) -> Service {
-        Service { server: self.clone(), identity: Arc::new(identity) }
+        Service { server: self.clone(), identity: Arc::new(identity), agent: None }
     }
 
     /// Serves HTTPS on a listener until `shutdown` resolves, then drains. May run several times beside
@@ -91,6 +92,15 @@ impl ApiServer {
 pub struct Service {
     server: ApiServer,
     identity: Arc<Identity>,
+    agent: Option<HeaderValue>,
+}
+
+impl Service {
+    /// Names the program that calls, where a request does not: managed fields tell it.
+    #[must_use]
+    pub fn named(self, agent: &'static str) -> Self {
+        Self { agent: Some(HeaderValue::from_static(agent)), ..self }
+    }
 }
 
 impl<B> tower::Service<Request<B>> for Service
@@ -106,7 +116,10 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if let (Some(agent), Entry::Vacant(entry)) = (&self.agent, request.headers_mut().entry(USER_AGENT)) {
+            entry.insert(agent.clone());
+        }
         let core = Arc::clone(&self.server.core);
         let caller = Caller::Process(Arc::clone(&self.identity));
         Box::pin(async move { Ok(dispatch::handle(core, caller, CancellationToken::new(), request).await) })

@@ -11,7 +11,7 @@ use crate::{
     route::Target,
 };
 
-const MANAGER: &str = "pinnace-apiserver";
+const MANAGER: &str = "kube-controller-manager";
 
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
@@ -70,7 +70,7 @@ pub(crate) async fn furnish(core: &Core, namespace: &str) {
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}});
     let authority = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
             "name": "kube-root-ca.crt",
-            "annotations": {"kubernetes.io/description": "Contains a CA bundle that can be used to verify the API of this cluster."}
+            "annotations": {"kubernetes.io/description": "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters."}
         }, "data": {"ca.crt": core.config.certificate_authority}});
     for (plural, object) in [("serviceaccounts", account), ("configmaps", authority)] {
         let Ok(row) = core.row("", "v1", plural) else { continue };

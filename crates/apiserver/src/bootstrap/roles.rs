@@ -194,6 +194,27 @@ fn role(name: &str, rules: &[Value]) -> Value {
         "rules": rules})
 }
 
+/// A role for people: what roles with its label allow, ours among them, it allows too.
+fn aggregated(name: &str, rules: &[Value], part_of: Option<&str>) -> Value {
+    let mut object = role(name, rules);
+    object["aggregationRule"] =
+        json!({"clusterRoleSelectors": [{"matchLabels": {aggregate_to(name): "true"}}]});
+    if let Some(whole) = part_of {
+        object["metadata"]["labels"][aggregate_to(whole)] = "true".into();
+    }
+    object
+}
+
+fn part_of(whole: &str, rules: &[Value]) -> Value {
+    let mut object = role(&format!("system:aggregate-to-{whole}"), rules);
+    object["metadata"]["labels"][aggregate_to(whole)] = "true".into();
+    object
+}
+
+fn aggregate_to(whole: &str) -> String {
+    format!("rbac.authorization.k8s.io/aggregate-to-{whole}")
+}
+
 fn binding(role: &str, kind: &str, subject: &str) -> Value {
     json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
         "metadata": {"name": role, "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"},
@@ -206,9 +227,12 @@ fn binding(role: &str, kind: &str, subject: &str) -> Value {
 pub(super) fn all() -> Vec<Value> {
     vec![
         role("cluster-admin", &everything()),
-        role("admin", &admin()),
-        role("edit", &edit()),
-        role("view", &view()),
+        aggregated("admin", &admin(), None),
+        aggregated("edit", &edit(), Some("admin")),
+        aggregated("view", &view(), Some("edit")),
+        part_of("admin", &admin()),
+        part_of("edit", &edit()),
+        part_of("view", &view()),
         role("system:basic-user", &basic_user()),
         role("system:discovery", &discovery()),
         role("system:public-info-viewer", &public_info()),

@@ -35,7 +35,7 @@ pub(crate) async fn create(core: &Core, call: &Call, body: Bytes) -> Result<Answ
         ));
     }
     let pods = Call { target: call.target.sibling(core.row("", "v1", "pods")?, &name), ..call.clone() };
-    let edit = Edit { part: Part::Internal, manager: Some(call.manager()?), dry_run: call.query.dry_run()? };
+    let edit = Edit { part: Part::Internal, manager: None, dry_run: call.query.dry_run()? };
     modify::modify(core, &pods, &edit, |old| bind(call, old, &binding, node)).await?;
     let status =
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});

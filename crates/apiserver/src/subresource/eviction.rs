@@ -26,7 +26,7 @@ pub(crate) async fn create(core: &Core, call: &Call, body: Bytes) -> Result<Answ
     let pod = core.find(&call.target)?.object;
     let has_ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed" | "Pending"));
     if !has_ended && api::meta::deletion_timestamp(&pod).is_none() {
-        spend_disruption(core, call, &pod).await?;
+        spend_disruption(core, call, &pod, options.dry_run).await?;
     }
     if api::meta::deletion_timestamp(&pod).is_none() {
         announce(core, call, &pod).await?;
@@ -57,7 +57,7 @@ async fn announce(core: &Core, call: &Call, pod: &Value) -> Result<(), ApiError>
 }
 
 /// Takes one disruption from the budget that covers the pod.
-async fn spend_disruption(core: &Core, call: &Call, pod: &Value) -> Result<(), ApiError> {
+async fn spend_disruption(core: &Core, call: &Call, pod: &Value, dry_run: bool) -> Result<(), ApiError> {
     let Some(row) = core.registry.by_path("policy", "v1", "poddisruptionbudgets") else { return Ok(()) };
     let budgets: Vec<Value> =
         core.all(row, call.target.namespace()).into_iter().filter(|budget| covers(budget, pod)).collect();
@@ -73,7 +73,7 @@ async fn spend_disruption(core: &Core, call: &Call, pod: &Value) -> Result<(), A
     let name = api::meta::name(budget).unwrap_or_default();
     let pod_name = api::meta::name(pod).unwrap_or_default();
     let inner = Call { target: call.target.sibling(row, name), ..Call::internal(call.target.clone()) };
-    let edit = Edit { part: Part::Internal, manager: None, dry_run: call.query.dry_run()? };
+    let edit = Edit { part: Part::Internal, manager: None, dry_run };
     modify::modify(core, &inner, &edit, |old| {
         let allowed = old["status"]["disruptionsAllowed"].as_i64().unwrap_or(0);
         if allowed <= 0 {

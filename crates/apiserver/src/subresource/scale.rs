@@ -30,12 +30,29 @@ pub(crate) async fn update(core: &Core, call: &Call, body: Bytes) -> Result<Answ
 
 /// Serves `patch`.
 pub(crate) async fn patch(core: &Core, call: &Call, body: Bytes) -> Result<Answer, ApiError> {
+    if patch::is_apply(call) {
+        return apply(core, call, &body).await;
+    }
     change(core, call, |old| {
         let mut scale = scale_of(old);
         patch::apply_to(call, &body, &mut scale)?;
         Ok(scale)
     })
     .await
+}
+
+/// Serves server-side apply: of what it scales, the applier owns the count.
+async fn apply(core: &Core, call: &Call, body: &Bytes) -> Result<Answer, ApiError> {
+    let row = call.target.row;
+    let scale = api::decode::parse(&body::yaml_to_json(body)?)?;
+    let mut applied = json!({"apiVersion": row.api_version(), "kind": row.kind, "metadata": {
+        "name": call.target.name()?, "namespace": call.target.namespace()}});
+    copy_revision(&mut applied, &scale);
+    if scale["spec"].get("replicas").is_some() {
+        applied["spec"] = json!({"replicas": replicas(call, &scale)?});
+    }
+    let applied = patch::apply_to_live(core, call, &applied).await?;
+    Ok(Answer { object: scale_of(&applied.object), ..applied })
 }
 
 async fn change(
@@ -102,8 +119,9 @@ fn selector_text(selector: &Value) -> String {
     }
     for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
         let key = expression["key"].as_str().unwrap_or_default();
-        let values: Vec<&str> =
+        let mut values: Vec<&str> =
             expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        values.sort_unstable();
         let values = values.join(",");
         terms.push(match expression["operator"].as_str() {
             Some("In") => format!("{key} in ({values})"),
@@ -124,7 +142,7 @@ mod tests {
         let scale = scale_of(&json!({
             "metadata": {"name": "web", "namespace": "a", "labels": {"x": "y"}},
             "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "web"},
-                "matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["a", "b"]}]}},
+                "matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["b", "a"]}]}},
             "status": {"replicas": 2}
         }));
         assert_eq!(scale["spec"]["replicas"], 3);

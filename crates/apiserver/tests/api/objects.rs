@@ -182,6 +182,19 @@ async fn scale_shows_and_sets_the_replicas() {
     let (code, scaled) = server.patch(&path, "merge", json!({"spec": {"replicas": 0}})).await;
     assert_eq!((code, &scaled["spec"]["replicas"]), (200, &json!(0)));
     assert_eq!(server.get(&format!("{sets}/web")).await.1["spec"]["replicas"], 0);
+    let applied = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "spec": {"replicas": 3}});
+    let apply = |manager: &str| format!("{path}?fieldManager={manager}");
+    assert_eq!(
+        server.patch(&apply("first"), "apply", applied.clone()).await.0,
+        409,
+        "another counts already"
+    );
+    let (code, scaled) = server.patch(&(apply("first") + "&force=true"), "apply", applied).await;
+    assert_eq!((code, &scaled["kind"], &scaled["spec"]["replicas"]), (200, &json!("Scale"), &json!(3)));
+    let owners = server.get(&format!("{sets}/web")).await.1["metadata"]["managedFields"].take();
+    let first = owners.as_array().unwrap().iter().find(|owner| owner["manager"] == "first").unwrap();
+    assert_eq!((&first["subresource"], &first["operation"]), (&json!("scale"), &json!("Apply")));
+    assert_eq!(first["fieldsV1"], json!({"f:spec": {"f:replicas": {}}}));
 }
 
 #[tokio::test]

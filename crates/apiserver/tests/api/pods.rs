@@ -111,6 +111,10 @@ async fn an_eviction_asks_the_budget() {
     assert_eq!((code, status["reason"].as_str()), (429, Some("TooManyRequests")));
     let allowed = json!({"status": {"disruptionsAllowed": 1}});
     server.patch(&format!("{budgets}/b/status"), "merge", allowed).await;
+    let mut tried = eviction.clone();
+    tried["deleteOptions"] = json!({"dryRun": ["All"]});
+    assert_eq!(server.post(&format!("{path}/eviction"), tried).await.0, 201);
+    assert_eq!(server.get(&format!("{budgets}/b")).await.1["status"]["disruptionsAllowed"], 1, "only tried");
     assert_eq!(server.post(&format!("{path}/eviction"), eviction).await.0, 201);
     let evicted = server.get(&path).await.1;
     assert!(evicted["metadata"]["deletionTimestamp"].is_string());
