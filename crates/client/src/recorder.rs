@@ -140,7 +140,8 @@ async fn create(events: &Api<Event>, entry: &Entry, name: &str, message: &str) -
         reporting_instance: Some(entry.host.to_string()),
         ..Event::default()
     };
-    events.create(&PostParams::default(), &event).await.map(drop)
+    let written_by = PostParams { field_manager: Some(manager(entry)), ..PostParams::default() };
+    events.create(&written_by, &event).await.map(drop)
 }
 
 async fn count_up(
@@ -151,7 +152,17 @@ async fn count_up(
     message: &str,
 ) -> Result<(), kube::Error> {
     let patch = json!({ "count": count, "lastTimestamp": Time(entry.at), "message": message });
-    events.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
+    let written_by = PatchParams { field_manager: Some(manager(entry)), ..PatchParams::default() };
+    events.patch(name, &written_by, &Patch::Merge(patch)).await.map(drop)
+}
+
+/// The program that a component is a part of in Kubernetes.
+fn manager(entry: &Entry) -> String {
+    match &*entry.component {
+        "default-scheduler" => "kube-scheduler".to_owned(),
+        name if name.ends_with("-controller") => "kube-controller-manager".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 /// Events about cluster-wide objects live in `default`.

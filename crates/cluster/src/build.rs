@@ -83,7 +83,9 @@ pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Res
         });
     }
 
-    let client = client::in_process(api.service(Identity::master("system:pinnace")));
+    // Tools that look at managed fields know the controllers by this name.
+    let service = api.service(Identity::master("system:pinnace")).named("kube-controller-manager");
+    let client = client::in_process(service);
     let names = node_names(settings);
     bootstrap::run(&client, &names).await.context("failed to write the cluster's first objects")?;
     let caches = Caches::new(client.clone());
@@ -180,6 +182,7 @@ struct Network {
 
 impl Network {
     async fn start(machine: &Machine, settings: &Settings) -> Result<Self> {
+        // the first address is also where the API, the DNS and the way out listen, be there nodes or not
         let count = u8::try_from(settings.nodes).context("too many nodes")?;
         let range = |(address, prefix)| Range { address, prefix };
         let pod_range = range(addresses::POD_RANGE);

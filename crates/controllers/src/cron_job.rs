@@ -76,13 +76,29 @@ fn follow(plan: &mut Plan, observed: &Observed<'_>, jobs: &[Arc<Job>], after: &m
             status.last_successful_time = ended;
         }
     }
-    let running = jobs.iter().filter(|job| end(job).is_none());
+    let cron_job = observed.cron_job;
+    let is_own = |job: &Job| was_listed(job) || is_scheduled(job, cron_job);
+    let (running, strangers): (Vec<&Arc<Job>>, Vec<&Arc<Job>>) =
+        jobs.iter().filter(|job| end(job).is_none()).partition(|job| is_own(job));
+    for job in strangers {
+        let name = owner::name(&job.metadata);
+        let message = format!("Saw a job that the controller did not create or forgot: {name}");
+        plan.act(Action::event(cron_job, true, "UnexpectedJob", message));
+    }
+    let running = running.into_iter();
     let entry = |job: &Arc<Job>| {
         let known = listed.iter().find(|known| known.uid == job.metadata.uid).cloned();
         known.unwrap_or_else(|| reference(job.as_ref()))
     };
     let running: Vec<ObjectReference> = running.map(entry).collect();
     status.active = Some(running).filter(|running| !running.is_empty());
+}
+
+/// Tells whether a Job was made by the schedule: its name says so.
+fn is_scheduled(job: &Job, cron_job: &CronJob) -> bool {
+    let rest = owner::name(&job.metadata).strip_prefix(owner::name(&cron_job.metadata));
+    let minutes = rest.and_then(|rest| rest.strip_prefix('-'));
+    minutes.is_some_and(|minutes| !minutes.is_empty() && minutes.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Ended Jobs beyond the limits go, the oldest first.

@@ -23,6 +23,11 @@ use crate::pods;
 use crate::revisions::{self, HASH};
 use crate::view::{Key, View};
 
+/// How often the template has changed: an annotation of the set, and a label of its pods, that Kubernetes keeps
+/// for those who still read them.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+const POD_GENERATION: &str = "pod-template-generation";
+
 /// What the pods of every DaemonSet tolerate: they serve the node itself.
 const TOLERATED: [(&str, &str); 7] = [
     ("node.kubernetes.io/not-ready", "NoExecute"),
@@ -163,7 +168,10 @@ fn create(set: &DaemonSet, spec: &DaemonSetSpec, node: &str, hash: &str, names: 
     let prefix = format!("{}-", owner::name(&set.metadata));
     let mut pod = pods::from_template(set, &spec.template, names.next(&prefix));
     pod.metadata.generate_name = Some(prefix);
-    pod.metadata.labels.get_or_insert_default().insert(HASH.to_owned(), hash.to_owned());
+    let labels = pod.metadata.labels.get_or_insert_default();
+    labels.insert(HASH.to_owned(), hash.to_owned());
+    let generation = set.metadata.annotations.as_ref().and_then(|all| all.get(TEMPLATE_GENERATION));
+    labels.extend(generation.map(|generation| (POD_GENERATION.to_owned(), generation.clone())));
     let pod_spec = pod.spec.get_or_insert_default();
     pod_spec.tolerations = Some(tolerations(pod_spec));
     let field = NodeSelectorRequirement {

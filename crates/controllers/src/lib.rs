@@ -26,6 +26,7 @@ pub mod view;
 
 pub mod autoscaler;
 pub mod claim_protection;
+pub mod cluster_role;
 pub mod cron_job;
 pub mod daemon_set;
 pub mod deployment;
@@ -76,5 +77,6 @@ pub fn all() -> Vec<Controller> {
         persistent_volume::controller(),
         claim_protection::controller(),
         ephemeral_volume::controller(),
+        cluster_role::controller(),
     ]
 }

@@ -195,6 +195,7 @@ impl Pass<'_> {
         let name = format!("{}-{ordinal}", owner::name(&set.metadata));
         let (revision, template) = self.revision_of(ordinal);
         let mut pod = pods::from_template(set, &template, name.clone());
+        pod.metadata.generate_name = Some(format!("{}-", owner::name(&set.metadata)));
         let labels = pod.metadata.labels.get_or_insert_default();
         labels.insert(POD_NAME.to_owned(), name.clone());
         labels.insert(POD_INDEX.to_owned(), ordinal.to_string());
@@ -206,14 +207,14 @@ impl Pass<'_> {
             return;
         }
         let of_set = owner::name(&set.metadata);
-        let done = format!("create Pod {name} in StatefulSet {of_set} successful");
+        let done = format!("Create Pod {name} in StatefulSet {of_set} successful");
         let told = Told {
             done: Some(Event::about(set, false, "SuccessfulCreate", done)),
             failed: Some(Event::about(
                 set,
                 true,
                 "FailedCreate",
-                format!("create Pod {name} in StatefulSet {of_set} failed error"),
+                format!("Create Pod {name} in StatefulSet {of_set} failed error"),
             )),
         };
         plan.act(Action::create(&pod, told));
@@ -222,14 +223,14 @@ impl Pass<'_> {
     fn delete(&self, pod: &Pod) -> Action {
         let set = self.observed.stateful_set;
         let (name, of_set) = (owner::name(&pod.metadata), owner::name(&set.metadata));
-        let done = format!("delete Pod {name} in StatefulSet {of_set} successful");
+        let done = format!("Delete Pod {name} in StatefulSet {of_set} successful");
         let told = Told {
             done: Some(Event::about(set, false, "SuccessfulDelete", done)),
             failed: Some(Event::about(
                 set,
                 true,
                 "FailedDelete",
-                format!("delete Pod {name} in StatefulSet {of_set} failed error"),
+                format!("Delete Pod {name} in StatefulSet {of_set} failed error"),
             )),
         };
         Action::delete(pod, told)

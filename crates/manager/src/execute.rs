@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::{EventType, Recorder};
-use controllers::{Action, Create, Delete, Event, Kind, Patch, Target, Told};
+use controllers::{Action, Create, Delete, Event, Kind, Part, Patch, Target, Told};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
 use serde::Deserialize;
@@ -170,7 +170,10 @@ impl Executor {
         }
         let result = request::patch(&self.client, &patch, version.as_deref()).await;
         let result = result.map(|answer| {
-            self.assume(&target.kind, &answer);
+            // a Scale is not the object: the watch brings that
+            if patch.part != Part::Scale {
+                self.assume(&target.kind, &answer);
+            }
             let after = meta(&answer).resource_version.unwrap_or_default();
             if let Some(version) = &target.version {
                 own.insert(id, (version.clone(), after));

@@ -17,6 +17,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::api::storage::v1::StorageClass;
 
 use crate::inventory::Source;
@@ -49,6 +50,7 @@ pub(crate) trait AnyKind: Send + Sync {
 impl Kinds {
     pub(crate) fn new(caches: &Caches) -> Self {
         let mut kinds = Self { view: View::default(), by_kind: HashMap::new() };
+        kinds.add::<ClusterRole>(caches);
         kinds.add::<ConfigMap>(caches);
         kinds.add::<ControllerRevision>(caches);
         kinds.add::<CronJob>(caches);

@@ -14,6 +14,7 @@ use api::k8s::api::core::v1::{
 };
 use api::k8s::api::discovery::v1::EndpointSlice;
 use api::k8s::api::policy::v1::PodDisruptionBudget;
+use api::k8s::api::rbac::v1::ClusterRole;
 use api::k8s::api::storage::v1::StorageClass;
 use client::{Cache, Notice, Subscription};
 use controllers::{Controller, Key, Known, Lister, View};
@@ -114,6 +115,7 @@ impl Observer {
             kinds: BTreeMap::new(),
             seen: BTreeMap::new(),
         };
+        observer.add::<ClusterRole>(server);
         observer.add::<ConfigMap>(server);
         observer.add::<ControllerRevision>(server);
         observer.add::<CronJob>(server);

@@ -146,8 +146,13 @@ impl Server {
                 merge(&mut after, patch);
                 after["status"] = before["status"].clone();
             }
-            // As in Kubernetes, metadata but annotations and labels pass as well; nobody here sends them.
-            Part::Status => merge(&mut after["status"], &patch["status"]),
+            // As in Kubernetes, annotations pass as well; labels would too, but nobody here sends them.
+            Part::Status => {
+                merge(&mut after["status"], &patch["status"]);
+                if let Some(annotations) = patch["metadata"].get("annotations") {
+                    merge(&mut after["metadata"]["annotations"], annotations);
+                }
+            }
             Part::Scale => after["spec"]["replicas"] = patch["spec"]["replicas"].clone(),
         }
         if after["spec"] != before["spec"] {

@@ -81,9 +81,24 @@ pub(super) fn measure(
             Subject { resource: &source.name, container: Some(&source.container), target: &source.target };
         return subject.measure(observed, replicas);
     }
+    // What Kubernetes says without an adapter for them.
+    let custom = "unable to fetch metrics from custom metrics API: no custom metrics API (custom.metrics.k8s.io) registered";
+    let external = "unable to fetch metrics from external metrics API: no external metrics API (external.metrics.k8s.io) registered";
+    if let Some(source) = &metric.pods {
+        let message = format!("unable to get metric {}: {custom}", source.metric.name);
+        return Err(Unknown { reason: "FailedGetPodsMetric", message });
+    }
+    if let Some(source) = &metric.object {
+        let message = format!("unable to get metric {}: {custom}", source.metric.name);
+        return Err(Unknown { reason: "FailedGetObjectMetric", message });
+    }
+    if let Some(source) = &metric.external {
+        let message = format!("unable to get external metric {}: {external}", source.metric.name);
+        return Err(Unknown { reason: "FailedGetExternalMetric", message });
+    }
     Err(Unknown {
         reason: "InvalidMetricSourceType",
-        message: format!("metrics of type `{}` are not served", metric.type_),
+        message: format!("unknown metric source type {:?}", metric.type_),
     })
 }
 

@@ -314,12 +314,12 @@ impl<'a> Rollout<'a> {
         let actions: Vec<Action> = sets.into_iter().filter_map(|set| set.into_action(deployment)).collect();
         // A set that could not be created has to be told of before it is tried again.
         let is_retry = self.observed.env.failure.is_some();
+        // As in Kubernetes the notes go along with the status: they are no new generation.
         let status =
-            Action::update(Part::Status, deployment, &with_status(deployment, &self.after), Told::nothing());
+            Action::update(Part::Status, deployment, &with_status(&noted, &self.after), Told::nothing());
         let (first, last) = if is_retry { (status, None) } else { (None, status) };
         plan.actions.extend(first);
         plan.actions.extend(actions);
-        plan.actions.extend(Action::update(Part::Object, deployment, &noted, Told::nothing()));
         plan.actions.extend(last);
         plan.waiting.extend(self.plan.waiting);
         self.plan.recheck.into_iter().for_each(|wait| plan.look_again(wait));

@@ -50,7 +50,7 @@ pub(super) fn give(pod: &mut Pod, job: &str, index: i32) {
     let Some(spec) = &mut pod.spec else { return };
     spec.hostname = Some(format!("{job}-{index}"));
     let field_ref =
-        ObjectFieldSelector { field_path: format!("metadata.annotations['{INDEX}']"), ..Default::default() };
+        ObjectFieldSelector { field_path: format!("metadata.labels['{INDEX}']"), ..Default::default() };
     let variable = EnvVar {
         name: VARIABLE.to_owned(),
         value_from: Some(EnvVarSource { field_ref: Some(field_ref), ..EnvVarSource::default() }),

@@ -123,7 +123,7 @@ fn create(pass: &Pass<'_>, template: &PersistentVolumeClaim, name: &str, pod: &s
     }
     claim.status = None;
     let of_set = owner::name(&set.metadata);
-    let done = format!("create Claim {name} Pod {pod} in StatefulSet {of_set} success");
+    let done = format!("Create Claim {name} Pod {pod} in StatefulSet {of_set} success");
     let told = Told { done: Some(Event::about(set, false, "SuccessfulCreate", done)), failed: None };
     Action::create(&claim, told)
 }

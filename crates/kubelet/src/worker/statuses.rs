@@ -15,6 +15,9 @@ use crate::spec;
 use crate::status;
 
 /// The first pause after a write that failed; it doubles up to [`RETRY_LIMIT`].
+/// Who writes statuses, as managed fields tell.
+const MANAGER: &str = "kubelet";
+
 const RETRY: Duration = Duration::from_millis(100);
 /// The longest pause.
 const RETRY_LIMIT: Duration = Duration::from_secs(5);
@@ -99,7 +102,8 @@ async fn write(node: Arc<Node>, mut changes: watch::Receiver<Wanted>, done: watc
 async fn write_once(node: &Node, pod: &Pod, status: &PodStatus) -> bool {
     let pods: Api<Pod> = Api::namespaced(node.client.clone(), spec::namespace(pod));
     let patch = Patch::Strategic(status::patch(pod, status));
-    match pods.patch_status(spec::name(pod), &PatchParams::default(), &patch).await {
+    let written_by = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    match pods.patch_status(spec::name(pod), &written_by, &patch).await {
         Ok(pod) => {
             // The other servers of this process need not wait for the watch.
             node.pods.assume(pod);

@@ -78,7 +78,7 @@ const SHOWN: [(&str, &[&str]); 24] = [
         &[
             "Replicas: 1 desired | 1 total",
             "Update Strategy: RollingUpdate",
-            "create Pod db-0 in StatefulSet db successful",
+            "Create Pod db-0 in StatefulSet db successful",
         ],
     ),
     (
