@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use api::k8s::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use api::k8s::api::batch::v1::{CronJob, Job};
-use api::k8s::api::core::v1::{ConfigMap, Event, Namespace, Pod, ServiceAccount};
+use api::k8s::api::core::v1::{ConfigMap, Event, Namespace, PersistentVolume, Pod, ServiceAccount};
 use api::k8s::api::policy::v1::PodDisruptionBudget;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -172,6 +172,17 @@ fn object<K: controllers::Known>(name: &str, spec: &serde_json::Value) -> K {
     serde_json::from_value(kind).expect("an object")
 }
 
+async fn create_disks(client: kube::Client) {
+    for number in 0..3 {
+        let disk = json!({ "capacity": { "storage": "1Mi" }, "accessModes": ["ReadWriteOnce"],
+            "hostPath": { "path": "/x" } });
+        Api::<PersistentVolume>::all(client.clone())
+            .create(&PostParams::default(), &object(&format!("disk-{number}"), &disk))
+            .await
+            .expect("a volume");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_workload_comes_up_and_settles() {
     let cluster = Cluster::start().await;
@@ -194,7 +205,8 @@ async fn every_workload_comes_up_and_settles() {
         .create(&post, &object("agent", &daemon))
         .await
         .expect("a DaemonSet");
-    let claim = json!({ "metadata": { "name": "data" }, "spec": {
+    create_disks(client()).await;
+    let claim = json!({ "metadata": { "name": "data" }, "spec": { "storageClassName": "",
         "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Mi" } } } });
     let stateful = json!({ "replicas": 3, "serviceName": "db", "selector": selector("db"),
         "template": template("db", "Always"), "volumeClaimTemplates": [claim] });

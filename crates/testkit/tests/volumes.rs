@@ -62,6 +62,8 @@ fn a_claim_takes_the_smallest_volume_and_leaves_it_released() {
     let mut cluster = Cluster::new();
     cluster.create(&volume("large", "9Gi", &json!({})));
     cluster.create(&volume("right", "2Gi", &json!({})));
+    // Only volumes that are available can be chosen from.
+    cluster.settle();
     cluster.create(&claim("data", &json!({})));
     cluster.settle();
     assert_eq!(of_claim(&cluster, "data"), both("Bound", "right"));

@@ -231,6 +231,9 @@ fn a_stateful_set_comes_in_order_and_goes_in_reverse() {
 #[test]
 fn a_stateful_set_does_not_shrink_while_several_members_ail() {
     let mut cluster = cluster();
+    for number in 0..3 {
+        cluster.create(&volume(&format!("disk-{number}")));
+    }
     cluster.create(&stateful(3, "a"));
     cluster.settle();
     // A broken pod stays unready; a mended one becomes ready again by itself.
