@@ -18,6 +18,7 @@ mod guides;
 mod jobs;
 mod kubectl;
 mod model_image;
+mod network;
 mod pods;
 mod probes;
 mod real_data;
