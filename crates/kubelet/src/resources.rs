@@ -53,6 +53,9 @@ pub fn qos_class(pod: &Pod) -> QosClass {
     }
 }
 
+/// How many processes and threads a container may have: what no application needs, and a fork bomb ends at.
+const PIDS: u64 = 4096;
+
 /// Returns what the container runtime is told to enforce. `memory_capacity` is the node's, in
 /// bytes.
 #[must_use]
@@ -66,7 +69,7 @@ pub fn runtime_resources(pod: &Pod, container: &Container, memory_capacity: u64)
         cpu_quota_milli: cpu_limit.filter(|milli| *milli > 0),
         // The kernel's least share is 2; a core is 1024.
         cpu_shares: Some(cpu_request.map_or(2, |milli| (milli * 1024 / 1000).max(2))),
-        pids: None,
+        pids: Some(PIDS),
         oom_score_adj: Some(oom_score(pod, container, memory_capacity)),
     }
 }
