@@ -135,7 +135,7 @@ pub(crate) async fn many_commands_leave_nothing_behind(world: &World) {
         names.sort();
         names
     };
-    assert_eq!(names(&folder), ["config.json", "root", "state"]);
+    assert_eq!(names(&folder), ["config.json", "lower", "root", "state"]);
     let shim = world.shim("many");
     let fds = std::fs::read_dir(format!("/proc/{shim}/fd")).unwrap().count();
     assert!(fds < 16, "{fds} descriptors are open");
