@@ -69,8 +69,8 @@ pub(crate) async fn usage_is_measured(world: &World) {
     sandbox.destroy().await.unwrap();
 }
 
-/// Half a core's worth of limit for two busy threads' worth of work is measured over seconds, and may be off by a
-/// quarter on a machine where others work too: without a limit it would be several times as much.
+/// A fifth of a core for a program that would take a whole one, or more, is measured over seconds. Where others work
+/// too it may be off by as much again; without a limit it would be five times as much.
 pub(crate) async fn cpu_time_is_held_to_the_limit(world: &World) {
     assert_ne!(world.runtime.limits().cpu, Method::None);
     let sandbox = world.sandbox("cpu").await;
@@ -82,7 +82,7 @@ pub(crate) async fn cpu_time_is_held_to_the_limit(world: &World) {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let share = (used().await - before) * 1000 / u64::try_from(begin.elapsed().as_nanos()).unwrap();
     println!("  {share} thousandths of a core with a limit of 200");
-    assert!(share < 250, "{share}");
+    assert!(share < 500, "{share}");
     sandbox.destroy().await.unwrap();
 }
 
