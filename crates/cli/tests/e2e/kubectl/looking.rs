@@ -130,6 +130,10 @@ fn watches(s: &Session<'_>) {
     s.ok("kubectl run watched --image=toolbox:1 --restart=Never -- sleep 1000");
     s.ok("kubectl wait --for=condition=Ready pod/watched --timeout=60s");
     pods.reads("watched 1/1 Running");
+    // Nobody is told when this watch begins: the pod changes often enough that it sees some.
+    for change in 0..20 {
+        s.ok(&format!("kubectl label pod watched --overwrite change={change}"));
+    }
     objects.reads("watched=Running");
     s.ok("kubectl delete pod watched --now");
     pods.reads("Terminating");
