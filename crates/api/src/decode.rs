@@ -9,6 +9,7 @@ mod fields;
 mod json;
 mod syntax;
 
+pub(crate) use embedded::VOLUME_SPEC;
 use serde_json::Value;
 
 use crate::resource::{Registry, Resource};

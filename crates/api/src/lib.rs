@@ -4,8 +4,8 @@
 //! [`status`] are the words; [`meta`] reads object metadata; [`resource`] is the table; [`schema`]
 //! the facts about every type, and [`decode`] the check of what a client wrote; [`patch`] and
 //! [`apply`] change objects; [`table`], [`discovery`] and [`openapi`] describe them to clients;
-//! [`certificates`] is what a signing request keeps to; [`quota`] and [`limit_range`] measure objects against a namespace's bounds; [`pod_template`] and
-//! [`storage`] hold what deciders share.
+//! [`certificates`] is what a signing request keeps to; [`quota`] and [`limit_range`] measure objects against a
+//! namespace's bounds; [`mod@reference`] names an object; [`pod_template`] and [`storage`] hold what deciders share.
 //!
 //! This crate does no I/O, reads no clock, draws no randomness and knows no tokio: times, ids and
 //! seeds are arguments. It writes no files. Nothing in it panics on hostile input.
@@ -29,6 +29,7 @@ pub mod patch;
 pub mod pod_template;
 pub mod quantity;
 pub mod quota;
+pub mod reference;
 pub mod resource;
 mod rules;
 pub mod schema;

@@ -8,12 +8,13 @@ use std::time::Duration;
 use api::k8s::api::batch::v1::{CronJob, CronJobSpec, Job};
 use api::k8s::api::core::v1::ObjectReference;
 use api::k8s::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use api::reference::reference;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::controller::{Controller, Env, Watch};
 use crate::owner::{self, controller_reference, is_controlled_by, uid};
-use crate::plan::{Action, Delete, Event, Part, Plan, Propagation, Target, Told, reference};
+use crate::plan::{Action, Delete, Event, Part, Plan, Propagation, Target, Told};
 
 use schedule::Schedule;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::k8s::api::core::v1::ObjectReference;
-use api::k8s::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use api::reference::reference;
 use serde_json::{Map, Value, json};
 
 use crate::kind::{Kind, Known};
@@ -265,20 +265,6 @@ impl Event {
         message: impl Into<String>,
     ) -> Self {
         Self { regarding: reference(object), warning, reason, message: message.into() }
-    }
-}
-
-/// Returns what events and subjects name an object by.
-pub fn reference<K: Known>(object: &K) -> ObjectReference {
-    let ObjectMeta { name, namespace, uid, resource_version, .. } = object.metadata().clone();
-    ObjectReference {
-        api_version: Some(K::API_VERSION.to_owned()),
-        kind: Some(K::KIND.to_owned()),
-        name,
-        namespace,
-        uid,
-        resource_version,
-        field_path: None,
     }
 }
 

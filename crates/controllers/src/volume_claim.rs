@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
-use api::k8s::api::core::v1::{ObjectReference, PersistentVolume, PersistentVolumeClaim, Pod};
+use api::k8s::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use api::k8s::api::storage::v1::StorageClass;
 use api::k8s::apimachinery::pkg::apis::meta::v1::Time;
+use api::reference::reference;
 use api::storage::{self, Search};
 
 use crate::controller::{Controller, Env, Watch};
 use crate::owner::name;
-use crate::plan::{Action, Part, Plan, Told, reference};
+use crate::plan::{Action, Part, Plan, Told};
 use crate::pods;
 use crate::view::{Key, View};
 
@@ -265,7 +266,7 @@ pub fn take(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> Persist
         known.uid.is_some() && known.uid == claim.metadata.uid && known.name == claim.metadata.name
     });
     if !is_named {
-        spec.claim_ref = Some(ObjectReference { field_path: None, ..reference(claim) });
+        spec.claim_ref = Some(reference(claim));
     }
     taken
 }

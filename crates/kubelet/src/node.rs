@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use api::reference::reference;
 use client::{Cache, Caches, EventType, Recorder};
 use container::Runtime;
 use image::ImageStore;
@@ -169,17 +170,5 @@ impl Claims for Node {
 
     fn volume(&self, name: &str) -> Option<Arc<PersistentVolume>> {
         self.volumes.get("", name)
-    }
-}
-
-fn reference(pod: &Pod) -> ObjectReference {
-    ObjectReference {
-        api_version: Some("v1".to_owned()),
-        kind: Some("Pod".to_owned()),
-        name: pod.metadata.name.clone(),
-        namespace: pod.metadata.namespace.clone(),
-        uid: pod.metadata.uid.clone(),
-        resource_version: pod.metadata.resource_version.clone(),
-        field_path: None,
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn holder(owner: &str, field: &str) -> Option<&'static str> {
 }
 
 /// The fields of a PersistentVolume's spec that say nothing of where its data is.
-const VOLUME_SPEC: [&str; 9] = [
+pub(crate) const VOLUME_SPEC: [&str; 9] = [
     "accessModes",
     "capacity",
     "claimRef",

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::look::{at, fill, fill_text, list, section, text};
 use super::metadata::immutable;
+use crate::decode::VOLUME_SPEC;
 use crate::field::FieldError;
 
 const ACCESS_MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
@@ -103,18 +104,7 @@ pub(super) fn validate_volume(object: &Value) -> Vec<FieldError> {
     if at(spec, "/hostPath").is_some() && text(spec, "/hostPath/path").is_empty() {
         errors.push(FieldError::required("spec.hostPath.path", ""));
     }
-    const OTHERS: [&str; 9] = [
-        "accessModes",
-        "capacity",
-        "claimRef",
-        "mountOptions",
-        "nodeAffinity",
-        "persistentVolumeReclaimPolicy",
-        "storageClassName",
-        "volumeAttributesClassName",
-        "volumeMode",
-    ];
-    let has_source = super::look::entries(spec, "").any(|(key, _)| !OTHERS.contains(&key.as_str()));
+    let has_source = super::look::entries(spec, "").any(|(key, _)| !VOLUME_SPEC.contains(&key.as_str()));
     if !has_source {
         errors.push(FieldError::required("spec", "must specify a volume type"));
     }

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::reference::reference;
 use client::{Cache, EventType, Recorder};
-use k8s_openapi::api::core::v1::{ObjectReference, Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use network::{HostPort, HostPorts};
@@ -91,7 +92,7 @@ impl Openings {
             let key =
                 (pod.metadata.uid.clone(), format!("{} was not opened on the host: {error}", port.listen));
             if !self.told.contains(&key) {
-                self.recorder.record(pod_reference(&pod), EventType::Warning, "HostPortUnavailable", &key.1);
+                self.recorder.record(reference(&*pod), EventType::Warning, "HostPortUnavailable", &key.1);
             }
             told.insert(key);
         }
@@ -99,7 +100,7 @@ impl Openings {
             let Some(advice) = claim.advice() else { continue };
             let key = (claim.service.metadata.uid.clone(), advice);
             if !self.told.contains(&key) && !told.contains(&key) {
-                let about = reference(&claim.service);
+                let about = reference(&*claim.service);
                 self.recorder.record(about, EventType::Warning, claim.reason(), &key.1);
             }
             told.insert(key);
@@ -121,29 +122,5 @@ impl Openings {
                 }
             }
         });
-    }
-}
-
-fn pod_reference(pod: &Pod) -> ObjectReference {
-    ObjectReference {
-        api_version: Some("v1".to_owned()),
-        kind: Some("Pod".to_owned()),
-        name: pod.metadata.name.clone(),
-        namespace: pod.metadata.namespace.clone(),
-        uid: pod.metadata.uid.clone(),
-        resource_version: pod.metadata.resource_version.clone(),
-        field_path: None,
-    }
-}
-
-fn reference(service: &Service) -> ObjectReference {
-    ObjectReference {
-        api_version: Some("v1".to_owned()),
-        kind: Some("Service".to_owned()),
-        name: service.metadata.name.clone(),
-        namespace: service.metadata.namespace.clone(),
-        uid: service.metadata.uid.clone(),
-        resource_version: service.metadata.resource_version.clone(),
-        field_path: None,
     }
 }
