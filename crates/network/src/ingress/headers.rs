@@ -30,6 +30,11 @@ const OF_ONE_HOP: [HeaderName; 9] = [
     header::PROXY_AUTHORIZATION,
 ];
 
+/// Whether a header is of one hop, whatever the case of its name.
+pub(super) fn is_of_one_hop(name: &str) -> bool {
+    OF_ONE_HOP.iter().any(|known| known.as_str().eq_ignore_ascii_case(name))
+}
+
 /// The host that a request is for, as it was written.
 pub(super) fn authority<B>(request: &Request<B>) -> Result<String, Refusal> {
     let mut hosts = request.headers().get_all(header::HOST).iter();

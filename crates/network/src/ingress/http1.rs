@@ -2,12 +2,12 @@
 //! lies, written anew into one buffer together with what is there of its body, and sent with one
 //! system call; so is the answer. No task, no allocation for each header, no lock is on the way.
 //!
-//! Modules in reading order: [`request`], [`response`] (heads), [`framing`] (bodies), [`patience`] (bounds on
-//! waiting), [`upstream`]
-//! (a connection to an endpoint), [`exchange`] (a request's way to an endpoint, and its second),
-//! [`streamed`] (bodies that are passed on as they come), [`tunnel`] (changes of protocol), [`translated`]
-//! (to endpoints of HTTP/2).
+//! Modules in reading order: [`request`], [`response`] (heads), [`connection`] (what both say of it),
+//! [`framing`] (bodies), [`patience`] (bounds on waiting), [`upstream`] (a connection to an endpoint),
+//! [`exchange`] (a request's way to an endpoint, and its second), [`streamed`] (bodies that are passed
+//! on as they come), [`tunnel`] (changes of protocol), [`translated`] (to endpoints of HTTP/2).
 
+mod connection;
 mod exchange;
 mod framing;
 mod patience;

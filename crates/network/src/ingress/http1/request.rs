@@ -7,24 +7,16 @@ use httparse::{Header, Status};
 
 use super::{
     super::{accept::Client, answer::Refusal, headers},
+    connection::Connection,
     framing::Framing,
 };
 
 /// As many headers as hyper takes; more are answered with 431.
 const MAX_HEADERS: usize = 100;
 
-/// Never passed on, whether or not `Connection` names them, and what we write ourselves. What the
-/// client itself says of who it is does not count: anybody may write it.
-const LEFT_OUT: [&str; 17] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "proxy-authenticate",
-    "proxy-authorization",
+/// Not passed on either: what we write ourselves. What the client itself says of who it is does not
+/// count: anybody may write it.
+const WRITTEN: [&str; 8] = [
     "content-length",
     "expect",
     "host",
@@ -88,17 +80,12 @@ struct Facts<'b> {
     host: Option<&'b str>,
     length: Option<u64>,
     is_chunked: bool,
-    closes: bool,
-    keeps_alive: bool,
-    /// `Connection` names it.
-    has_upgrade: bool,
+    connection: Connection<'b>,
     upgrade: Option<&'b [u8]>,
     expects_continue: bool,
     has_idempotency_key: bool,
     has_cookie: bool,
     has_cookies: bool,
-    /// Names that `Connection` takes off, beyond the usual ones.
-    named: Vec<&'b str>,
 }
 
 impl<'b> Facts<'b> {
@@ -115,7 +102,7 @@ impl<'b> Facts<'b> {
             6 if is("expect") => self.expects_continue = header.value.eq_ignore_ascii_case(b"100-continue"),
             6 if is("cookie") => (self.has_cookie, self.has_cookies) = (true, self.has_cookie),
             7 if is("upgrade") => self.upgrade = Some(header.value),
-            10 if is("connection") => self.connection(text(header.value, "`Connection` is not text")?),
+            10 if is("connection") => self.connection.note(text(header.value, "`Connection` is not text")?),
             14 if is("content-length") => {
                 let length = content_length(header.value)
                     .ok_or(Refusal::Malformed("the request's `Content-Length` is no number"))?;
@@ -134,20 +121,6 @@ impl<'b> Facts<'b> {
             _ => {}
         }
         Ok(())
-    }
-
-    fn connection(&mut self, value: &'b str) {
-        for token in value.split(',').map(str::trim).filter(|token| !token.is_empty()) {
-            if token.eq_ignore_ascii_case("close") {
-                self.closes = true;
-            } else if token.eq_ignore_ascii_case("keep-alive") {
-                self.keeps_alive = true;
-            } else if token.eq_ignore_ascii_case("upgrade") {
-                self.has_upgrade = true;
-            } else {
-                self.named.push(token);
-            }
-        }
     }
 
     fn request(&self, parsed: &httparse::Request<'_, 'b>) -> Result<Request, Refusal> {
@@ -175,10 +148,10 @@ impl<'b> Facts<'b> {
             target: target.text,
             authority,
             is_http_10,
-            keeps_alive: !self.closes && (!is_http_10 || self.keeps_alive),
+            keeps_alive: self.connection.lasts(is_http_10),
             framing,
             expects_continue: self.expects_continue && !is_http_10,
-            wants_upgrade: self.has_upgrade
+            wants_upgrade: self.connection.has_upgrade
                 && self.upgrade.is_some()
                 && !is_http_10
                 && framing == Framing::Length(0),
@@ -189,7 +162,8 @@ impl<'b> Facts<'b> {
     }
 
     fn leaves_out(&self, name: &str) -> bool {
-        LEFT_OUT.iter().chain(&self.named).any(|left_out| left_out.eq_ignore_ascii_case(name))
+        self.connection.keeps_back(name)
+            || WRITTEN.iter().any(|written| written.eq_ignore_ascii_case(name))
             || (self.has_cookies && name.eq_ignore_ascii_case("cookie"))
     }
 }

@@ -6,6 +6,7 @@ use http::Method;
 use httparse::{Header, Status};
 
 use super::{
+    connection::Connection,
     framing::Framing,
     request::{Request, content_length},
 };
@@ -14,20 +15,6 @@ use super::{
 /// application (502).
 pub(super) const MAX_HEAD_BYTES: usize = 64 << 10;
 const MAX_HEADERS: usize = 128;
-
-/// Of one hop, or written by us.
-const LEFT_OUT: [&str; 10] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "content-length",
-];
 
 /// What matters of a response's head.
 #[derive(Debug)]
@@ -75,11 +62,9 @@ struct Facts<'b> {
     length: Option<u64>,
     has_transfer_encoding: bool,
     is_chunked: bool,
-    closes: bool,
-    keeps_alive: bool,
+    connection: Connection<'b>,
     upgrade: Option<&'b [u8]>,
     has_date: bool,
-    named: Vec<&'b str>,
 }
 
 impl<'b> Facts<'b> {
@@ -89,16 +74,7 @@ impl<'b> Facts<'b> {
             4 if is("date") => self.has_date = true,
             7 if is("upgrade") => self.upgrade = Some(header.value),
             10 if is("connection") => {
-                let tokens = std::str::from_utf8(header.value).unwrap_or_default().split(',');
-                for token in tokens.map(str::trim).filter(|token| !token.is_empty()) {
-                    if token.eq_ignore_ascii_case("close") {
-                        self.closes = true;
-                    } else if token.eq_ignore_ascii_case("keep-alive") {
-                        self.keeps_alive = true;
-                    } else {
-                        self.named.push(token);
-                    }
-                }
+                self.connection.note(std::str::from_utf8(header.value).unwrap_or_default());
             }
             14 if is("content-length") => {
                 let length = content_length(header.value).ok_or("its `Content-Length` is no number")?;
@@ -144,17 +120,16 @@ impl<'b> Facts<'b> {
             status,
             framing,
             endpoint_keeps_alive: framing != Framing::UntilClose
-                && !self.closes
+                && self.connection.lasts(is_http_10)
                 // Who sends both lengths is not to be trusted with another request.
-                && !(self.is_chunked && self.length.is_some())
-                && (!is_http_10 || self.keeps_alive),
+                && !(self.is_chunked && self.length.is_some()),
             is_chunked: is_open_ended && !request.is_http_10,
             client_keeps_alive: request.keeps_alive && !closes && !(is_open_ended && request.is_http_10),
         })
     }
 
     fn leaves_out(&self, name: &str) -> bool {
-        LEFT_OUT.iter().chain(&self.named).any(|left_out| left_out.eq_ignore_ascii_case(name))
+        self.connection.keeps_back(name) || name.eq_ignore_ascii_case("content-length")
     }
 }
 
