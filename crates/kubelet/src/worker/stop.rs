@@ -79,6 +79,9 @@ async fn leave_traffic(request: &Request) {
     let is_leaving = request.reason == StopReason::Deleted && !spec::is_host_network(&request.pod);
     let Some(address) = request.address.filter(|_| is_leaving) else { return };
     let limit = drain::limit(spec::grace(&request.pod));
+    if limit.is_zero() {
+        return;
+    }
     if tokio::time::timeout(limit, request.node.drain.drained(address)).await.is_err() {
         tracing::warn!(pod = spec::name(&request.pod), %address, "requests to the pod go on, it is stopped all the same");
     }
