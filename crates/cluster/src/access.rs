@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::Home;
 use crate::advice::Advice;
+use crate::build;
 use crate::kubeconfig;
 use crate::lifecycle::{Standing, standing};
 use crate::nodes::STOPPED;
@@ -107,12 +108,9 @@ pub fn overview(home: &Home, name: &str) -> Result<Overview> {
 
 fn node_overview(node: &Node, pods: &[Pod]) -> NodeOverview {
     let name = node.metadata.name.clone().unwrap_or_default();
-    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let is_ready =
-        conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
     let is_cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
     let bound = |pod: &&Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()) == Some(&name);
-    let status = if is_ready { "Ready" } else { "NotReady" };
+    let status = if build::is_ready(node) { "Ready" } else { "NotReady" };
     let suffix = if is_cordoned { ",SchedulingDisabled" } else { "" };
     NodeOverview { pods: pods.iter().filter(bound).count(), status: format!("{status}{suffix}"), name }
 }

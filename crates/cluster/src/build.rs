@@ -272,7 +272,8 @@ async fn nodes_ready(caches: &Caches, names: &[String]) -> Result<()> {
         .with_context(|| format!("the nodes were not ready in {} s", READY_PATIENCE.as_secs()))
 }
 
-fn is_ready(node: &Node) -> bool {
+/// Whether the node says that it can run pods.
+pub(crate) fn is_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions.is_some_and(|all| {
         all.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
