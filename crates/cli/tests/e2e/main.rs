@@ -8,7 +8,6 @@ mod adoption;
 mod autoscaling;
 mod bad_input;
 mod bounds;
-mod commands;
 mod course;
 mod debug;
 mod deployments;

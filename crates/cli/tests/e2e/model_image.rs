@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::course::{Pod, State};
 use crate::recorder::Recorder;
-use crate::support::{Running, User, eventually, everyone, free_port, repository};
+use crate::support::{Running, User, eventually, everyone, free_port};
 
 /// A registry of Debian's on a free port; `None` where there is none.
 fn registry(user: &User) -> Option<(Running, String)> {
@@ -44,23 +44,9 @@ fn registry(user: &User) -> Option<(Running, String)> {
 }
 
 fn train(user: &User) {
-    let data = repository().join("examples/jokemeter/jokes.csv");
     user.write("models/note.txt", "what the models were trained on\n");
     for (algorithm, name) in [("logistic", "lr.pkl"), ("tree", "tr.pkl")] {
-        let output = format!("models/{name}");
-        let data = data.to_str().unwrap();
-        user.pinnace(&[
-            "train",
-            data,
-            "--text",
-            "text",
-            "--label",
-            "label",
-            "--algorithm",
-            algorithm,
-            "-o",
-            &output,
-        ]);
+        user.train(algorithm, &format!("models/{name}"));
     }
 }
 

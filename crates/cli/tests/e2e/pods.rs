@@ -43,7 +43,10 @@ fn a_pod_comes_serves_and_goes_before_the_eyes_of_a_watcher() {
         {
             assert!(described.contains(words), "{described}");
         }
+        assert!(user.kubectl(&["get", "pod", "online-inference", "-o", "yaml"]).contains("phase: Running"));
+        assert_eq!(user.object(&["pod", "online-inference"])["status"]["phase"], "Running");
         assert!(user.kubectl(&["logs", "online-inference"]).contains("serving `lr`"));
+        execute(&user);
         user.kubectl(&["delete", "-f", &manifest]);
         assert!(user.try_kubectl(&["get", "pod", "online-inference"]).stderr.contains("NotFound"));
         user.kubectl(&["apply", "-f", &manifest]);
@@ -70,6 +73,16 @@ fn a_pod_comes_serves_and_goes_before_the_eyes_of_a_watcher() {
             assert!(seen.contains(word), "the watch did not show `{word}`:\n{seen}");
         }
     }
+}
+
+fn execute(user: &User) {
+    let version = user.kubectl(&["exec", "online-inference", "--", "/pinnace", "--version"]);
+    assert!(version.starts_with("pinnace "), "{version}");
+    let failed = user.try_kubectl(&["exec", "online-inference", "--", "/pinnace", "predict", "absent", "x"]);
+    assert_eq!(failed.status, 1, "{failed:?}");
+    assert!(failed.stderr.contains("absent"), "{failed:?}");
+    let unknown = user.try_kubectl(&["exec", "online-inference", "--", "no-such-program"]);
+    assert_ne!(unknown.status, 0);
 }
 
 #[test]
@@ -113,6 +126,7 @@ spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8000}]}
             assert!(body.contains(&format!("\"{model}\"")), "{target}: {body}");
             // The connection is used again and again, also for what is large.
             for _ in 0..5 {
+                assert_eq!(user.curl(&[&url]).0, 200);
                 let (status, _) =
                     user.curl(&["-d", r#"{"text": "joke"}"#, &url.replace("version", "predict")]);
                 assert_eq!(status, 200);

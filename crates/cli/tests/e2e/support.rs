@@ -241,24 +241,20 @@ impl User {
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
 
+    /// Trains a model on the jokes.
+    pub fn train(&self, algorithm: &str, output: &str) {
+        let data = repository().join("examples/jokemeter/jokes.csv");
+        let columns = ["--text", "text", "--label", "label"];
+        let words =
+            [&["train", data.to_str().unwrap()], &columns[..], &["--algorithm", algorithm, "-o", output]];
+        self.pinnace(&words.concat());
+    }
+
     /// Trains both models of the story and builds their images.
     pub fn build_images(&self) {
-        let data = repository().join("examples/jokemeter/jokes.csv");
         for (algorithm, name) in [("logistic", "lr"), ("tree", "tr")] {
             let model = format!("{name}.model");
-            let data = data.to_str().unwrap();
-            self.pinnace(&[
-                "train",
-                data,
-                "--text",
-                "text",
-                "--label",
-                "label",
-                "--algorithm",
-                algorithm,
-                "-o",
-                &model,
-            ]);
+            self.train(algorithm, &model);
             self.pinnace(&["image", "build", "-t", &format!("jokemeter:{name}"), "--model", &model]);
         }
     }
