@@ -258,6 +258,22 @@ impl Value<'_> {
     }
 }
 
+impl Matrix<'_> {
+    /// A row of outputs for each row; of sparse rows only one at a time has its zeros written out.
+    pub(crate) fn map_rows(&self, outputs: usize, mut map: impl FnMut(&[f64], &mut [f64])) -> Dense {
+        let mut scratch = Vec::new();
+        Dense::from_rows(self.rows(), outputs, |row, places| match self {
+            Matrix::Dense(dense) => map(dense.row(row), places),
+            Matrix::Sparse(sparse) => {
+                scratch.clear();
+                scratch.resize(sparse.width(), 0.0);
+                sparse.row(row).entries().for_each(|(column, value)| scratch[column as usize] = value);
+                map(&scratch, places);
+            }
+        })
+    }
+}
+
 /// One row of a [`Matrix`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Row<'d> {

@@ -2,9 +2,10 @@
 //!
 //! In reading order: [`model`] is what a user holds; `fitted` says what every model is made of,
 //! whatever library made it: steps that transform rows (`data`, `sparse`), heads that answer. Steps:
-//! `text`, `preprocess`. Heads: `linear`, `tree`, `constant`, and `committee`, which are made of
-//! others. `file` is the engine's own format; `pickle` opens Python's files without running them,
-//! `sklearn` turns what they hold into steps and heads; [`train`] makes new models from CSV tables.
+//! `text`, `preprocess`. Heads: `linear`, `tree`, `machine`, `network`, `likelihood`, `constant`,
+//! and `committee`, which are made of others. `file` is the engine's own format; `pickle` opens
+//! Python's files without running them, `sklearn` turns what they hold into steps and heads;
+//! [`train`] makes new models from CSV tables.
 //!
 //! `docs/models.md` lists what is opened, and says how sameness with the libraries is tested.
 //!
@@ -19,7 +20,10 @@ mod constant;
 mod data;
 mod file;
 mod fitted;
+mod likelihood;
 mod linear;
+mod machine;
+mod network;
 mod pickle;
 mod preprocess;
 mod sklearn;

@@ -70,6 +70,13 @@ impl Weights {
         Ok(Dense::from_rows(matrix.rows(), self.outputs(), |row, scores| self.score(matrix.row(row), scores)))
     }
 
+    /// A score per row and output, of rows as wide as they must be.
+    pub(crate) fn products(&self, rows: &Dense) -> Dense {
+        Dense::from_rows(rows.rows, self.outputs(), |row, scores| {
+            self.score(Row::Dense(rows.row(row)), scores)
+        })
+    }
+
     /// The sum over ascending columns, then the intercept: the order scikit-learn adds in.
     fn score(&self, row: Row<'_>, scores: &mut [f64]) {
         match &self.coefficients {

@@ -6,7 +6,7 @@
 //!
 //! [`estimator`] checks parameters and reads attributes. Families: [`pipeline`] and [`columns`]
 //! join steps; [`text`], [`scaling`], [`encoding`], [`imputing`], [`selection`], [`shaping`] make
-//! features; [`linear`], [`trees`], [`boosting`] with [`histogram`], and [`dummy`] answer; [`committees`]
+//! features; [`linear`], [`trees`], [`boosting`] with [`histogram`], [`machines`], [`likelihoods`] and [`dummy`] answer; [`committees`]
 //! and [`multiclass`] are made of others.
 
 mod boosting;
@@ -19,7 +19,9 @@ mod estimator;
 mod histogram;
 mod imputing;
 mod labels;
+mod likelihoods;
 mod linear;
+mod machines;
 mod multiclass;
 mod parameters;
 mod pipeline;
@@ -67,6 +69,8 @@ const FAMILIES: &[&[Class]] = &[
     trees::CLASSES,
     boosting::CLASSES,
     dummy::CLASSES,
+    machines::CLASSES,
+    likelihoods::CLASSES,
     committees::CLASSES,
     multiclass::CLASSES,
 ];

@@ -5,6 +5,7 @@
 
 pub(crate) mod analyzer;
 pub(crate) mod characters;
+pub(crate) mod hashing;
 pub(crate) mod pattern;
 pub(crate) mod stop_words;
 pub(crate) mod vocabulary;

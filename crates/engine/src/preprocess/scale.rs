@@ -170,8 +170,16 @@ impl Transform for Threshold {
     }
 
     fn transform<'a>(&'a self, data: Data<'a>) -> Result<Data<'a>, PredictError> {
+        let apply = |values: &mut [f64]| {
+            values.iter_mut().for_each(|value| *value = f64::from(u8::from(*value > self.threshold)));
+        };
+        if let Data::Sparse(matrix) = &data
+            && self.threshold >= 0.0
+        {
+            return Ok(Data::Sparse(matrix.clone().with_rows(apply)));
+        }
         let mut dense = data.into_dense(self.width, Accepts::Finite)?;
-        dense.values.iter_mut().for_each(|value| *value = f64::from(u8::from(*value > self.threshold)));
+        apply(&mut dense.values);
         Ok(Data::Dense(dense))
     }
 }

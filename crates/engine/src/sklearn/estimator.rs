@@ -190,6 +190,17 @@ impl<'g> Estimator<'g> {
         Ok(array)
     }
 
+    /// Accounts for a matrix that is larger in memory than in the file.
+    pub(super) fn spend(
+        &self,
+        attribute: &'static str,
+        rows: usize,
+        columns: usize,
+    ) -> Result<(), ExtractError> {
+        let numbers = rows.checked_mul(columns).and_then(|numbers| self.context.spend(numbers));
+        numbers.ok_or_else(|| self.problem(attribute, "is larger than the file tells".to_owned()))
+    }
+
     /// An attribute that must be a one-dimensional array of finite numbers.
     pub(super) fn vector(&self, attribute: &'static str) -> Result<Vec<f64>, ExtractError> {
         self.vector_of(attribute, self.get(attribute)?)

@@ -9,6 +9,7 @@ use crate::pickle::View;
 use crate::pickle::numpy::Array;
 use crate::text::analyzer::{Analyzer, Token, Unit};
 use crate::text::characters::Accents;
+use crate::text::hashing::HashedText;
 use crate::text::pattern::Pattern;
 use crate::text::weights::Norm;
 use crate::text::{TextFeatures, Vocabulary, Weighing, Weights, stop_words};
@@ -17,6 +18,7 @@ pub(super) const CLASSES: &[Class] = &[
     class("sklearn.feature_extraction", "TfidfVectorizer", tfidf_vectorizer),
     class("sklearn.feature_extraction", "CountVectorizer", count_vectorizer),
     class("sklearn.feature_extraction", "TfidfTransformer", tfidf_transformer),
+    class("sklearn.feature_extraction", "HashingVectorizer", hashing_vectorizer),
 ];
 
 /// The longest n-gram taken; scikit-learn has no limit, but work grows with its square.
@@ -165,14 +167,31 @@ fn stop_word_set(estimator: &Estimator<'_>) -> Result<Option<HashSet<String>>, E
     }
 }
 
-fn weights(estimator: &Estimator<'_>) -> Result<Weights, ExtractError> {
+fn hashing_vectorizer(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    check_dtype(estimator, &["float64", "float"])?;
+    let columns =
+        u32::try_from(estimator.count("n_features")?).ok().filter(|columns| (1..1 << 31).contains(columns));
+    Ok(Fitted::transformer(HashedText {
+        analyzer: analyzer(estimator)?,
+        columns: columns.ok_or_else(|| estimator.misfit("n_features"))?,
+        is_signed: estimator.flag("alternate_sign")?,
+        is_binary: estimator.flag("binary")?,
+        norm: norm(estimator)?,
+    }))
+}
+
+fn norm(estimator: &Estimator<'_>) -> Result<Option<Norm>, ExtractError> {
     let norm = estimator.get("norm")?;
-    let norm = match norm.str() {
-        Some("l1") => Some(Norm::L1),
-        Some("l2") => Some(Norm::L2),
-        None if norm.is_none() => None,
-        _ => return Err(estimator.refuse("norm", norm, "`l1`, `l2` and None are known")),
-    };
+    match norm.str() {
+        Some("l1") => Ok(Some(Norm::L1)),
+        Some("l2") => Ok(Some(Norm::L2)),
+        None if norm.is_none() => Ok(None),
+        _ => Err(estimator.refuse("norm", norm, "`l1`, `l2` and None are known")),
+    }
+}
+
+fn weights(estimator: &Estimator<'_>) -> Result<Weights, ExtractError> {
+    let norm = norm(estimator)?;
     let idf = if estimator.flag("use_idf")? { Some(inverse_frequencies(estimator)?) } else { None };
     Ok(Weights { binary: false, sublinear: estimator.flag("sublinear_tf")?, idf, norm })
 }

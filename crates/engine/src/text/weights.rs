@@ -11,6 +11,19 @@ pub(crate) enum Norm {
     L2,
 }
 
+impl Norm {
+    /// Scales a row; one of zeros stays.
+    pub(crate) fn apply(self, values: &mut [f64]) {
+        let length = match self {
+            Norm::L1 => values.iter().map(|value| value.abs()).sum::<f64>(),
+            Norm::L2 => values.iter().map(|value| value * value).sum::<f64>().sqrt(),
+        };
+        if length != 0.0 {
+            values.iter_mut().for_each(|value| *value /= length);
+        }
+    }
+}
+
 /// The steps from counts to weights, in the order they are applied.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Weights {
@@ -38,13 +51,8 @@ impl Weights {
                 *value *= idf[column as usize];
             }
         }
-        let length = match self.norm {
-            None => return,
-            Some(Norm::L1) => row.values.iter().map(|value| value.abs()).sum::<f64>(),
-            Some(Norm::L2) => row.values.iter().map(|value| value * value).sum::<f64>().sqrt(),
-        };
-        if length != 0.0 {
-            row.values.iter_mut().for_each(|value| *value /= length);
+        if let Some(norm) = self.norm {
+            norm.apply(&mut row.values);
         }
     }
 }

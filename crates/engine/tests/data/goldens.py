@@ -28,7 +28,7 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier, HistGradientBoostingRegressor, IsolationForest, RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.feature_selection import (
     RFE, GenericUnivariateSelect, SelectFdr, SelectFpr, SelectFwe, SelectKBest, SelectPercentile, VarianceThreshold, f_classif,
 )
@@ -38,7 +38,11 @@ from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline, make_union
 from sklearn import preprocessing as pp
-from sklearn.svm import LinearSVC, LinearSVR
+from sklearn.cluster import KMeans
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
+from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 VERSION = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
@@ -255,7 +259,41 @@ def committees():
     yield "outputs_regressor", MultiOutputRegressor(lm.Ridge()), X, ROWS, MANY
 
 
-FAMILIES = [preprocessing, encoders, linear, trees, boosting, composed, committees]
+def others():
+    scaled = lambda model: make_pipeline(pp.StandardScaler(), model)
+    for kernel in ("linear", "rbf", "poly", "sigmoid"):
+        yield f"svc_{kernel}", scaled(SVC(kernel=kernel, coef0=0.5)), X, ROWS, CLASSES
+        yield f"svr_{kernel}", scaled(SVR(kernel=kernel, coef0=0.5)), X, ROWS, TARGET
+    yield "svc_binary", scaled(SVC()), X, ROWS, BINARY
+    yield "svc_pairs", scaled(SVC(decision_function_shape="ovo")), X, ROWS, CLASSES
+    yield "svc_ties", scaled(SVC(break_ties=True)), X, ROWS, CLASSES
+    yield "svc_probability", scaled(SVC(probability=True, random_state=0)), X, ROWS, CLASSES
+    yield "svc_probability_binary", scaled(SVC(probability=True, random_state=0)), X, ROWS, BINARY
+    yield "nu_svc", scaled(NuSVC(nu=0.2)), X, ROWS, CLASSES
+    yield "nu_svr", scaled(NuSVR()), X, ROWS, TARGET
+    yield "svc_text", make_pipeline(TfidfVectorizer(), SVC()), TEXTS, TEXT_ROWS[:2] + TEXT_ROWS[3:], CLASSES
+    for activation in ("relu", "tanh", "logistic", "identity"):
+        yield f"mlp_{activation}", scaled(MLPClassifier((5, 3), activation=activation, max_iter=50, random_state=0)), X, ROWS, CLASSES
+    yield "mlp_binary", scaled(MLPClassifier((4,), max_iter=50, random_state=0)), X, ROWS, BINARY
+    yield "mlp_regressor", scaled(MLPRegressor(hidden_layer_sizes=(6,), max_iter=50, random_state=0)), X, ROWS, MANY
+    yield "gaussian_nb", GaussianNB(), X, ROWS, CLASSES
+    yield "multinomial_nb", MultinomialNB(), np.abs(X), np.abs(ROWS), CLASSES
+    yield "multinomial_nb_text", make_pipeline(CountVectorizer(), MultinomialNB()), TEXTS, TEXT_ROWS, [i % 3 for i in range(60)]
+    yield "complement_nb", ComplementNB(), np.abs(X), np.abs(ROWS), CLASSES
+    yield "bernoulli_nb", BernoulliNB(), X, ROWS, CLASSES
+    yield "lda", LinearDiscriminantAnalysis(), X, ROWS, CLASSES
+    yield "lda_binary", LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"), X, ROWS, BINARY
+    yield "lda_step", make_pipeline(LinearDiscriminantAnalysis(), lm.LogisticRegression()), X, ROWS, CLASSES
+    yield "qda", QuadraticDiscriminantAnalysis(), X, ROWS, CLASSES
+    yield "qda_binary", QuadraticDiscriminantAnalysis(), X, ROWS, BINARY
+    yield "kmeans", KMeans(3, n_init=1, random_state=0), X, ROWS
+    yield "kmeans_step", make_pipeline(KMeans(4, n_init=1, random_state=0), lm.Ridge()), X, ROWS, TARGET
+    yield "hashing", HashingVectorizer(n_features=32), TEXTS, TEXT_ROWS
+    yield "hashing_counts", HashingVectorizer(n_features=16, alternate_sign=False, norm=None, ngram_range=(1, 2)), TEXTS, TEXT_ROWS
+    yield "hashing_sgd", make_pipeline(HashingVectorizer(n_features=64, norm="l1"), lm.SGDClassifier(random_state=0)), TEXTS, TEXT_ROWS, [i % 3 for i in range(60)]
+
+
+FAMILIES = [preprocessing, encoders, linear, trees, boosting, composed, committees, others]
 
 
 def asked(rows, train):
