@@ -1,6 +1,7 @@
 //! `why`: reads what there is and prints one answer.
 
 use std::fmt::Debug;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use insight::why::{Answer, Log, Look, Observed, Request};
@@ -27,12 +28,27 @@ pub(crate) fn run(args: &Why) -> Result<()> {
     Ok(())
 }
 
+/// How long an answer that is a matter of moments is held back for a better one.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(200);
+
 async fn ask(args: &Why) -> Result<Answer> {
     let client = connect().await?;
+    let since = Instant::now();
+    loop {
+        let answer = look(args, &client).await?;
+        if !answer.is_passing || since.elapsed() >= PATIENCE {
+            return Ok(answer);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn look(args: &Why, client: &Client) -> Result<Answer> {
     let namespace = args.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     // A node has pods of every namespace.
     let place = (args.subject.kind != Kind::Node).then_some(namespace.as_str());
-    let observed = observe(&client, place).await?;
+    let observed = observe(client, place).await?;
     let look = Look { observed: &observed, namespace: &namespace, now: jiff::Timestamp::now() };
     let mut answer = match args.subject.kind {
         Kind::Pod => look.pod(&args.subject.name),
@@ -47,7 +63,7 @@ async fn ask(args: &Why) -> Result<Answer> {
         Kind::Node => look.node(&args.subject.name),
     };
     if let Some(log) = &answer.log {
-        answer.because.extend(last_words(&client, &namespace, log).await);
+        answer.because.extend(last_words(client, &namespace, log).await);
     }
     Ok(answer)
 }

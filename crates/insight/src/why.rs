@@ -43,6 +43,8 @@ pub enum Health {
 pub struct Answer {
     /// How it stands.
     pub health: Health,
+    /// Whether it is a matter of moments: who asks again a second later is told more.
+    pub is_passing: bool,
     /// The answer in one line: lower case, no full stop, literals in backticks.
     pub verdict: String,
     /// What it follows from, the weightiest first.
@@ -66,7 +68,8 @@ pub struct Log {
 
 impl Answer {
     fn new(health: Health, verdict: impl Into<String>) -> Self {
-        Self { health, verdict: verdict.into(), because: Vec::new(), next: Vec::new(), log: None }
+        let verdict = verdict.into();
+        Self { health, is_passing: false, verdict, because: Vec::new(), next: Vec::new(), log: None }
     }
 
     fn fine(verdict: impl Into<String>) -> Self {
@@ -75,6 +78,11 @@ impl Answer {
 
     fn waiting(verdict: impl Into<String>) -> Self {
         Self::new(Health::Waiting, verdict)
+    }
+
+    /// Waiting for what usually takes no time.
+    fn passing(verdict: impl Into<String>) -> Self {
+        Self { is_passing: true, ..Self::waiting(verdict) }
     }
 
     fn stuck(verdict: impl Into<String>) -> Self {
@@ -94,6 +102,7 @@ impl Answer {
     /// Takes over the evidence and the steps of another answer.
     fn with_evidence_of(mut self, other: Self) -> Self {
         self.log = self.log.or(other.log);
+        self.is_passing |= other.is_passing;
         self.because(other.because).next(other.next)
     }
 

@@ -70,7 +70,8 @@ pub(super) fn frame(picture: &Picture<'_>, (rows, columns): (usize, usize), colo
         lines.push(format!("{:<label$} {bar} {state}", tail(&lane.name, label)));
     }
     if hidden > 0 {
-        lines.push(format!("({hidden} more pods above)"));
+        let pods = if hidden == 1 { "pod" } else { "pods" };
+        lines.push(format!("({hidden} more {pods} above)"));
     }
     let limits = picture.timeline.limits().last().map(|(_, limits)| *limits);
     let most = limits.map(|limits| format!("at most {}", limits.most)).unwrap_or_default();

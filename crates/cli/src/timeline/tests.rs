@@ -81,7 +81,7 @@ fn a_small_terminal_hides_the_oldest_pods() {
     with_picture(|picture| {
         let lines = frame(picture, (8, 40), Colours::No);
         assert!(lines[1].contains("web-2-b"), "{lines:#?}");
-        assert_eq!(lines[2], "(1 more pods above)");
+        assert_eq!(lines[2], "(1 more pod above)");
     });
 }
 

@@ -186,7 +186,7 @@ fn creating(seen: &Seen<'_>, part: Part<'_>) -> Answer {
         .and_then(|time| seen.look.since(Some(time.0)));
     let since = scheduled.map(|since| format!(", scheduled {since} ago")).unwrap_or_default();
     let verdict = seen.says(&format!("is being created on node `{node}`{since}: nothing has failed so far"));
-    Answer::waiting(verdict)
+    Answer::passing(verdict)
         .because(seen.events.first().map(|event| super::pod::tell(seen.look, event)))
         .next([format!("look again in a moment: `pinnace why pod/{}`", seen.name), seen.describe()])
 }

@@ -5,18 +5,19 @@ use jiff::SignedDuration;
 
 use super::container::{Part, Role, message, parts, start_error};
 use super::pod::Seen;
-use super::words::span;
+use super::words::{plural, span};
 use super::{Answer, Log, probe};
 
 /// A container that waits for its next start after it has ended too often.
 pub(super) fn crash_loop(seen: &Seen<'_>, part: Part<'_>) -> Answer {
-    let restarts = part.status.map_or(0, |status| status.restart_count);
+    let restarts = part.status.map_or(0, |status| usize::try_from(status.restart_count).unwrap_or(0));
     let end = part.last_end();
     if end.is_some_and(|end| matches!(end.reason.as_deref(), Some("StartError" | "ContainerCannotRun"))) {
         return start_error(seen, part, "StartError").because(next_start(seen, part));
     }
     let how = end.map_or_else(|| "ended".to_owned(), how_it_ended);
-    let verdict = seen.says(&format!("keeps crashing: {} {how} (restarted {restarts} times)", part.called()));
+    let verdict =
+        seen.says(&format!("keeps crashing: {} {how} ({})", part.called(), plural(restarts, "restart")));
     let mut answer = Answer::stuck(verdict).because(next_start(seen, part));
     answer = answer.because(
         end.and_then(|end| end.message.clone()).map(|text| format!("it left word: {}", text.trim())),

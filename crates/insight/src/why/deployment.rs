@@ -115,7 +115,7 @@ fn unnoticed(seen: &Seen<'_>) -> Option<Answer> {
     let generation = seen.deployment.metadata.generation.unwrap_or(0);
     (observed < generation).then(|| {
         let verdict = seen.says("was changed, and its controller has not looked at it yet");
-        Answer::waiting(verdict).next([
+        Answer::passing(verdict).next([
             format!("look again in a moment: `pinnace why deployment/{}`", seen.name),
             "if it stays: see that the controller manager runs".to_owned(),
         ])
@@ -227,7 +227,8 @@ fn progressing(seen: &Seen<'_>) -> Answer {
     };
     let health = if is_late { Health::Stuck } else { health };
     let deadline = is_late.then(|| progress.and_then(|condition| condition.message.clone())).flatten();
-    let answer = Answer::new(health, seen.says(&verdict));
+    let mut answer = Answer::new(health, seen.says(&verdict));
+    answer.is_passing = culprit.is_none() && seen.current().is_none();
     let Some((of_pod, others)) = culprit else {
         return answer
             .because(deadline)

@@ -51,7 +51,7 @@ fn not_tried(seen: &Seen<'_>) -> Answer {
             Answer::stuck(verdict)
                 .next(["see that this scheduler runs, or remove `schedulerName`".to_owned()])
         }
-        None => Answer::waiting(seen.says("waits for the scheduler, which has not looked at it yet")).next([
+        None => Answer::passing(seen.says("waits for the scheduler, which has not looked at it yet")).next([
             format!("look again in a moment: `pinnace why pod/{}`", seen.name),
             "if it stays: see that the scheduler runs".to_owned(),
         ]),

@@ -108,7 +108,7 @@ fn none_ready(look: &Look<'_>, lead: &str, service: &Service, pods: &[&Pod], tot
     let Some(bad) = bad else {
         let verdict = format!("{lead}the pods of Service `{own}` are ready, its endpoints are not known yet");
         let port = target_ports(service);
-        return Answer::waiting(verdict)
+        return Answer::passing(verdict)
             .because([format!("{} known, {port}", plural(total, "endpoint"))])
             .next(["look again in a moment; if it stays, check that `targetPort` is a port of the pods"
                 .to_owned()]);

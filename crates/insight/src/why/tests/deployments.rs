@@ -43,6 +43,32 @@ fn a_deployment_that_is_well_is_said_to_be() {
 }
 
 #[test]
+fn what_is_a_matter_of_moments_is_said_to_be() {
+    let pod = |spec: &Value| {
+        let mut pod = json!({"kind": "Pod", "metadata": {"name": "web-1-a", "labels": {"app": "web"},
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "s"}]}});
+        merge(&mut pod, spec);
+        pod
+    };
+    let changed = deployment(&json!({"metadata": {"generation": 3}}));
+    let scheduled = json!({"spec": {"nodeName": "n1", "containers": [{"name": "c"}]},
+        "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]}});
+    let elsewhere = json!({"spec": {"schedulerName": "mine", "containers": [{"name": "c"}]}, "status": {"phase": "Pending"}});
+    for (objects, is_passing) in [
+        (vec![changed], true),
+        (vec![deployment(&json!({})), pod(&json!({"spec": {"containers": [{"name": "c"}]}}))], true),
+        (vec![deployment(&json!({})), pod(&scheduled)], true),
+        (vec![deployment(&json!({})), pod(&elsewhere)], false),
+        (vec![deployment(&json!({}))], false),
+    ] {
+        let mut all = vec![node("True"), set("web-0", "1"), set("web-1", "2")];
+        all.extend(objects);
+        let answer = look(&observed(&all)).deployment("web");
+        assert_eq!(answer.is_passing, is_passing, "{answer:#?}");
+    }
+}
+
+#[test]
 fn a_rollout_tells_how_far_it_is() {
     ask(
         &[deployment(&json!({}))],
