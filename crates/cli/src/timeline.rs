@@ -152,6 +152,8 @@ struct View {
     told: terminal::Told,
     /// The generation that was complete when the watch began: the rollout to come has a later one.
     before: Option<i64>,
+    /// Whether the pods that were there when the watch began are known.
+    is_listed: bool,
     has_begun: bool,
     settled_since: Option<Timestamp>,
 }
@@ -159,11 +161,6 @@ struct View {
 impl View {
     fn new(name: &str, deployment: &Deployment) -> Self {
         let before = is_complete(deployment).then(|| deployment.metadata.generation.unwrap_or(0));
-        if before.is_some() {
-            output::note(format!(
-                "`{name}` is rolled out; waiting for a change of it, such as `kubectl rollout restart deployment/{name}`"
-            ));
-        }
         Self {
             name: name.to_owned(),
             timeline: Timeline::default(),
@@ -171,6 +168,7 @@ impl View {
             screen: Screen::find(),
             told: terminal::Told::default(),
             before,
+            is_listed: false,
             has_begun: before.is_none(),
             settled_since: None,
         }
@@ -187,8 +185,23 @@ impl View {
             }
         }
         self.timeline.record(now, change);
+        if matches!(change, Change::Pods(_)) && !self.is_listed {
+            self.begin(now);
+        }
         let is_settled = self.has_begun && self.timeline.is_settled();
         self.settled_since = is_settled.then(|| self.settled_since.unwrap_or(now));
+    }
+
+    /// The picture begins after the first list: whatever that tells was so before.
+    fn begin(&mut self, now: Timestamp) {
+        self.is_listed = true;
+        self.started = now + SignedDuration::from_nanos(1);
+        if !self.has_begun {
+            let name = &self.name;
+            output::note(format!(
+                "`{name}` is rolled out; waiting for a change of it, such as `kubectl rollout restart deployment/{name}`"
+            ));
+        }
     }
 
     fn has_ended(&self) -> bool {

@@ -30,6 +30,7 @@ mod stock;
 mod story;
 mod support;
 mod terminal;
+mod timeline;
 mod toolbox;
 mod volumes;
 mod why;
