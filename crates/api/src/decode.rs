@@ -236,6 +236,15 @@ pub(crate) fn normal_form(wanted: &'static schema::Type, object: Value) -> Value
     fields::Walk::new(wanted).root(object)
 }
 
+/// Says why a text is no JSON object, as Go says it.
+pub(crate) fn fault_of_map(text: &[u8]) -> String {
+    syntax::fault(text).unwrap_or_else(|| {
+        let value = serde_json::from_slice::<Value>(text).unwrap_or_default();
+        let word = fields::json_word(&value);
+        format!("json: cannot unmarshal {word} into Go value of type map[string]interface {{}}")
+    })
+}
+
 /// Returns an object of a type with nothing set, as Kubernetes would write it, nulls included.
 pub(crate) fn unset(wanted: &'static schema::Type) -> Value {
     fields::unset(wanted)

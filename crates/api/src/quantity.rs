@@ -5,8 +5,10 @@ use std::fmt;
 use std::str::FromStr;
 
 const NANO: i128 = 1_000_000_000;
-/// Kubernetes caps quantities at 2⁶³−1; larger ones are cut to it.
-const LIMIT: i128 = i64::MAX as i128 * NANO;
+/// Kubernetes caps quantities in powers of 1024 at 2⁶³−1; larger ones are cut to it.
+const BINARY_LIMIT: i128 = i64::MAX as i128 * NANO;
+/// Others it keeps however large they are; here they are cut to what 128 bits hold, about 10²⁹.
+const LIMIT: i128 = i128::MAX / 10;
 const BINARY: [(&str, u32); 6] = [("Ei", 60), ("Pi", 50), ("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)];
 const DECIMAL: [(&str, i32); 10] =
     [("E", 18), ("P", 15), ("T", 12), ("G", 9), ("M", 6), ("k", 3), ("", 0), ("m", -3), ("u", -6), ("n", -9)];
@@ -58,6 +60,15 @@ impl Quantity {
     /// Returns thousandths, rounded up.
     pub fn milli(&self) -> i128 {
         div_up(self.nanos, 1_000_000)
+    }
+
+    /// Returns the quantity in whole thousandths, rounded away from zero, as Kubernetes keeps amounts of resources.
+    #[must_use]
+    pub fn in_milli(self) -> Self {
+        const MILLI: i128 = 1_000_000;
+        let rest = self.nanos % MILLI;
+        let nanos = if rest == 0 { self.nanos } else { self.nanos - rest + MILLI * rest.signum() };
+        Self { nanos, ..self }
     }
 
     /// Returns whole units, rounded up and saturated to 64 bits.
@@ -131,6 +142,10 @@ impl FromStr for Quantity {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (number, suffix) = rest.split_at(end);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        // A sign alone is nothing to Kubernetes, but a quantity.
+        if matches!(text, "+" | "-") {
+            return Ok(Self::ZERO);
+        }
         if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
             return Err(ParseQuantityError::Format);
         }
@@ -177,7 +192,7 @@ fn scaled(whole: &str, fraction: &str, scale: Scale) -> i128 {
     let mut used = 0;
     for digit in &digits {
         let Some(next) = value.checked_mul(10).and_then(|v| v.checked_add(i128::from(*digit))) else { break };
-        if next > i128::MAX / (1 << 61) {
+        if next > i128::MAX / (2 * multiplier) {
             break;
         }
         value = next;
@@ -198,7 +213,7 @@ fn scaled(whole: &str, fraction: &str, scale: Scale) -> i128 {
     if inexact || (shift < 0 && digits.iter().any(|digit| *digit != 0)) {
         value += 1;
     }
-    value.min(LIMIT)
+    value.min(if multiplier > 1 { BINARY_LIMIT } else { LIMIT })
 }
 
 impl fmt::Display for Quantity {
@@ -257,7 +272,10 @@ mod tests {
         check("0.5Ki", "512");
         check("2e3", "2e3");
         check("1E", "1E");
-        check("12E", "9223372036854775807");
+        check("12E", "12E");
+        check("8Ei", "9223372036854775807");
+        check("1e20", "100e18");
+        check("-", "0");
         check("1e1", "10");
         check("64Mi", "64Mi");
         check("0", "0");
@@ -266,12 +284,12 @@ mod tests {
         check(".5", "500m");
         check("5.", "5");
         check("0.0000000001", "1n");
-        check("99999999999999999999999999", "9223372036854775807");
+        check("99999999999999999999999999", "99999999999999999999999999");
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "m", "1.2.3", "1 Gi", "Gi", "1gi", "1e", "--1", "1Kib", ".", "+", "½"] {
+        for text in ["", "m", "1.2.3", "1 Gi", "Gi", "1gi", "1e", "--1", "1Kib", ".", "½"] {
             assert!(text.parse::<Quantity>().is_err(), "{text}");
         }
     }
@@ -282,6 +300,8 @@ mod tests {
         assert_eq!("1500u".parse::<Quantity>().unwrap().milli(), 2);
         assert_eq!("1Gi".parse::<Quantity>().unwrap().bytes(), 1 << 30);
         assert_eq!("250m".parse::<Quantity>().unwrap().milli(), 250);
+        assert_eq!("1500u".parse::<Quantity>().unwrap().in_milli().to_string(), "2m");
+        assert_eq!("-1500u".parse::<Quantity>().unwrap().in_milli().to_string(), "-2m");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod secret;
 mod service_account;
 mod storage;
 
+use api::field::FieldError;
 use api::status::ApiError;
 use serde_json::{Value, json};
 
@@ -39,6 +40,7 @@ pub(crate) async fn admit_new(core: &Core, call: &Call, object: &mut Value) -> R
         ("rbac.authorization.k8s.io", _) => escalation::check(core, call, object)?,
         ("certificates.k8s.io", _) => name_requestor(call, object),
         ("networking.k8s.io", "ingresses") => default_ingress_class(core, object)?,
+        ("batch", "cronjobs") => check_time_zone(call, object)?,
         _ => {}
     }
     Ok(Vec::new())
@@ -54,12 +56,28 @@ pub(crate) fn admit_change(
     let row = call.target.row;
     match (row.group, row.plural) {
         ("", "namespaces") => namespace::label(new),
-        ("", "pods") if call.target.subresource.is_none() => pod::complete_change(new),
+        ("", "pods") if call.target.subresource.is_none() => pod::complete_change(new, old),
         ("", "persistentvolumeclaims") => storage::check_growth(core, call, new, old)?,
         ("rbac.authorization.k8s.io", _) => escalation::check(core, call, new)?,
+        ("batch", "cronjobs") if new["spec"]["timeZone"] != old["spec"]["timeZone"] => {
+            check_time_zone(call, new)?;
+        }
         _ => {}
     }
     Ok(Vec::new())
+}
+
+/// A schedule in a zone that this machine doesn't know would never come due.
+fn check_time_zone(call: &Call, object: &Value) -> Result<(), ApiError> {
+    let Some(zone) = object["spec"]["timeZone"].as_str().filter(|zone| !zone.is_empty()) else {
+        return Ok(());
+    };
+    if jiff::tz::TimeZone::get(zone).is_ok() {
+        return Ok(());
+    }
+    let row = call.target.row;
+    let error = FieldError::invalid("spec.timeZone", zone, format!("unknown time zone {zone}"));
+    Err(ApiError::invalid(row.group, row.kind, api::meta::name(object).unwrap_or_default(), &[error]))
 }
 
 /// Judges a deletion.

@@ -118,13 +118,13 @@ where
         check_preconditions(call, &new, &found.object)?;
         prepare(call, edit.part, &mut new, &found.object);
         warnings.extend(admission::admit_change(core, call, &mut new, &found.object)?);
+        check_valid(call, edit.part, &new, &found.object)?;
         let mut services = core.services.lock_for(row).await;
         if let Some(services) = &mut services
             && edit.part != Part::Status
         {
             services.allocate(core, &mut new, Some(&found.object))?;
         }
-        check_valid(call, edit.part, &new, &found.object)?;
         if edit.part == Part::Object {
             warnings.extend(row.warnings(&new));
         }

@@ -206,6 +206,7 @@ async fn after_a_failed_sync_no_write_is_accepted_and_reads_go_on() {
     assert!(matches!(store.commit(put("b", Expect::Any, "2")).await, Err(CommitError::Failed(_))));
     disk.fail_syncs(false);
     assert!(matches!(store.commit(put("b", Expect::Any, "2")).await, Err(CommitError::Failed(_))));
+    assert!(matches!(store.commit(put("a", Expect::Absent, "2")).await, Err(CommitError::Failed(_))));
     assert_eq!(&store.get("a").unwrap().value[..], b"1");
     drop(store);
     let again = Store::open_on(disk as _, Options::default()).unwrap();

@@ -130,8 +130,12 @@ impl Writer {
             }
         }
         for request in refused {
-            let current = self.read(|state| state.get(&request.write.key).cloned());
-            let _ = request.answer.send(Err(CommitError::Mismatch(current)));
+            // who failed once says so to everybody: callers that see a mismatch would try again
+            let why = match &self.failure {
+                Some(failure) => CommitError::Failed(Arc::clone(failure)),
+                None => CommitError::Mismatch(self.read(|state| state.get(&request.write.key).cloned())),
+            };
+            let _ = request.answer.send(Err(why));
         }
     }
 

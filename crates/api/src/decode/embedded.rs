@@ -8,6 +8,7 @@ pub(super) fn holder(owner: &str, field: &str) -> Option<&'static str> {
     let is_own = |own: &[&str]| own.contains(&field);
     match owner {
         "core.v1.Probe" if is_own(&["exec", "grpc", "httpGet", "tcpSocket"]) => Some("ProbeHandler"),
+        "networking.v1.IngressRule" if field == "http" => Some("IngressRuleValue"),
         "core.v1.Volume" if field != "name" => Some(VOLUME),
         "core.v1.PersistentVolumeSpec" if !is_own(&VOLUME_SPEC) => Some("PersistentVolumeSource"),
         "core.v1.EphemeralContainer" if field != "targetContainerName" => Some("EphemeralContainerCommon"),

@@ -141,7 +141,7 @@ impl Walk {
                     self.path.push_str(&key);
                     let item = self.element(item, inner, place);
                     self.path.truncate(length);
-                    (key, item)
+                    (key, in_milli(item, inner))
                 });
                 Value::Object(walked.collect())
             }
@@ -276,6 +276,13 @@ impl Walk {
         self.path.truncate(path);
         self.go_path.truncate(go_path);
     }
+}
+
+/// Amounts of resources by name are kept in whole thousandths.
+fn in_milli(value: Value, shape: &Shape) -> Value {
+    let is_amount = shape.inner_type().is_some_and(|inner| inner.form == Form::Quantity);
+    let quantity = value.as_str().filter(|_| is_amount).and_then(|text| text.parse::<Quantity>().ok());
+    quantity.map_or(value, |quantity| quantity.in_milli().to_string().into())
 }
 
 /// Returns what Go calls a JSON value in its errors.

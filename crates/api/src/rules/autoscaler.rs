@@ -6,11 +6,14 @@ use super::look::{at, fill, integer, list, remove, section, text};
 use super::metrics;
 use crate::field::FieldError;
 
+/// Without metrics, this much of the requested CPU is aimed at: Kubernetes' own.
+const CPU_PERCENT: i64 = 80;
+
 pub(super) fn default(object: &mut Value) {
     let spec = section(object, "spec");
     fill(spec, "minReplicas", 1);
     if list(spec, "/metrics").is_empty() {
-        spec["metrics"] = cpu_metric(80);
+        spec["metrics"] = cpu_metric(CPU_PERCENT);
     }
     if at(spec, "/behavior").is_some() {
         let behavior = section(spec, "behavior");
@@ -27,7 +30,19 @@ pub(super) fn default(object: &mut Value) {
 }
 
 pub(super) fn default_v1(object: &mut Value) {
-    fill(section(object, "spec"), "minReplicas", 1);
+    /// Where version 1 tells metrics that it has no fields for.
+    const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
+    let has_metrics = at(object, "/metadata/annotations").is_some_and(|all| all.get(METRICS).is_some());
+    let spec = section(object, "spec");
+    fill(spec, "minReplicas", 1);
+    if !has_metrics {
+        fill(spec, "targetCPUUtilizationPercentage", CPU_PERCENT);
+    }
+}
+
+/// Judges a version 1 object as the version 2 one that it becomes.
+pub(super) fn validate_v1(object: &Value) -> Vec<FieldError> {
+    validate(&to_v2(object.clone()))
 }
 
 fn cpu_metric(percent: i64) -> Value {
@@ -39,6 +54,11 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
     let spec = at(object, "/spec").unwrap_or(&Value::Null);
     let mut errors = Vec::new();
     let least = integer(spec, "/minReplicas").unwrap_or(1);
+    let is_outer = |metric: &Value| ["Object", "External"].contains(&text(metric, "/type"));
+    if least == 0 && !list(spec, "/metrics").iter().any(is_outer) {
+        let why = "must specify at least one Object or External metric to support scaling to zero replicas";
+        errors.push(FieldError::forbidden("spec.metrics", why));
+    }
     if least < 1 {
         errors.push(FieldError::invalid("spec.minReplicas", least, "must be greater than or equal to 1"));
     }
@@ -70,7 +90,7 @@ pub(super) fn to_v2(mut object: Value) -> Value {
     object["apiVersion"] = "autoscaling/v2".into();
     let spec = section(&mut object, "spec");
     if let Some(percent) = remove(spec, "targetCPUUtilizationPercentage") {
-        spec["metrics"] = cpu_metric(percent.as_i64().unwrap_or(80));
+        spec["metrics"] = cpu_metric(percent.as_i64().unwrap_or(CPU_PERCENT));
     }
     let status = section(&mut object, "status");
     if let Some(percent) = remove(status, "currentCPUUtilizationPercentage") {

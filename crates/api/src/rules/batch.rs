@@ -1,13 +1,15 @@
 //! Jobs and CronJobs.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::failure_policy::policy_errors;
 use super::look::{at, entries, fill, fill_text, integer, is_true, items_mut, remove, section, text};
-use super::metadata::{immutable, not_negative};
+use super::metadata::{immutable, not_negative, selects_template, validate_selector};
 use super::pods::{default_template, validate_template};
 use super::strategy::reset_status;
+use super::workloads::labels_mismatch;
 use crate::field::FieldError;
+use crate::selector::LabelSelector;
 
 const LABEL_UID: &str = "batch.kubernetes.io/controller-uid";
 const LABEL_NAME: &str = "batch.kubernetes.io/job-name";
@@ -72,7 +74,44 @@ pub(super) fn validate_job(object: &Value) -> Vec<FieldError> {
     if at(spec, "/selector").is_none() {
         errors.push(FieldError::required("spec.selector", ""));
     }
+    if let Some(selector) = at(spec, "/selector") {
+        errors.extend(validate_selector(selector, "spec.selector"));
+        let template = at(spec, "/template").unwrap_or(&Value::Null);
+        if LabelSelector::from_json(selector).is_ok() && !selects_template(selector, template) {
+            errors.push(labels_mismatch(template, "spec.template"));
+        }
+    }
+    errors.extend(generated_errors(object));
     errors.extend(job_spec(spec, "spec"));
+    errors
+}
+
+/// Judges what the server made so that the job's pods are its own: nobody may take it away.
+fn generated_errors(job: &Value) -> Vec<FieldError> {
+    let spec = at(job, "/spec").unwrap_or(&Value::Null);
+    if is_true(spec, "/manualSelector") {
+        return Vec::new();
+    }
+    let (uid, name) = (text(job, "/metadata/uid"), text(job, "/metadata/name"));
+    let expected = [(LABEL_UID_OLD, uid), (LABEL_NAME_OLD, name), (LABEL_UID, uid), (LABEL_NAME, name)];
+    let labels = at(spec, "/template/metadata/labels").cloned().unwrap_or_default();
+    let mut errors = Vec::new();
+    for (key, value) in expected {
+        let path = format!("spec.template.metadata.labels[{key}]");
+        let why = format!("must be '{value}'");
+        match labels.get(key).and_then(Value::as_str) {
+            None => errors.push(FieldError::required(path, why)),
+            Some(given) if given != value => errors.push(FieldError::invalid(path, labels.clone(), why)),
+            Some(_) => {}
+        }
+    }
+    let all: Map<String, Value> =
+        expected.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+    let own = json!({"metadata": {"labels": all}});
+    let selector = at(spec, "/selector").cloned().unwrap_or_default();
+    if LabelSelector::from_json(&selector).is_ok_and(|selector| !selector.matches_object(&own)) {
+        errors.push(FieldError::invalid("spec.selector", selector, "`selector` not auto-generated"));
+    }
     errors
 }
 
@@ -84,7 +123,7 @@ fn job_spec(spec: &Value, path: &str) -> Vec<FieldError> {
         errors.extend(not_negative(integer(spec, &format!("/{key}")), &format!("{path}.{key}")));
     }
     let mode = text(spec, "/completionMode");
-    if !["", "NonIndexed", "Indexed"].contains(&mode) {
+    if at(spec, "/completionMode").is_some() && !["NonIndexed", "Indexed"].contains(&mode) {
         errors.push(FieldError::not_supported(
             format!("{path}.completionMode"),
             mode,

@@ -45,6 +45,8 @@ const SCOPES: [&str; 7] = [
 ];
 const OPPOSITES: [(&str, &str); 2] = [("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating")];
 
+const NOT_STANDARD: &str = "must be a standard resource type or fully qualified";
+
 pub(super) fn validate_quota(object: &Value) -> Vec<FieldError> {
     let mut errors = check_amounts(object, "/spec/hard", "spec.hard");
     errors.extend(check_amounts(object, "/status/hard", "status.hard"));
@@ -94,6 +96,9 @@ fn check_amounts(object: &Value, pointer: &str, path: &str) -> Vec<FieldError> {
         let faults = names::qualified_name_errors(name);
         errors.extend(faults.into_iter().map(|why| FieldError::invalid(&path, name.as_str(), why)));
         if !name.contains('/') && !is_standard(name) {
+            if names::qualified_name_errors(name).is_empty() {
+                errors.push(FieldError::invalid(&path, name.as_str(), NOT_STANDARD));
+            }
             let why = "must be a standard resource for quota";
             errors.push(FieldError::invalid(&path, name.as_str(), why));
         }
@@ -228,6 +233,15 @@ fn check_limits(item: &Value, kind: &str, path: &str, errors: &mut Vec<FieldErro
             resources.insert(name.clone());
             let faults = names::qualified_name_errors(name);
             let place = format!("{path}.{field}[{name}]");
+            if faults.is_empty() && !name.contains('/') && !is_standard(name) {
+                errors.push(FieldError::invalid(&place, name.as_str(), NOT_STANDARD));
+            }
+            let is_of_container = ["cpu", "memory", "ephemeral-storage"].contains(&name.as_str())
+                || name.starts_with("hugepages-");
+            if faults.is_empty() && kind == "Container" && !name.contains('/') && !is_of_container {
+                let why = "must be a standard resource for containers";
+                errors.push(FieldError::invalid(&place, name.as_str(), why));
+            }
             errors.extend(faults.into_iter().map(|why| FieldError::invalid(&place, name.as_str(), why)));
         }
     }
@@ -326,7 +340,10 @@ mod tests {
         );
         check(
             json!({"hard": {"widgets": "1"}}),
-            &["spec.hard[widgets]: Invalid value: \"widgets\": must be a standard resource for quota"],
+            &[
+                "spec.hard[widgets]: Invalid value: \"widgets\": must be a standard resource type or fully qualified",
+                "spec.hard[widgets]: Invalid value: \"widgets\": must be a standard resource for quota",
+            ],
         );
         check(
             json!({"hard": {"pods": "500m"}}),

@@ -150,6 +150,9 @@ pub(super) fn validate_priority_class_update(new: &Value, old: &Value) -> Vec<Fi
 
 pub(super) fn validate_runtime_class(object: &Value) -> Vec<FieldError> {
     let handler = text(object, "/handler");
+    if handler.is_empty() {
+        return vec![FieldError::required("handler", "")];
+    }
     let faults = names::dns_label_errors(handler);
     faults.into_iter().map(|why| FieldError::invalid("handler", handler, why)).collect()
 }

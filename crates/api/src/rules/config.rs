@@ -134,8 +134,9 @@ fn docker_config(object: &Value, key: &str) -> Vec<FieldError> {
     let bytes = STANDARD.decode(value.as_str().unwrap_or_default()).unwrap_or_default();
     match serde_json::from_slice::<serde_json::Map<String, Value>>(&bytes) {
         Ok(_) => Vec::new(),
-        Err(error) => {
-            vec![FieldError::invalid(path, "<secret contents redacted>", error.to_string())]
+        Err(_) => {
+            let why = crate::decode::fault_of_map(&bytes);
+            vec![FieldError::invalid(path, "<secret contents redacted>", why)]
         }
     }
 }

@@ -68,10 +68,23 @@ pub(crate) fn validate(object: &Value, is_namespaced: bool, name_rule: NameRule)
         errors.extend(not_negative(Some(generation), "metadata.generation"));
     }
     errors.extend(validate_common(metadata));
-    for finalizer in list(metadata, "/finalizers").iter().filter_map(Value::as_str) {
+    errors.extend(finalizer_errors(object));
+    errors
+}
+
+/// Judges the finalizers of an object: those of Kubernetes itself have no domain, all others have one.
+pub(super) fn finalizer_errors(object: &Value) -> Vec<FieldError> {
+    const STANDARD: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+    let path = "metadata.finalizers";
+    let mut errors = Vec::new();
+    for (place, finalizer) in list(object, "/metadata/finalizers").iter().enumerate() {
+        let finalizer = finalizer.as_str().unwrap_or_default();
         let faults = names::qualified_name_errors(finalizer);
-        errors
-            .extend(faults.into_iter().map(|why| FieldError::invalid("metadata.finalizers", finalizer, why)));
+        errors.extend(faults.into_iter().map(|why| FieldError::invalid(path, finalizer, why)));
+        if !finalizer.contains('/') && !STANDARD.contains(&finalizer) {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(FieldError::invalid(format!("{path}[{place}]"), finalizer, why));
+        }
     }
     errors
 }

@@ -75,20 +75,26 @@ pub(super) fn validate_endpoints(object: &Value) -> Vec<FieldError> {
                 let path = format!("{path}.{key}[{place}].ip");
                 if ip.parse::<IpAddr>().is_err() {
                     let why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
-                    errors.push(FieldError::invalid(path, ip, why));
+                    errors.push(FieldError::invalid(&path, ip, why));
+                    errors.push(FieldError::invalid(path, ip, "must be a valid IP address"));
                 }
             }
         }
+        let several = list(subset, "/ports").len() > 1;
         for (place, port) in list(subset, "/ports").iter().enumerate() {
-            let path = format!("{path}.ports[{place}].port");
+            let here = format!("{path}.ports[{place}]");
+            if several && text(port, "/name").is_empty() {
+                errors.push(FieldError::required(format!("{here}.name"), ""));
+            }
+            let protocol = text(port, "/protocol");
+            if !PROTOCOLS.contains(&protocol) {
+                errors.push(FieldError::not_supported(format!("{here}.protocol"), protocol, &PROTOCOLS));
+            }
+            let path = format!("{here}.port");
             errors.extend(port_number_error(integer(port, "/port").unwrap_or_default(), &path));
         }
     }
     errors
-}
-
-pub(super) fn endpoints_warnings(_: &Value) -> Vec<String> {
-    vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()]
 }
 
 pub(super) fn default_endpoint_slice(object: &mut Value) {
@@ -136,7 +142,15 @@ pub(super) fn validate_endpoint_slice(object: &Value) -> Vec<FieldError> {
             }
         }
     }
-    for (place, port) in list(object, "/ports").iter().enumerate() {
+    let ports = list(object, "/ports");
+    for (place, port) in ports.iter().enumerate() {
+        let name = text(port, "/name");
+        let here = format!("ports[{place}].name");
+        let faults = if name.is_empty() { Vec::new() } else { names::dns_label_errors(name) };
+        errors.extend(faults.into_iter().map(|why| FieldError::invalid(&here, name, why)));
+        if ports[..place].iter().any(|other| text(other, "/name") == name) {
+            errors.push(FieldError::duplicate(here, name));
+        }
         let protocol = text(port, "/protocol");
         if !PROTOCOLS.contains(&protocol) {
             errors.push(FieldError::not_supported(format!("ports[{place}].protocol"), protocol, &PROTOCOLS));
@@ -160,7 +174,7 @@ pub(super) fn validate_ingress_class(object: &Value) -> Vec<FieldError> {
     let path = "spec.controller";
     let mut errors = match controller.split_once('/') {
         _ if controller.is_empty() => vec![FieldError::required(path, "")],
-        Some((domain, rest)) if !rest.is_empty() => names::dns_subdomain_errors(domain)
+        Some((domain, rest)) if !domain.is_empty() && !rest.is_empty() => names::dns_subdomain_errors(domain)
             .into_iter()
             .map(|why| FieldError::invalid(path, domain, why))
             .collect(),
@@ -193,7 +207,7 @@ fn class_parameters_errors(parameters: &Value, path: &str) -> Vec<FieldError> {
     }
     for key in ["kind", "name"] {
         if text(parameters, &format!("/{key}")).is_empty() {
-            errors.push(FieldError::required(format!("{path}.{key}"), format!("{key} is required")));
+            errors.push(FieldError::required(format!("{path}.{key}"), ""));
         }
     }
     let at_namespace = format!("{path}.namespace");

@@ -23,6 +23,7 @@ pub(crate) use status::quality_of_service;
 pub(super) use status::{prepare_pod, validate_pod_status};
 pub(crate) use update::validate_ephemeral_update;
 pub(super) use update::validate_pod_update;
+pub(super) use volumes::host_path_errors;
 pub(super) use warnings::{of_pod as pod_warnings, of_workload as workload_warnings};
 
 /// Defaults of `PodTemplate` objects.

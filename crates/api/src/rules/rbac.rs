@@ -49,7 +49,13 @@ pub(super) fn validate_role(object: &Value) -> Vec<FieldError> {
             errors.push(FieldError::required(path, why));
         }
         for (place, selector) in selectors.iter().enumerate() {
-            errors.extend(validate_selector(selector, &format!("{path}[{place}]")));
+            let here = format!("{path}[{place}]");
+            let faults = validate_selector(selector, &here);
+            let is_sound = faults.is_empty();
+            errors.extend(faults);
+            if !is_sound {
+                errors.push(FieldError::invalid(here, Value::Null, "invalid label selector."));
+            }
         }
     }
     errors

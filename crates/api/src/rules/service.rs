@@ -47,15 +47,22 @@ pub(super) fn default_service(object: &mut Value) {
     }
     if ["ClusterIP", "NodePort", "LoadBalancer"].contains(&kind.as_str()) {
         fill(spec, "internalTrafficPolicy", "Cluster");
-        default_addresses(spec);
     }
     if kind == "LoadBalancer" {
         fill(spec, "allocateLoadBalancerNodePorts", true);
     }
 }
 
+/// Gives a new Service what its author does not own: the fields about addresses.
+pub(super) fn prepare_create(object: &mut Value) {
+    default_addresses(section(object, "spec"));
+}
+
 /// The address and family fields agree with each other; this cluster's family is IPv4.
 fn default_addresses(spec: &mut Value) {
+    if !["ClusterIP", "NodePort", "LoadBalancer"].contains(&text(spec, "/type")) {
+        return;
+    }
     let address = text(spec, "/clusterIP").to_owned();
     if !address.is_empty() {
         fill(spec, "clusterIPs", json!([address]));
@@ -119,6 +126,7 @@ pub(super) fn prepare_update(new: &mut Value, old: &Value) {
             }
         }
     }
+    default_addresses(spec);
     if !is_balancer {
         section(new, "status")["loadBalancer"] = json!({});
     }

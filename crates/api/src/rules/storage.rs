@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::look::{at, fill, fill_text, list, section, text};
-use super::metadata::immutable;
+use super::look::{at, fill, fill_text, list, remove, section, text};
+use super::metadata::{self, immutable, validate_selector};
 use crate::decode::VOLUME_SPEC;
 use crate::field::FieldError;
+use crate::names;
 
 const ACCESS_MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 
@@ -30,9 +31,24 @@ pub(super) fn claim_spec_errors(spec: &Value, path: &str) -> Vec<FieldError> {
         None => errors.push(FieldError::required(storage, "")),
         Some(quantity) => errors.extend(positive(quantity, &storage)),
     }
+    if let Some(selector) = at(spec, "/selector") {
+        errors.extend(validate_selector(selector, &format!("{path}.selector")));
+    }
+    errors.extend(class_and_mode(spec, path));
+    errors
+}
+
+/// Judges what claims and volumes both say: the class, and whether it is a file system.
+fn class_and_mode(spec: &Value, path: &str) -> Vec<FieldError> {
+    const MODES: [&str; 2] = ["Block", "Filesystem"];
+    let class = text(spec, "/storageClassName");
+    let faults = if class.is_empty() { Vec::new() } else { names::dns_subdomain_errors(class) };
+    let here = format!("{path}.storageClassName");
+    let mut errors: Vec<FieldError> =
+        faults.into_iter().map(|why| FieldError::invalid(&here, class, why)).collect();
     let mode = text(spec, "/volumeMode");
-    if !["", "Block", "Filesystem"].contains(&mode) {
-        errors.push(FieldError::not_supported(format!("{path}.volumeMode"), mode, &["Block", "Filesystem"]));
+    if at(spec, "/volumeMode").is_some() && !MODES.contains(&mode) {
+        errors.push(FieldError::not_supported(format!("{path}.volumeMode"), mode, &MODES));
     }
     errors
 }
@@ -57,24 +73,41 @@ fn positive(quantity: &Value, path: &str) -> Option<FieldError> {
 }
 
 pub(super) fn validate_claim_update(new: &Value, old: &Value) -> Vec<FieldError> {
-    // Binding fills the volume's name and its class once; afterwards only requests may grow.
+    const STORAGE: &str = "/spec/resources/requests/storage";
+    let is_bound = text(new, "/status/phase") == "Bound";
+    // Binding fills the volume's name and its class once; a bound claim may ask for more and change its attributes.
     let fixed = |object: &Value| {
         let mut spec = object.get("spec").cloned().unwrap_or_default();
-        for key in ["resources", "volumeAttributesClassName"] {
-            super::look::remove(&mut spec, key);
+        if text(old, "/spec/volumeName").is_empty() {
+            remove(&mut spec, "volumeName");
         }
-        for key in ["volumeName", "storageClassName"] {
-            if text(old, &format!("/spec/{key}")).is_empty() {
-                super::look::remove(&mut spec, key);
+        if at(old, "/spec/storageClassName").is_none() {
+            remove(&mut spec, "storageClassName");
+        }
+        if is_bound {
+            remove(&mut spec, "volumeAttributesClassName");
+            if let Some(requests) = spec.pointer_mut("/resources/requests") {
+                remove(requests, "storage");
             }
         }
         spec
     };
-    if fixed(new) == fixed(old) {
-        return Vec::new();
+    let mut errors = metadata::finalizer_errors(new);
+    if fixed(new) != fixed(old) {
+        let why = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+        errors.push(FieldError::forbidden("spec", why));
     }
-    let why = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
-    vec![FieldError::forbidden("spec", why)]
+    let amount = |object: &Value, pointer: &str| {
+        text(object, pointer).parse::<crate::quantity::Quantity>().unwrap_or(crate::quantity::Quantity::ZERO)
+    };
+    // What failed to grow may be asked for less again, but never for what is there already.
+    let asked = amount(new, STORAGE);
+    if asked < amount(old, STORAGE) && asked <= amount(old, "/status/capacity/storage") {
+        let path = "spec.resources.requests.storage";
+        errors.push(FieldError::forbidden(path, "field can not be less than status.capacity"));
+    }
+    errors.extend(immutable(at(new, "/spec/volumeMode"), at(old, "/spec/volumeMode"), "volumeMode"));
+    errors
 }
 
 pub(super) fn default_volume(object: &mut Value) {
@@ -99,15 +132,43 @@ pub(super) fn validate_volume(object: &Value) -> Vec<FieldError> {
         errors.push(FieldError::not_supported("spec.capacity", capacity.clone(), &["storage"]));
     }
     if let Some(quantity) = capacity.get("storage") {
-        errors.extend(positive(quantity, "spec.capacity[storage]"));
+        let path = "spec.capacity[storage]";
+        let is_negative = quantity.as_str().is_some_and(|text| {
+            text.parse::<crate::quantity::Quantity>().is_ok_and(|quantity| quantity.is_negative())
+        });
+        if is_negative {
+            errors.push(FieldError::invalid(path, quantity.clone(), "must be a valid resource quantity"));
+        }
+        errors.extend(positive(quantity, path));
     }
-    if at(spec, "/hostPath").is_some() && text(spec, "/hostPath/path").is_empty() {
-        errors.push(FieldError::required("spec.hostPath.path", ""));
+    if let Some(source) = at(spec, "/hostPath") {
+        errors.extend(super::pods::host_path_errors(source, "spec.hostPath"));
     }
+    const POLICIES: [&str; 3] = ["Delete", "Recycle", "Retain"];
+    let policy = text(spec, "/persistentVolumeReclaimPolicy");
+    if !POLICIES.contains(&policy) {
+        errors.push(FieldError::not_supported("spec.persistentVolumeReclaimPolicy", policy, &POLICIES));
+    }
+    errors.extend(class_and_mode(spec, "spec"));
     let has_source = super::look::entries(spec, "").any(|(key, _)| !VOLUME_SPEC.contains(&key.as_str()));
     if !has_source {
         errors.push(FieldError::required("spec", "must specify a volume type"));
     }
+    errors
+}
+
+pub(super) fn validate_volume_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let source = |object: &Value| {
+        let mut spec = object.get("spec").cloned().unwrap_or_default();
+        VOLUME_SPEC.iter().for_each(|key| drop(remove(&mut spec, key)));
+        spec
+    };
+    let mut errors = metadata::finalizer_errors(new);
+    if source(new) != source(old) {
+        let path = "spec.persistentvolumesource";
+        errors.push(FieldError::forbidden(path, format!("{path} is immutable after creation")));
+    }
+    errors.extend(immutable(at(new, "/spec/volumeMode"), at(old, "/spec/volumeMode"), "volumeMode"));
     errors
 }
 

@@ -141,9 +141,10 @@ pub(super) fn validate_daemon_set(object: &Value) -> Vec<FieldError> {
     }
     let kind = text(spec, "/updateStrategy/type");
     if !["RollingUpdate", "OnDelete"].contains(&kind) {
+        let strategy = at(spec, "/updateStrategy").cloned().unwrap_or_default();
         errors.push(FieldError::not_supported(
-            "spec.updateStrategy.type",
-            kind,
+            "spec.updateStrategy",
+            strategy,
             &["RollingUpdate", "OnDelete"],
         ));
     }
@@ -171,7 +172,7 @@ pub(super) fn validate_stateful_set(object: &Value) -> Vec<FieldError> {
         let why = "must be 'RollingUpdate' or 'OnDelete'";
         errors.push(FieldError::invalid("spec.updateStrategy", strategy, why));
     }
-    for key in ["replicas", "minReadySeconds", "ordinals.start"] {
+    for key in ["updateStrategy.rollingUpdate.partition", "replicas", "minReadySeconds", "ordinals.start"] {
         let pointer = format!("/{}", key.replace('.', "/"));
         errors.extend(not_negative(integer(spec, &pointer), &format!("spec.{key}")));
     }
@@ -257,7 +258,8 @@ pub(super) fn validate_selector_update(new: &Value, old: &Value) -> Vec<FieldErr
     immutable(at(new, "/spec/selector"), at(old, "/spec/selector"), "spec.selector").into_iter().collect()
 }
 
-fn labels_mismatch(template: &Value, path: &str) -> FieldError {
+/// Says that a template is not of its own selector.
+pub(super) fn labels_mismatch(template: &Value, path: &str) -> FieldError {
     let labels = at(template, "/metadata/labels").cloned().unwrap_or_default();
     FieldError::invalid(
         format!("{path}.metadata.labels"),
@@ -340,7 +342,8 @@ fn rolling_update(rolling: &Value) -> Vec<FieldError> {
     for key in ["maxUnavailable", "maxSurge"] {
         errors.extend(count_or_percent(rolling.get(key).unwrap_or(&zero), &format!("{path}.{key}")));
     }
-    let amount = |key: &str| rolling.get(key).map_or(Some(0), amount_of);
+    // What is no amount counts as none.
+    let amount = |key: &str| rolling.get(key).map_or(Some(0), |given| amount_of(given).or(Some(0)));
     let unavailable = rolling.get("maxUnavailable").cloned().unwrap_or(zero.clone());
     let path = format!("{path}.maxUnavailable");
     if amount("maxUnavailable") == Some(0) && amount("maxSurge") == Some(0) {

@@ -13,12 +13,21 @@ const DEFAULT_TOLERATIONS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.ku
 /// Sets priority and default tolerations.
 pub(super) fn complete(core: &Core, pod: &mut Value) -> Result<(), ApiError> {
     set_priority(core, pod)?;
-    complete_change(pod);
+    add_tolerations(pod);
     Ok(())
 }
 
-/// Gives a pod that is changed the tolerations that every pod has, should the change have left them out.
-pub(super) fn complete_change(pod: &mut Value) {
+/// Gives a pod that is changed what every pod has, should the change have left it out.
+pub(super) fn complete_change(pod: &mut Value, old: &Value) {
+    for key in ["priority", "preemptionPolicy"] {
+        if pod["spec"][key].is_null() && !old["spec"][key].is_null() {
+            pod["spec"][key] = old["spec"][key].clone();
+        }
+    }
+    add_tolerations(pod);
+}
+
+fn add_tolerations(pod: &mut Value) {
     for key in DEFAULT_TOLERATIONS {
         tolerate(&mut pod["spec"], key);
     }
@@ -43,11 +52,17 @@ fn set_priority(core: &Core, pod: &mut Value) -> Result<(), ApiError> {
     let value = class.and_then(|class| class["value"].as_i64()).unwrap_or(0);
     let policy = class.and_then(|class| class["preemptionPolicy"].as_str()).unwrap_or("PreemptLowerPriority");
     let given = pod["spec"]["priority"].as_i64();
-    if given.is_some_and(|given| given != value) {
-        return Err(forbidden(
-            "the integer value of priority must not be provided in pod spec; \
-             priority admission controller computes the value from the given PriorityClass name",
-        ));
+    if let Some(given) = given.filter(|given| *given != value) {
+        return Err(forbidden(&format!(
+            "the integer value of priority ({given}) must not be provided in pod spec; \
+             priority admission controller computed {value} from the given PriorityClass name"
+        )));
+    }
+    if let Some(given) = pod["spec"]["preemptionPolicy"].as_str().filter(|given| *given != policy) {
+        return Err(forbidden(&format!(
+            "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; \
+             priority admission controller computed {policy} from the given PriorityClass name"
+        )));
     }
     if let Some(class) = class.and_then(api::meta::name) {
         pod["spec"]["priorityClassName"] = json!(class);

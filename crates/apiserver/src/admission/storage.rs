@@ -52,8 +52,9 @@ pub(super) fn check_growth(core: &Core, call: &Call, new: &Value, old: &Value) -
         let name = api::meta::name(new).unwrap_or_default();
         Err(ApiError::forbidden("", "persistentvolumeclaims", name, why))
     };
+    // one that is not bound can't change at all, which validation says
     if old["status"]["phase"] != "Bound" {
-        return forbidden("Only bound persistent volume claims can be expanded");
+        return Ok(());
     }
     let class = old["spec"]["storageClassName"].as_str().unwrap_or_default();
     let classes = core.all(core.row("storage.k8s.io", "v1", "storageclasses")?, None);

@@ -57,8 +57,8 @@ pub(super) fn init_containers(
             errors.push(FieldError::duplicate(format!("{here}.name"), name));
         }
         let policy = text(container, "/restartPolicy");
-        if !["", "Always", "OnFailure", "Never"].contains(&policy) {
-            let supported = ["Always", "Never", "OnFailure"];
+        let supported = ["Always", "Never", "OnFailure"];
+        if at(container, "/restartPolicy").is_some() && !supported.contains(&policy) {
             errors.push(FieldError::not_supported(format!("{here}.restartPolicy"), policy, &supported));
         }
         if policy == "Always" {
@@ -222,7 +222,7 @@ fn value_from_errors(source: &Value, has_value: bool, path: &str) -> Vec<FieldEr
             "resourceFieldRef" => errors.extend(references::resource_field(reference, &here, false)),
             _ => {
                 if *key != "fileKeyRef" {
-                    errors.extend(object_name_errors(reference, &here));
+                    errors.extend(sound_name_errors(text(reference, "/name"), &format!("{here}.name")));
                 }
                 match text(reference, "/key") {
                     "" => errors.push(FieldError::required(format!("{here}.key"), "")),
@@ -247,11 +247,14 @@ fn object_name_errors(reference: &Value, path: &str) -> Vec<FieldError> {
     let path = format!("{path}.name");
     match text(reference, "/name") {
         "" => vec![FieldError::required(path, "")],
-        name => {
-            let faults = names::dns_subdomain_errors(name);
-            faults.into_iter().map(|why| FieldError::invalid(&path, name, why)).collect()
-        }
+        name => sound_name_errors(name, &path),
     }
+}
+
+/// Judges a name that may be empty only by being no name.
+fn sound_name_errors(name: &str, path: &str) -> Vec<FieldError> {
+    let faults = names::dns_subdomain_errors(name);
+    faults.into_iter().map(|why| FieldError::invalid(path, name, why)).collect()
 }
 
 /// Judges a reference to a field of the pod, in an environment variable or a downward API volume.
@@ -282,12 +285,19 @@ pub(super) fn field_ref_errors(reference: &Value, path: &str, is_volume: bool) -
         ["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
     let supported: &[&str] = if is_volume { &FILES } else { &FIELDS };
     let mut errors = Vec::new();
-    if text(reference, "/apiVersion").is_empty() {
+    let version = text(reference, "/apiVersion");
+    if version.is_empty() {
         errors.push(FieldError::required(format!("{path}.apiVersion"), ""));
+        return errors;
     }
     let field = text(reference, "/fieldPath");
     if field.is_empty() {
         errors.push(FieldError::required(format!("{path}.fieldPath"), ""));
+        return errors;
+    }
+    if version != "v1" {
+        let why = format!("error converting fieldPath: unsupported pod version: {version}");
+        errors.push(FieldError::invalid(format!("{path}.fieldPath"), field, why));
         return errors;
     }
     let is_keyed = ["metadata.annotations['", "metadata.labels['"]

@@ -1,5 +1,8 @@
 //! The grammar of image references, as far as the pull policy needs it.
 
+/// Longer names are refused by every registry.
+const NAME_MAX: usize = 255;
+
 /// Tells whether an image's tag is `latest`, said or not said. A digest without a tag says none, and so does
 /// a text that is no reference.
 pub(super) fn is_latest(image: &str) -> bool {
@@ -15,7 +18,8 @@ pub(super) fn is_latest(image: &str) -> bool {
         Some((end, tag)) => (&rest[..last + end.len()], Some(tag)),
         None => (rest, None),
     };
-    if !is_name(name) || tag.is_some_and(|tag| !is_tag(tag)) {
+    // What is too long is no name, and so has no tag.
+    if name.len() > NAME_MAX || !is_name(name) || tag.is_some_and(|tag| !is_tag(tag)) {
         return false;
     }
     match (tag, digest) {
@@ -98,6 +102,7 @@ mod tests {
         check(&format!("web@{digest}"), false);
         check(&format!("web:latest@{digest}"), true);
         check("a__b/c-d.e", true);
+        check(&"a".repeat(300), false);
         for no_reference in ["", "Web", "-web", "web:", "a..b", "web:la test", "web@sha256:0", "a//b", "я"] {
             check(no_reference, false);
         }

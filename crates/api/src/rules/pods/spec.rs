@@ -16,7 +16,7 @@ use crate::rules::look::{at, entries, integer, is_true, list, text};
 /// Judges a spec at a path.
 pub(super) fn validate(spec: &Value, path: &str) -> Vec<FieldError> {
     let (volumes, mut errors) = sound_volumes(list(spec, "/volumes"), &format!("{path}.volumes"));
-    let pod = Surroundings { volumes: &volumes, grace: integer(spec, "/terminationGracePeriodSeconds") };
+    let pod = Surroundings { volumes: &volumes, grace: grace(spec) };
     let main = list(spec, "/containers");
     let init = list(spec, "/initContainers");
     errors.extend(main_containers(main, &format!("{path}.containers"), &pod));
@@ -43,6 +43,11 @@ pub(super) fn validate(spec: &Value, path: &str) -> Vec<FieldError> {
     errors
 }
 
+/// A grace period below zero counts as a second.
+fn grace(spec: &Value) -> Option<i64> {
+    integer(spec, "/terminationGracePeriodSeconds").map(|seconds| if seconds < 0 { 1 } else { seconds })
+}
+
 /// Fields that take one of a few words.
 fn words(spec: &Value, path: &str) -> Vec<FieldError> {
     const CHOICES: [(&str, &[&str]); 2] = [
@@ -59,10 +64,13 @@ fn words(spec: &Value, path: &str) -> Vec<FieldError> {
             _ => {}
         }
     }
-    let policy = text(spec, "/preemptionPolicy");
-    if !["", "Never", "PreemptLowerPriority"].contains(&policy) {
-        let supported = ["Never", "PreemptLowerPriority"];
-        errors.push(FieldError::not_supported(format!("{path}.preemptionPolicy"), policy, &supported));
+    let here = format!("{path}.preemptionPolicy");
+    match at(spec, "/preemptionPolicy").and_then(Value::as_str) {
+        None | Some("Never" | "PreemptLowerPriority") => {}
+        Some("") => errors.push(FieldError::required(here, "")),
+        Some(other) => {
+            errors.push(FieldError::not_supported(here, other, &["PreemptLowerPriority", "Never"]));
+        }
     }
     errors
 }
@@ -124,9 +132,16 @@ fn dns_config(spec: &Value, path: &str) -> Vec<FieldError> {
     let servers = list(spec, "/dnsConfig/nameservers");
     let here = format!("{path}.dnsConfig.nameservers");
     if text(spec, "/dnsPolicy") == "None" && servers.is_empty() {
-        let why = "must provide at least one DNS nameserver when `dnsPolicy` is None";
-        let here = if at(spec, "/dnsConfig").is_some() { here.clone() } else { format!("{path}.dnsConfig") };
-        errors.push(FieldError::required(here, why));
+        errors.push(match at(spec, "/dnsConfig") {
+            Some(_) => {
+                let why = "must provide at least one DNS nameserver when `dnsPolicy` is None";
+                FieldError::required(&here, why)
+            }
+            None => {
+                let why = "must provide `dnsConfig` when `dnsPolicy` is None";
+                FieldError::required(format!("{path}.dnsConfig"), why)
+            }
+        });
     }
     if servers.len() > 3 {
         let value = Value::from(servers.to_vec());

@@ -54,7 +54,11 @@ pub(in crate::rules) fn validate_pod_update(new: &Value, old: &Value) -> Vec<Fie
 
 fn deadline(new: &Value, old: &Value) -> Option<FieldError> {
     let path = "spec.activeDeadlineSeconds";
+    let most = i64::from(i32::MAX);
     match (integer(new, "/activeDeadlineSeconds"), integer(old, "/activeDeadlineSeconds")) {
+        (Some(now), _) if !(0..=most).contains(&now) => {
+            Some(FieldError::invalid(path, now, format!("must be between 0 and {most}, inclusive")))
+        }
         (Some(now), Some(before)) if before < now => {
             Some(FieldError::invalid(path, now, "must be less than or equal to previous value"))
         }

@@ -6,6 +6,7 @@ use super::containers::field_ref_errors;
 use super::references;
 use crate::field::FieldError;
 use crate::names;
+use crate::quantity::Quantity;
 use crate::rules::look::{at, entries, integer, list, text};
 
 /// Judges the volumes of a pod; returns those without fault, which mounts may name, and the faults.
@@ -70,27 +71,7 @@ fn one_source_errors(kind: &str, source: &Value, path: &str) -> Vec<FieldError> 
                 errors.push(FieldError::not_supported(format!("{path}.pullPolicy"), given, &policies));
             }
         }
-        "hostPath" => {
-            errors.extend(required("path"));
-            if text(source, "/path").split('/').any(|part| part == "..") {
-                let given = text(source, "/path");
-                errors.push(FieldError::invalid(format!("{path}.path"), given, "must not contain '..'"));
-            }
-            const TYPES: [&str; 8] = [
-                "",
-                "BlockDevice",
-                "CharDevice",
-                "Directory",
-                "DirectoryOrCreate",
-                "File",
-                "FileOrCreate",
-                "Socket",
-            ];
-            let given = text(source, "/type");
-            if !TYPES.contains(&given) {
-                errors.push(FieldError::not_supported(format!("{path}.type"), given, &TYPES));
-            }
-        }
+        "hostPath" => errors.extend(host_path_errors(source, path)),
         "nfs" => {
             errors.extend(required("server"));
             errors.extend(required("path"));
@@ -100,6 +81,13 @@ fn one_source_errors(kind: &str, source: &Value, path: &str) -> Vec<FieldError> 
             }
         }
         "csi" => errors.extend(required("driver")),
+        "emptyDir" => {
+            let size = at(source, "/sizeLimit").and_then(Value::as_str);
+            if size.and_then(|text| text.parse::<Quantity>().ok()).is_some_and(|size| size.is_negative()) {
+                let why = "SizeLimit field must be a valid resource quantity";
+                errors.push(FieldError::forbidden(format!("{path}.sizeLimit"), why));
+            }
+        }
         "projected" => errors.extend(projected_errors(source, path)),
         _ => {}
     }
@@ -110,6 +98,25 @@ fn one_source_errors(kind: &str, source: &Value, path: &str) -> Vec<FieldError> 
         "downwardAPI" => downward_errors(list(source, "/items"), path),
         _ => item_errors(list(source, "/items"), &format!("{path}.items")),
     });
+    errors
+}
+
+/// Judges a folder of the node.
+pub(in crate::rules) fn host_path_errors(source: &Value, path: &str) -> Vec<FieldError> {
+    const TYPES: [&str; 8] =
+        ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
+    let mut errors = Vec::new();
+    let given = text(source, "/path");
+    if given.is_empty() {
+        errors.push(FieldError::required(format!("{path}.path"), ""));
+    }
+    if given.split('/').any(|part| part == "..") {
+        errors.push(FieldError::invalid(format!("{path}.path"), given, "must not contain '..'"));
+    }
+    let kind = text(source, "/type");
+    if !TYPES.contains(&kind) {
+        errors.push(FieldError::not_supported(format!("{path}.type"), kind, &TYPES));
+    }
     errors
 }
 
@@ -188,6 +195,7 @@ fn inner_path_errors(given: &str, path: &str) -> Vec<FieldError> {
 
 fn projected_errors(source: &Value, path: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
+    let mut files: Vec<&str> = Vec::new();
     for (place, part) in list(source, "/sources").iter().enumerate() {
         let here = format!("{path}.sources[{place}]");
         let kinds: Vec<(&String, &Value)> = entries(part, "").filter(|(_, value)| !value.is_null()).collect();
@@ -204,6 +212,14 @@ fn projected_errors(source: &Value, path: &str) -> Vec<FieldError> {
                 "serviceAccountToken" => errors.extend(token_errors(inner, path, &here)),
                 _ => {}
             }
+            for item in list(inner, "/items").iter() {
+                let file = text(item, "/path");
+                if !file.is_empty() && files.contains(&file) {
+                    let told = if kind == "downwardAPI" { file } else { text(inner, "/name") };
+                    errors.push(FieldError::invalid(path, told, "conflicting duplicate paths"));
+                }
+                files.push(file);
+            }
             errors.extend(match kind.as_str() {
                 "downwardAPI" => downward_errors(list(inner, "/items"), &here),
                 _ => item_errors(list(inner, "/items"), &format!("{here}.items")),
@@ -216,8 +232,10 @@ fn projected_errors(source: &Value, path: &str) -> Vec<FieldError> {
 /// Judges a token; upstream its path is told as the volume's own.
 fn token_errors(source: &Value, volume: &str, path: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    if text(source, "/path").is_empty() {
-        errors.push(FieldError::required(format!("{volume}.path"), ""));
+    let at_path = format!("{volume}.path");
+    match text(source, "/path") {
+        "" => errors.push(FieldError::required(at_path, "")),
+        given => errors.extend(inner_path_errors(given, &at_path)),
     }
     let seconds = integer(source, "/expirationSeconds").unwrap_or(3600);
     if seconds < 600 {
@@ -262,7 +280,7 @@ pub(super) fn mount_errors(container: &Value, path: &str, volumes: &[&Value]) ->
         }
         let propagation = text(mount, "/mountPropagation");
         let words = ["Bidirectional", "HostToContainer", "None"];
-        if !["", "Bidirectional", "HostToContainer", "None"].contains(&propagation) {
+        if at(mount, "/mountPropagation").is_some() && !words.contains(&propagation) {
             let here = format!("{path}.volumeMounts.mountPropagation");
             errors.push(FieldError::not_supported(here, propagation, &words));
         }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::field::FieldError;
 use crate::names;
-use crate::rules::look::{at, integer, list, text};
+use crate::rules::look::{at, entries, integer, list, text};
 use crate::rules::metadata::validate_selector;
 
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
@@ -68,7 +68,9 @@ pub(super) fn affinity(spec: &Value, path: &str) -> Vec<FieldError> {
                 errors.push(FieldError::required(&here, "must have at least one node selector term"));
             }
             for (place, term) in terms.iter().enumerate() {
-                errors.extend(node_term(term, &format!("{here}[{place}]")));
+                let here = format!("{here}[{place}]");
+                errors.extend(node_term(term, &here));
+                errors.extend(node_label_values(term, &here));
             }
         }
         let preferred = list(node, "/preferredDuringSchedulingIgnoredDuringExecution");
@@ -138,6 +140,20 @@ fn node_term(term: &Value, path: &str) -> Vec<FieldError> {
     errors
 }
 
+/// Judges the values that a node's labels must have; those that they had better have may be anything.
+fn node_label_values(term: &Value, path: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for (place, requirement) in list(term, "/matchExpressions").iter().enumerate() {
+        for (value_place, value) in list(requirement, "/values").iter().enumerate() {
+            let here = format!("{path}.matchExpressions[{place}].values[{value_place}]");
+            let value = value.as_str().unwrap_or_default();
+            let faults = names::label_value_errors(value);
+            errors.extend(faults.into_iter().map(|why| FieldError::invalid(&here, value, why)));
+        }
+    }
+    errors
+}
+
 fn field_requirement(requirement: &Value, path: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let values = list(requirement, "/values");
@@ -194,7 +210,8 @@ fn pod_term(term: &Value, path: &str) -> Vec<FieldError> {
 pub(super) fn spread(spec: &Value, path: &str) -> Vec<FieldError> {
     const ACTIONS: [&str; 2] = ["DoNotSchedule", "ScheduleAnyway"];
     let mut errors = Vec::new();
-    for (place, constraint) in list(spec, "/topologySpreadConstraints").iter().enumerate() {
+    let all = list(spec, "/topologySpreadConstraints");
+    for (place, constraint) in all.iter().enumerate() {
         let here = format!("{path}.topologySpreadConstraints[{place}]");
         let skew = integer(constraint, "/maxSkew").unwrap_or_default();
         if skew <= 0 {
@@ -207,6 +224,13 @@ pub(super) fn spread(spec: &Value, path: &str) -> Vec<FieldError> {
         if !ACTIONS.contains(&action) {
             errors.push(FieldError::not_supported(format!("{here}.whenUnsatisfiable"), action, &ACTIONS));
         }
+        let same = |other: &Value| {
+            ["topologyKey", "whenUnsatisfiable"].iter().all(|key| other.get(*key) == constraint.get(*key))
+        };
+        if all[place + 1..].iter().any(same) {
+            let pair = format!("{{{}, {action}}}", text(constraint, "/topologyKey"));
+            errors.push(FieldError::duplicate(format!("{here}.{{topologyKey, whenUnsatisfiable}}"), pair));
+        }
         if let Some(least) = integer(constraint, "/minDomains") {
             if least <= 0 {
                 let why = "must be greater than zero";
@@ -217,8 +241,39 @@ pub(super) fn spread(spec: &Value, path: &str) -> Vec<FieldError> {
                 errors.push(FieldError::invalid(format!("{here}.minDomains"), least, why));
             }
         }
+        errors.extend(match_label_keys(constraint, &here));
         if let Some(selector) = at(constraint, "/labelSelector") {
             errors.extend(validate_selector(selector, &format!("{here}.labelSelector")));
+        }
+    }
+    errors
+}
+
+/// Judges the keys whose values are taken from the pod's own labels.
+fn match_label_keys(constraint: &Value, path: &str) -> Vec<FieldError> {
+    let keys: Vec<&str> =
+        list(constraint, "/matchLabelKeys").iter().map(|key| key.as_str().unwrap_or_default()).collect();
+    let here = format!("{path}.matchLabelKeys");
+    let Some(selector) = at(constraint, "/labelSelector").filter(|_| !keys.is_empty()) else {
+        let why = "must not be specified when labelSelector is not set";
+        return if keys.is_empty() { Vec::new() } else { vec![FieldError::forbidden(here, why)] };
+    };
+    let mut errors = Vec::new();
+    for (place, key) in keys.iter().enumerate() {
+        let faults = names::qualified_name_errors(key);
+        let here = format!("{here}[{place}]");
+        errors.extend(faults.into_iter().map(|why| FieldError::invalid(&here, *key, why)));
+    }
+    // The keys together make up the selector, so that one key twice is a fault too; told with the last place.
+    let selected = entries(selector, "/matchLabels").map(|(key, _)| key.as_str());
+    let expressed = list(selector, "/matchExpressions").iter().map(|one| text(one, "/key"));
+    let mut told = Vec::new();
+    for key in selected.chain(expressed) {
+        let Some(place) = keys.iter().rposition(|known| *known == key) else { continue };
+        if !told.contains(&key) {
+            told.push(key);
+            let why = "exists in both matchLabelKeys and labelSelector";
+            errors.push(FieldError::invalid(format!("{path}[{place}]"), key, why));
         }
     }
     errors
