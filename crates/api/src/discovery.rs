@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::resource::{Registry, Resource, Subresource};
 
+/// The version that the API server and its nodes tell: Kubernetes', with ours as build metadata.
+pub const VERSION: &str = concat!("v1.36.0+pinnace.", env!("CARGO_PKG_VERSION"));
+
 /// Returns `APIVersions` for `/api`.
 pub fn core_versions(server_address: &str) -> Value {
     json!({"kind": "APIVersions", "versions": ["v1"],

@@ -5,7 +5,7 @@
 //! the facts about every type, and [`decode`] the check of what a client wrote; [`patch`] and
 //! [`apply`] change objects; [`table`], [`discovery`] and [`openapi`] describe them to clients;
 //! [`certificates`] is what a signing request keeps to; [`quota`] and [`limit_range`] measure objects against a
-//! namespace's bounds; [`mod@reference`] names an object; [`pod_template`] and [`storage`] hold what deciders share.
+//! namespace's bounds; [`mod@reference`] names an object; [`root_ca`] is the bundle of every namespace; [`pod_template`] and [`storage`] hold what deciders share.
 //!
 //! This crate does no I/O, reads no clock, draws no randomness and knows no tokio: times, ids and
 //! seeds are arguments. It writes no files. Nothing in it panics on hostile input.
@@ -31,6 +31,7 @@ pub mod quantity;
 pub mod quota;
 pub mod reference;
 pub mod resource;
+pub mod root_ca;
 mod rules;
 pub mod schema;
 pub mod selector;

@@ -68,6 +68,8 @@ pub struct Resource {
     pub rules: Rules,
     /// How its objects are printed.
     pub printer: &'static Printer,
+    /// What everybody is told who uses a deprecated kind; empty for all others.
+    pub deprecation: &'static str,
 }
 
 /// How objects of one version become the stored ones and back.

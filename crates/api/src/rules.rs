@@ -83,12 +83,8 @@ pub(crate) const SECRET: Rules = Rules {
     validate_update: config::validate_secret_update,
     ..PLAIN
 };
-pub(crate) const ENDPOINTS: Rules = Rules {
-    default: network::default_endpoints,
-    validate: network::validate_endpoints,
-    warnings: network::endpoints_warnings,
-    ..PLAIN
-};
+pub(crate) const ENDPOINTS: Rules =
+    Rules { default: network::default_endpoints, validate: network::validate_endpoints, ..PLAIN };
 pub(crate) const ENDPOINT_SLICE: Rules = Rules {
     default: network::default_endpoint_slice,
     validate: network::validate_endpoint_slice,
@@ -160,6 +156,7 @@ pub(crate) const VOLUME_CLAIM: Rules = Rules {
 pub(crate) const VOLUME: Rules = Rules {
     default: storage::default_volume,
     validate: storage::validate_volume,
+    validate_update: storage::validate_volume_update,
     prepare_create: storage::prepare_pending,
     keeps_status: true,
     ..PLAIN
@@ -213,6 +210,7 @@ pub(crate) const SERVICE: Rules = Rules {
     default: service::default_service,
     validate: service::validate,
     validate_update: service::validate_update,
+    prepare_create: service::prepare_create,
     prepare_update: service::prepare_update,
     warnings: service::warnings,
     keeps_status: true,
@@ -273,7 +271,7 @@ pub(crate) const AUTOSCALER: Rules = Rules {
 };
 pub(crate) const AUTOSCALER_V1: Rules = Rules {
     default: autoscaler::default_v1,
-    validate: autoscaler::validate,
+    validate: autoscaler::validate_v1,
     generation: Generation::None,
     ..SPEC_AND_STATUS
 };

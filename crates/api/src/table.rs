@@ -21,7 +21,9 @@ use crate::resource::Resource;
 
 pub(crate) use access::{CONFIG_MAP, ROLE, ROLE_BINDING, SECRET, SERVICE_ACCOUNT};
 pub(crate) use autoscaler::AUTOSCALER;
-pub(crate) use cluster::{EVENT, LEASE, NAMESPACE, NODE, PRIORITY_CLASS, RESOURCE_QUOTA, RUNTIME_CLASS};
+pub(crate) use cluster::{
+    COMPONENT_STATUS, EVENT, LEASE, NAMESPACE, NODE, PRIORITY_CLASS, RESOURCE_QUOTA, RUNTIME_CLASS,
+};
 pub(crate) use flow::{FLOW_SCHEMA, PRIORITY_LEVEL, SIGNING_REQUEST};
 pub(crate) use metrics::{NODE_METRICS, POD_METRICS};
 pub(crate) use network::{ENDPOINT_SLICE, ENDPOINTS, INGRESS, INGRESS_CLASS, NETWORK_POLICY, SERVICE};

@@ -63,6 +63,37 @@ impl Answer {
     }
 }
 
+/// Answers with an object that is not kept but made for the answer.
+pub(crate) fn computed(call: &Call, object: &Value) -> Result<Response<Body>, ApiError> {
+    let row = call.target.row;
+    Ok(match negotiate::form(&call.headers, &call.query)? {
+        Form::Whole => respond::json(StatusCode::OK, object),
+        Form::Table(include) => {
+            let table = api::table::table(row, &[object], json!({}), include, call.now);
+            respond::json(StatusCode::OK, &table)
+        }
+        Form::Metadata => respond::json(StatusCode::OK, &metadata_only(object)),
+    })
+}
+
+/// Answers with a list of such objects.
+pub(crate) fn computed_list(call: &Call, objects: &[Value]) -> Result<Response<Body>, ApiError> {
+    let row = call.target.row;
+    let list = |kind: &str, api_version: &str, items: &[Value]| json!({"kind": kind, "apiVersion": api_version, "metadata": {}, "items": items});
+    Ok(match negotiate::form(&call.headers, &call.query)? {
+        Form::Whole => respond::json(StatusCode::OK, &list(&row.list_kind(), &row.api_version(), objects)),
+        Form::Table(include) => {
+            let borrowed: Vec<&Value> = objects.iter().collect();
+            let table = api::table::table(row, &borrowed, json!({}), include, call.now);
+            respond::json(StatusCode::OK, &table)
+        }
+        Form::Metadata => {
+            let items: Vec<Value> = objects.iter().map(metadata_only).collect();
+            respond::json(StatusCode::OK, &list("PartialObjectMetadataList", "meta.k8s.io/v1", &items))
+        }
+    })
+}
+
 /// Returns `PartialObjectMetadata` of an object.
 pub(crate) fn metadata_only(object: &Value) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use api::status::ApiError;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, header};
 use jiff::Timestamp;
 use serde_json::Value;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::{Identity, core::Core, identity::AUTHENTICATED, query, rbac::Attributes, tokens::ISSUER};
+
+/// What the protocol of a WebSocket begins with that is a token.
+pub(crate) const SOCKET_TOKEN: &str = "base64url.bearer.authorization.k8s.io.";
 
 const EXTRA: &str = "impersonate-extra-";
 
@@ -30,8 +34,8 @@ pub(crate) fn identify(
     headers: &HeaderMap,
     connection: Option<&Arc<Identity>>,
 ) -> Result<Arc<Identity>, ApiError> {
-    if let Some(token) = bearer(headers) {
-        let reviewed = review(core, token, &[ISSUER]).ok_or_else(ApiError::unauthorized)?;
+    if let Some(token) = bearer(headers).map(str::to_owned).or_else(|| socket_token(headers)) {
+        let reviewed = review(core, &token, &[ISSUER]).ok_or_else(ApiError::unauthorized)?;
         return Ok(Arc::new(reviewed.identity));
     }
     Ok(connection.cloned().unwrap_or_else(|| Arc::new(Identity::anonymous())))
@@ -41,6 +45,14 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = text.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Browsers can set no headers on a WebSocket: they name the token among the protocols.
+fn socket_token(headers: &HeaderMap) -> Option<String> {
+    let protocols = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut protocols = protocols.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+    let encoded = protocols.find_map(|protocol| protocol.trim().strip_prefix(SOCKET_TOKEN))?;
+    String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
 }
 
 /// What a good token says.

@@ -2,6 +2,8 @@
 //! Ingress has counted, for autoscalers. Paths here end with the name of a metric, so that they name no
 //! kind of the table.
 
+pub(crate) mod discovery;
+
 use std::sync::Arc;
 
 use api::{quantity::Quantity, selector::LabelSelector, status::ApiError};
@@ -119,11 +121,8 @@ pub(crate) async fn read(
         return Err(ApiError::path_not_found());
     }
     let document = match asked {
-        Asked::Group(group) => describe(group),
-        Asked::Version(group, version) => {
-            json!({"kind": "APIResourceList", "apiVersion": "v1",
-                "groupVersion": format!("{group}/{version}"), "resources": []})
-        }
+        Asked::Group(group) => discovery::group(group),
+        Asked::Version(group, version) => discovery::resource_list(core, group, version),
         Asked::Objects { .. } => {
             let target = Target { tail: String::new(), ..target(core, asked)? };
             let call = Call { identity, target, query, headers, now: Timestamp::now(), draining };
@@ -135,13 +134,6 @@ pub(crate) async fn read(
         }
     };
     Ok(respond::json(StatusCode::OK, &document))
-}
-
-fn describe(group: &str) -> Value {
-    let version = |version: &&str| json!({"groupVersion": format!("{group}/{version}"), "version": version});
-    let versions: Vec<Value> = versions(group).iter().map(version).collect();
-    json!({"kind": "APIGroup", "apiVersion": "v1", "name": group, "versions": versions,
-        "preferredVersion": versions[0]})
 }
 
 fn source(core: &Core) -> Result<&dyn CustomMetrics, ApiError> {

@@ -12,13 +12,13 @@ use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Body, Identity, answer, authenticate, authorize, body,
+    Body, Identity, answer, authenticate, authorize, body, components,
     core::{Call, Core},
     create, custom_metrics, delete, documents, list, metrics, modify, patch,
     query::Query,
     respond, reviews,
     route::{self, Route, Target},
-    streaming,
+    streaming::{self, Pieces},
     subresource::{self, binding, eviction, log, proxy, scale, token},
     watch,
 };
@@ -109,7 +109,12 @@ where
             let headers = parts.headers;
             let call = Call { identity, target, query, headers, now: Timestamp::now(), draining };
             let request = Wanted { verb, method: parts.method, uri: parts.uri, upgrade };
-            dispatch(core, &call, request, body).await
+            let mut answered = dispatch(core, &call, request, body).await;
+            let warning = call.target.row.deprecation;
+            if let (Ok(response), false) = (&mut answered, warning.is_empty()) {
+                respond::warn(response, &[warning.to_owned()]);
+            }
+            answered
         }
     }
 }
@@ -151,11 +156,13 @@ where
     if part == Some(Subresource::Proxy) {
         return proxy::serve(core, call, wanted.method, &wanted.uri, body).await;
     }
-    if call.target.row.group == metrics::GROUP {
-        return match wanted.verb {
-            "get" | "list" => metrics::read(core, call).await,
-            _ => Err(not_allowed(&call.target, wanted.verb)),
-        };
+    let row = call.target.row;
+    let is_read = matches!(wanted.verb, "get" | "list");
+    match (row.group, row.plural) {
+        (metrics::GROUP, _) if is_read => return metrics::read(core, call).await,
+        ("", components::PLURAL) if is_read => return components::read(core, call).await,
+        (metrics::GROUP, _) | ("", components::PLURAL) => return Err(not_allowed(&call.target, wanted.verb)),
+        _ => {}
     }
     match (wanted.verb, part) {
         (
@@ -169,8 +176,15 @@ where
             ),
         ) => return answer::get(core, call),
         ("list", None) => return list::list(core, call),
-        ("watch", None) => return watch::watch(core, call),
-        ("get", Some(Subresource::Log)) => return log::get(core, call).await,
+        ("watch", None) => {
+            return streaming::carried(call, wanted.upgrade, Pieces::Lines, async {
+                watch::watch(core, call)
+            })
+            .await;
+        }
+        ("get", Some(Subresource::Log)) => {
+            return streaming::carried(call, wanted.upgrade, Pieces::AsTheyCome, log::get(core, call)).await;
+        }
         ("get", Some(Subresource::Scale)) => return scale::get(core, call)?.respond(call),
         _ => {}
     }

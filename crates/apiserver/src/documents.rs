@@ -4,7 +4,10 @@ use api::{discovery, openapi, status::ApiError};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
-use crate::{Body, core::Core, negotiate, query::Query, respond, tokens::ISSUER};
+use crate::{
+    Body, core::Core, custom_metrics::discovery as custom_metrics, negotiate, query::Query, respond,
+    tokens::ISSUER,
+};
 
 /// With a dot, where clients ask with `@`: strict parsers of media types refuse that in an answer.
 const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
@@ -44,7 +47,9 @@ pub(crate) fn get(
                 let document = if *root == "api" {
                     discovery::core_versions(&core.config.advertised)
                 } else {
-                    discovery::group_list(registry)
+                    let mut list = discovery::group_list(registry);
+                    custom_metrics::add_groups(core, &mut list);
+                    list
                 };
                 Ok(respond::json(StatusCode::OK, &document))
             }
@@ -83,7 +88,7 @@ fn version() -> serde_json::Value {
         "aarch64" => "linux/arm64",
         _ => "linux/unknown",
     };
-    json!({"major": "1", "minor": "36", "gitVersion": concat!("v1.36.0+pinnace", env!("CARGO_PKG_VERSION")),
+    json!({"major": "1", "minor": "36", "gitVersion": discovery::VERSION,
         "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
         "goVersion": "none", "compiler": "rustc", "platform": platform})
 }
@@ -104,7 +109,10 @@ fn health(probe: &str, rest: &[&str], query: &Query) -> Response<Body> {
 }
 
 fn aggregated(core: &Core, is_core: bool, version: &'static str, headers: &HeaderMap) -> Response<Body> {
-    let document = discovery::aggregated(core.registry, is_core, version);
+    let mut document = discovery::aggregated(core.registry, is_core, version);
+    if !is_core {
+        custom_metrics::add_aggregated(core, &mut document);
+    }
     let media = match version {
         "v2" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
         _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",

@@ -7,7 +7,7 @@
 //!   `rbac`, `route`, `query`, `negotiate`, `body`,
 //!   `protobuf`, `respond`;
 //! - the verbs: `answer` (get), `select` with `pick`, `list`, `watch`, `create`, `modify` (every change), `patch`,
-//!   `delete`; `subresource`, `streaming` (exec, attach, port-forward), `reviews` (kinds that are only answered), `metrics` (kinds that are measured), `custom_metrics` (what pods and the Ingress tell), `documents` (discovery and the like);
+//!   `delete`; `subresource`, `streaming` (exec, attach, port-forward, logs and watches by WebSocket), `reviews` (kinds that are only answered), `metrics` and `components` (kinds that are measured), `custom_metrics` (what pods and the Ingress tell), `documents` (discovery and the like);
 //! - what they share: `core`, `stored` (the kept form of objects), `admission`, `quota` (what a namespace may hold), `allocate` (service addresses),
 //!   `tokens`;
 //! - `bootstrap` (the first objects) and `expiry` (old events).
@@ -36,6 +36,7 @@ mod respond;
 mod route;
 
 mod answer;
+mod components;
 mod create;
 mod custom_metrics;
 mod delete;

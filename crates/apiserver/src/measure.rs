@@ -1,6 +1,9 @@
 //! What the node side measures: what nodes and the containers of pods use.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use api::selector::LabelSelector;
 use jiff::Timestamp;
@@ -77,6 +80,15 @@ pub struct OutsideValue {
     pub value: MetricValue,
 }
 
+/// Names of metrics, for discovery. There may be more: pods are only read when somebody asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricNames {
+    /// Those that pods have told so far.
+    pub pods: BTreeSet<String>,
+    /// Those of the Ingress, for services, for Ingresses and for the outside.
+    pub ingress: BTreeSet<String>,
+}
+
 /// Reads metrics that are not resources: what pods expose, and what the Ingress has counted.
 pub trait CustomMetrics: Send + Sync + 'static {
     /// Returns a metric of objects of one resource (`pods`, `services`, `ingresses.networking.k8s.io`), in
@@ -99,4 +111,7 @@ pub trait CustomMetrics: Send + Sync + 'static {
 
     /// Returns everything that is counted, as Prometheus reads it.
     fn exposition(&self) -> String;
+
+    /// Returns the names of the metrics that are known to be told.
+    fn names(&self) -> MetricNames;
 }

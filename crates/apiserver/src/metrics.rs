@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 
 use api::{quantity::Quantity, resource::Resource, status::ApiError};
-use http::{Response, StatusCode};
+use http::Response;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Body,
-    answer::{self, Answer},
+    Body, answer,
     core::{Call, Core},
     measure::{Measured, Usage, Window},
-    negotiate::{self, Form},
-    respond,
     select::Selection,
 };
 
@@ -21,33 +18,15 @@ pub(crate) const GROUP: &str = "metrics.k8s.io";
 
 /// Serves `get` and `list`; the objects themselves are those of the core, with what was measured.
 pub(crate) async fn read(core: &Core, call: &Call) -> Result<Response<Body>, ApiError> {
-    let form = negotiate::form(&call.headers, &call.query)?;
     let measured = match &core.config.resource_metrics {
         Some(source) => source.measure().await,
         None => return Err(ApiError::unavailable("this server has nothing that measures resources")),
     };
     let objects = objects(core, call, &measured)?;
-    if call.target.name.is_some() {
-        let object = objects.into_iter().next().ok_or_else(|| not_found(call))?;
-        return Answer::ok(object).respond(call);
+    if call.target.name.is_none() {
+        return answer::computed_list(call, &objects);
     }
-    let row = call.target.row;
-    Ok(match form {
-        Form::Whole => respond::json(StatusCode::OK, &list(&row.list_kind(), &row.api_version(), &objects)),
-        Form::Table(include) => {
-            let borrowed: Vec<&Value> = objects.iter().collect();
-            let table = api::table::table(row, &borrowed, json!({}), include, call.now);
-            respond::json(StatusCode::OK, &table)
-        }
-        Form::Metadata => {
-            let items: Vec<Value> = objects.iter().map(answer::metadata_only).collect();
-            respond::json(StatusCode::OK, &list("PartialObjectMetadataList", "meta.k8s.io/v1", &items))
-        }
-    })
-}
-
-fn list(kind: &str, api_version: &str, items: &[Value]) -> Value {
-    json!({"kind": kind, "apiVersion": api_version, "metadata": {}, "items": items})
+    answer::computed(call, objects.first().ok_or_else(|| not_found(call))?)
 }
 
 /// metrics-server's own words.

@@ -1,9 +1,11 @@
-//! Streams that take a connection over: exec, attach and port-forward, by WebSocket and by SPDY.
+//! Streams that take a connection over: exec, attach and port-forward, by WebSocket and by SPDY; logs and watches
+//! for clients that know nothing but WebSocket.
 //!
-//! Reading order: `upgrade` (the handshakes), `remote_command` (a process and its client, whatever lies
+//! Reading order: `upgrade` (the handshakes), `carry` (an answer in messages), `remote_command` (a process and its client, whatever lies
 //! between), `channels` (WebSocket messages), `spdy` (frames and streams), `spdy_command` and `forward`
 //! (what runs over them), `tunnel` (SPDY inside WebSocket).
 
+mod carry;
 mod channels;
 mod forward;
 mod remote_command;
@@ -26,6 +28,7 @@ use crate::{
     subresource::container,
 };
 
+pub(crate) use carry::{Pieces, carried};
 pub(crate) use upgrade::Upgrade;
 
 /// What a taken-over connection works with.

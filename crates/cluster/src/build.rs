@@ -32,6 +32,7 @@ use crate::pki::Pki;
 use crate::record::ClusterFolder;
 use crate::scrape::Scraper;
 use crate::settings::{Listeners, Ready, Settings};
+use crate::sign;
 use crate::streams::Streams;
 use crate::tls;
 
@@ -83,9 +84,9 @@ pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Res
         });
     }
 
-    // Tools that look at managed fields know the controllers by this name.
-    let service = api.service(Identity::master("system:pinnace")).named("kube-controller-manager");
-    let client = client::in_process(service);
+    // Tools that look at managed fields know who writes by these names.
+    let client_of = |name| client::in_process(api.service(Identity::master("system:pinnace")).named(name));
+    let client = client_of("kube-controller-manager");
     let names = node_names(settings);
     bootstrap::run(&client, &names).await.context("failed to write the cluster's first objects")?;
     let caches = Caches::new(client.clone());
@@ -93,7 +94,15 @@ pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Res
     let proxy = network.proxy(&caches, settings, pki, listeners.http, listeners.https)?;
     scraper.connect(&proxy);
     let drain: Arc<dyn Drain> = Arc::new(Routes(proxy.clone()));
-    let plan = Nodes { home, folder, machine: &machine, capacity, caches: &caches, network: &network.pods };
+    let plan = Nodes {
+        home,
+        folder,
+        machine: &machine,
+        capacity,
+        caches: &caches,
+        client: client_of("kubelet"),
+        network: &network.pods,
+    };
     let (kubelets, warnings) = plan.build(&names, &drain)?;
     streams.connect(&kubelets);
     meter.connect(&kubelets);
@@ -102,6 +111,7 @@ pub(crate) async fn serve(parts: Parts<'_>, on_ready: impl FnOnce(&Ready) -> Res
     tasks.spawn(async move { proxy.run(stop_proxy.cancelled()).await });
     let mut config = manager::Config::default();
     config.settings.root_ca = Some(pki.ca_certificate.clone());
+    tasks.spawn(sign::run(client.clone(), caches.clone(), pki.clone(), stop.clone()));
     tasks.spawn(manager::run(config, client, caches.clone(), stop.clone().cancelled_owned()));
     for kubelet in &kubelets {
         tasks.spawn(nodes::keep(kubelet.clone(), caches.clone(), stop.clone()));

@@ -5,7 +5,7 @@
 //!   other commands; [`addresses`]: the address plan inside.
 //! - [`pki`], [`kubeconfig`]: the cluster's certificates, and the user's context.
 //! - [`settings`], `capacity`: what `up` is told; `run`: the start order; `build`, `bootstrap`,
-//!   `nodes`, [`registry`], `streams`, `meter`, `scrape`, `tls`: the wiring.
+//!   `nodes`, [`registry`], `streams`, `meter`, `scrape`, `sign`, `tls`: the wiring.
 //! - [`lifecycle`], [`access`]: what `status`, `down` and other commands do with a cluster.
 //!
 //! Never prints, and holds no behaviour of its own: what a cluster does is in the crates it joins.
@@ -28,11 +28,13 @@ pub mod registry;
 mod run;
 mod scrape;
 pub mod settings;
+mod sign;
 mod streams;
 mod tls;
 
 pub use access::{Overview, connect, overview, switch_node};
 pub use advice::Advice;
+pub use api::discovery::VERSION as KUBERNETES_VERSION;
 pub use build::stop_signal;
 pub use home::Home;
 pub use lifecycle::{Standing, Stopped, cleanup_main, exists, purge, standing, stop};

@@ -74,6 +74,8 @@ pub(crate) struct Nodes<'a> {
     pub(crate) machine: &'a Machine,
     pub(crate) capacity: Capacity,
     pub(crate) caches: &'a Caches,
+    /// What the kubelets write through.
+    pub(crate) client: kube::Client,
     pub(crate) network: &'a PodNetwork,
 }
 
@@ -105,6 +107,7 @@ impl Nodes<'_> {
             }
             let dependencies = Dependencies {
                 caches: self.caches.clone(),
+                client: self.client.clone(),
                 runtime,
                 images: images.clone(),
                 network: self.network.clone(),

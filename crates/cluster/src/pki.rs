@@ -92,6 +92,15 @@ impl Pki {
     }
 }
 
+impl Pki {
+    /// Returns the authority, to sign with.
+    pub(crate) fn issuer(&self) -> Result<Issuer<'static, KeyPair>> {
+        let key = KeyPair::from_pem(&self.ca_key).context("the authority's key does not read")?;
+        Issuer::from_ca_cert_pem(&self.ca_certificate, key)
+            .context("the authority's certificate does not read")
+    }
+}
+
 /// Every name and address by which the API server is reached.
 fn server_names() -> Result<Vec<SanType>, rcgen::Error> {
     const NAMES: [&str; 5] = [

@@ -14,11 +14,11 @@ mod series;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use api::selector::LabelSelector;
-use apiserver::measure::{CustomMetrics, MetricValue, OutsideValue, Window};
+use apiserver::measure::{CustomMetrics, MetricNames, MetricValue, OutsideValue, Window};
 use apiserver::streams::BoxFuture;
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -35,6 +35,9 @@ const FIRST_WINDOW: Duration = Duration::from_secs(1);
 /// Pods asked at once.
 const AT_ONCE: usize = 32;
 
+/// Names remembered for discovery: every metric that an autoscaler asks for, and some.
+const MAX_KNOWN: usize = 1000;
+
 /// What stands for the Ingress where sources have the uids of pods.
 const INGRESS: &str = "ingress";
 
@@ -43,6 +46,8 @@ const INGRESS: &str = "ingress";
 pub(crate) struct Scraper {
     proxy: OnceLock<Proxy>,
     histories: Mutex<Histories>,
+    /// What pods have told so far, for discovery.
+    known: std::sync::Mutex<BTreeSet<String>>,
 }
 
 impl Scraper {
@@ -53,6 +58,13 @@ impl Scraper {
 
     fn ingress(&self) -> String {
         self.proxy.get().map(|proxy| proxy::exposition::render(&proxy.metrics())).unwrap_or_default()
+    }
+
+    fn remember(&self, metric: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < MAX_KNOWN {
+            known.insert(metric.to_owned());
+        }
     }
 
     /// Reads a metric of each source; twice, if it is about growth and any has not been read before.
@@ -174,6 +186,9 @@ impl CustomMetrics for Scraper {
             if resource == "pods" {
                 let sources: Vec<Source> = objects.iter().map(Source::of_pod).collect();
                 let read = self.read(&sources, &Metric::of_pods(metric)).await;
+                if read.iter().any(Option::is_some) {
+                    self.remember(metric);
+                }
                 let value = |(series, window): (Vec<Series>, Window)| {
                     let milli = sum(&series, |labels| selector.matches(labels))?;
                     Some(MetricValue { milli, window })
@@ -221,6 +236,11 @@ impl CustomMetrics for Scraper {
 
     fn exposition(&self) -> String {
         self.ingress()
+    }
+
+    fn names(&self) -> MetricNames {
+        let pods = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        MetricNames { pods, ingress: series::names(&self.ingress()) }
     }
 }
 

@@ -4,19 +4,13 @@ use std::sync::Arc;
 
 use api::k8s::api::core::v1::{ConfigMap, Namespace};
 use api::k8s::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use api::root_ca::{DESCRIBED, DESCRIPTION, FILE, NAME};
 
 use crate::controller::{Controller, Watch};
 use crate::owner;
 use crate::plan::{Action, Part, Plan, Told};
 use crate::service_account::is_active;
 use crate::view::Key;
-
-const NAME: &str = "kube-root-ca.crt";
-const FILE: &str = "ca.crt";
-const DESCRIPTION: &str = "kubernetes.io/description";
-const DESCRIBED: &str = "Contains a CA bundle that can be used to verify the kube-apiserver when using internal \
-     endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across \
-     distributions of Kubernetes clusters.";
 
 /// What the bundle is decided on.
 pub struct Observed<'a> {

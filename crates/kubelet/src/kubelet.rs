@@ -25,8 +25,10 @@ use crate::registration;
 
 /// What a kubelet works with.
 pub struct Dependencies {
-    /// The watch caches of the process, and the client behind them.
+    /// The watch caches of the process.
     pub caches: Caches,
+    /// What it writes through, as the API should know it.
+    pub client: kube::Client,
     /// The node's container runtime. Each node has one of its own, with its own run folder, so that
     /// it adopts only its own sandboxes.
     pub runtime: Runtime,

@@ -75,7 +75,7 @@ impl Node {
     pub(crate) fn new(config: Config, dependencies: crate::Dependencies) -> Self {
         let caches: &Caches = &dependencies.caches;
         let pulled = Pulled::load(&config.directories.pulled);
-        let client = caches.client().clone();
+        let client = dependencies.client.clone();
         Self {
             recorder: Recorder::new(client.clone(), "kubelet", &config.node_name),
             addresses: Addresses::new(config.pod_range),

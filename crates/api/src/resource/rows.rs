@@ -73,6 +73,7 @@ const fn kind(
         selectable: &[],
         rules: rules::PLAIN,
         printer: &table::PLAIN,
+        deprecation: "",
     }
 }
 
@@ -118,6 +119,7 @@ const NETWORKING: &str = "networking.k8s.io";
 const POLICY: &str = "policy";
 const RBAC: &str = "rbac.authorization.k8s.io";
 const STORAGE: &str = "storage.k8s.io";
+const EXTENSIONS: &str = "apiextensions.k8s.io";
 const SCHEDULING: &str = "scheduling.k8s.io";
 const COORDINATION: &str = "coordination.k8s.io";
 const RUNTIMES: &str = "node.k8s.io";
@@ -135,6 +137,16 @@ pub(super) static ROWS: &[Resource] = &[
         ..kind(CORE, "Binding", "bindings", "core.v1.Binding")
     },
     Resource {
+        singular: "componentstatus",
+        short_names: &["cs"],
+        namespaced: false,
+        verbs: &["get", "list"],
+        storage: Storage::Virtual,
+        printer: &table::COMPONENT_STATUS,
+        deprecation: "v1 ComponentStatus is deprecated in v1.19+",
+        ..kind(CORE, "ComponentStatus", "componentstatuses", "core.v1.ComponentStatus")
+    },
+    Resource {
         singular: "configmap",
         short_names: &["cm"],
         rules: rules::CONFIG_MAP,
@@ -145,6 +157,7 @@ pub(super) static ROWS: &[Resource] = &[
         singular: "endpoints",
         short_names: &["ep"],
         rules: rules::ENDPOINTS,
+        deprecation: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
         printer: &table::ENDPOINTS,
         ..kind(CORE, "Endpoints", "endpoints", "core.v1.Endpoints")
     },
@@ -546,6 +559,20 @@ pub(super) static ROWS: &[Resource] = &[
             "VolumeAttributesClass",
             "volumeattributesclasses",
             "storage.v1.VolumeAttributesClass",
+        )
+    },
+    // There are none and none can be made: clients that look for further kinds learn that in the usual way.
+    Resource {
+        singular: "customresourcedefinition",
+        short_names: &["crd", "crds"],
+        categories: &["api-extensions"],
+        namespaced: false,
+        verbs: &["get", "list", "watch"],
+        ..kind(
+            EXTENSIONS,
+            "CustomResourceDefinition",
+            "customresourcedefinitions",
+            "apiextensions.v1.CustomResourceDefinition",
         )
     },
     Resource {

@@ -8,6 +8,21 @@ use super::{AGE, Column, NAME, Printer};
 
 const ROLE_LABEL: &str = "node-role.kubernetes.io/";
 
+/// The parts of the control plane.
+pub(crate) static COMPONENT_STATUS: Printer = Printer {
+    columns: &[NAME, Column::text("Status"), Column::text("Message"), Column::text("Error")],
+    row: |object, _| {
+        let healthy = list(object, "/conditions").iter().find(|one| text(one, "/type") == "Healthy");
+        let told = |field| healthy.map_or("", |healthy| text(healthy, field)).to_owned();
+        let status = match told("/status").as_str() {
+            "True" => "Healthy",
+            "False" => "Unhealthy",
+            _ => "Unknown",
+        };
+        vec![name(object), status.into(), told("/message").into(), told("/error").into()]
+    },
+};
+
 /// Nodes.
 pub(crate) static NODE: Printer = Printer {
     columns: &[

@@ -1,6 +1,7 @@
 //! Namespaces: what they are born with, and that nothing new comes into one that ends.
 
 use api::decode::Decoded;
+use api::root_ca;
 use api::status::{ApiError, Cause, Details};
 use serde_json::{Value, json};
 
@@ -68,10 +69,9 @@ pub(crate) async fn after_create(core: &Core, call: &Call, object: &Value) {
 /// Creates what every namespace has, and brings the certificate authority up to date.
 pub(crate) async fn furnish(core: &Core, namespace: &str) {
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}});
-    let authority = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
-            "name": "kube-root-ca.crt",
-            "annotations": {"kubernetes.io/description": "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters."}
-        }, "data": {"ca.crt": core.config.certificate_authority}});
+    let authority = json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": root_ca::NAME, "annotations": {root_ca::DESCRIPTION: root_ca::DESCRIBED}},
+        "data": {root_ca::FILE: core.config.certificate_authority}});
     for (plural, object) in [("serviceaccounts", account), ("configmaps", authority)] {
         let Ok(row) = core.row("", "v1", plural) else { continue };
         let name = api::meta::name(&object).map(str::to_owned);
@@ -95,7 +95,11 @@ async fn ensure(core: &Core, target: Target, object: Value) -> Result<(), ApiErr
         Ok(_) => {}
         Err(error) if error.code == 404 => {
             let call = Call::internal(Target { name: None, ..target });
-            return create::insert(core, &call, object, Some(MANAGER)).await.map(drop);
+            return match create::insert(core, &call, object, Some(MANAGER)).await {
+                // the controller was first, with the same
+                Err(error) if error.reason == "AlreadyExists" => Ok(()),
+                created => created.map(drop),
+            };
         }
         Err(error) => return Err(error),
     }

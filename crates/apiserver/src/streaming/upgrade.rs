@@ -13,7 +13,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::{Body, respond};
+use crate::{Body, authenticate::SOCKET_TOKEN, respond};
 
 /// Clients write pieces of 32 KiB; this leaves room without letting anyone fill the memory.
 const MAX_MESSAGE: usize = 4 << 20;
@@ -68,7 +68,8 @@ impl Upgrade {
             let (Some(key), Some(b"13")) = (key, version.map(HeaderValue::as_bytes)) else {
                 return Err(ApiError::bad_request("not a WebSocket handshake: key or version 13 is missing"));
             };
-            let offered = listed(headers, &header::SEC_WEBSOCKET_PROTOCOL);
+            let mut offered = listed(headers, &header::SEC_WEBSOCKET_PROTOCOL);
+            offered.retain(|protocol| !protocol.starts_with(SOCKET_TOKEN));
             let protocol = choose(&offered, protocols.websocket)?;
             return Ok(Self { kind: Kind::WebSocket(derive_accept_key(key.as_bytes())), protocol, pending });
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apiserver::{ApiServer, Body, Config, Identity, ResourceMetrics, Service};
+use apiserver::{ApiServer, Body, Config, Identity, ResourceMetrics, Service, measure::CustomMetrics};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -28,12 +28,21 @@ impl Inside {
 
     /// A server with something that measures nodes and pods.
     pub(crate) async fn measuring(source: Option<Arc<dyn ResourceMetrics>>) -> Self {
+        Self::with(|config| config.resource_metrics = source).await
+    }
+
+    /// A server with something that tells metrics of its own.
+    pub(crate) async fn telling(source: Arc<dyn CustomMetrics>) -> Self {
+        Self::with(|config| config.custom_metrics = Some(source)).await
+    }
+
+    async fn with(configure: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Options::default()).unwrap();
         let key = rcgen::KeyPair::generate().unwrap().serialize_der();
         let mut config = Config::new(store.clone(), Arc::new(Echo), key);
         config.endpoint = Some((std::net::Ipv4Addr::new(10, 243, 0, 1), 6443));
-        config.resource_metrics = source;
+        configure(&mut config);
         let api = ApiServer::build(config).await.unwrap();
         let service = api.service(Identity::master("tester"));
         Self { api, store, service, _folder: folder }

@@ -6,9 +6,12 @@ use std::{
     time::Duration,
 };
 
+use api::selector::LabelSelector;
 use apiserver::{
     Identity, ResourceMetrics,
-    measure::{Measured, NodeUsage, PodUsage, Usage, Window},
+    measure::{
+        CustomMetrics, Measured, MetricNames, MetricValue, NodeUsage, OutsideValue, PodUsage, Usage, Window,
+    },
     streams::BoxFuture,
 };
 use serde_json::{Value, json};
@@ -113,4 +116,80 @@ async fn metrics_are_only_read_and_only_by_those_who_may() {
 async fn without_a_source_the_group_is_unavailable() {
     let server = Inside::start().await;
     assert_eq!(server.get(&format!("{METRICS}/nodes")).await.0, 503);
+}
+
+#[tokio::test]
+async fn the_parts_of_the_control_plane_are_healthy_while_the_store_takes_writes() {
+    let server = Inside::start().await;
+    let (_, all) = server.get("/api/v1/componentstatuses").await;
+    assert_eq!(names(&all), ["scheduler", "controller-manager", "etcd-0"]);
+    let healthy = json!([{"type": "Healthy", "status": "True", "message": "ok"}]);
+    assert!(all["items"].as_array().unwrap().iter().all(|one| one["conditions"] == healthy), "{all}");
+    let (_, one) = server.get("/api/v1/componentstatuses/etcd-0").await;
+    assert_eq!((&one["kind"], &one["conditions"]), (&json!("ComponentStatus"), &healthy));
+    let (code, status) = server.get("/api/v1/componentstatuses/other").await;
+    assert_eq!((code, &status["message"]), (404, &json!("componentstatuses \"other\" not found")));
+    assert_eq!(server.delete("/api/v1/componentstatuses/etcd-0", Value::Null).await.0, 405);
+}
+
+/// `kubectl` looks for them when it meets a kind that it doesn't know.
+#[tokio::test]
+async fn there_are_no_definitions_of_further_kinds() {
+    let server = Inside::start().await;
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let (code, list) = server.get(path).await;
+    assert_eq!((code, &list["items"]), (200, &json!([])));
+    assert_eq!(server.post(path, json!({"metadata": {"name": "widgets.example.com"}})).await.0, 405);
+}
+
+/// Tells two metrics, and no values.
+struct Named;
+
+impl CustomMetrics for Named {
+    fn of_objects<'a>(
+        &'a self,
+        _resource: &'a str,
+        objects: &'a [Value],
+        _metric: &'a str,
+        _selector: &'a LabelSelector,
+    ) -> BoxFuture<'a, Vec<Option<MetricValue>>> {
+        Box::pin(async { vec![None; objects.len()] })
+    }
+
+    fn outside<'a>(
+        &'a self,
+        _namespace: &'a str,
+        _metric: &'a str,
+        _selector: &'a LabelSelector,
+    ) -> BoxFuture<'a, Vec<OutsideValue>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    fn exposition(&self) -> String {
+        String::new()
+    }
+
+    fn names(&self) -> MetricNames {
+        MetricNames { pods: ["queue".to_owned()].into(), ingress: ["requests_per_second".to_owned()].into() }
+    }
+}
+
+#[tokio::test]
+async fn discovery_tells_the_metrics_that_are_known() {
+    let server = Inside::telling(Arc::new(Named)).await;
+    let (_, groups) = server.get("/apis").await;
+    let known = |group: &str| groups["groups"].as_array().unwrap().iter().any(|one| one["name"] == group);
+    assert!(known("custom.metrics.k8s.io") && known("external.metrics.k8s.io"), "{groups}");
+    let listed = async |path: &str| -> Vec<String> {
+        let (_, list) = server.get(path).await;
+        let names = list["resources"].as_array().unwrap().iter();
+        names.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(
+        listed("/apis/custom.metrics.k8s.io/v1beta2").await,
+        ["pods/queue", "services/requests_per_second", "ingresses.networking.k8s.io/requests_per_second"]
+    );
+    assert_eq!(listed("/apis/external.metrics.k8s.io/v1beta1").await, ["requests_per_second"]);
+    let (_, groups) = Inside::start().await.get("/apis").await;
+    assert!(!groups.to_string().contains("custom.metrics"), "nothing tells metrics here");
 }

@@ -1,6 +1,6 @@
 //! The text format of Prometheus, as far as one metric is looked for in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Series kept of one source: an application that makes more has lost count of its labels.
 const MAX_SERIES: usize = 10_000;
@@ -44,6 +44,28 @@ impl Metric {
 pub(super) struct Series {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) value: f64,
+}
+
+/// Returns the names that the counters and histograms of a text can be asked for by; the growth of each, which
+/// can be asked for as well, only of requests.
+pub(super) fn names(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        if (words.next(), words.next()) != (Some("#"), Some("TYPE")) {
+            continue;
+        }
+        let Some(name) = words.next() else { continue };
+        match words.next() {
+            Some("counter") => drop(names.insert(name.to_owned())),
+            Some("histogram") => names.extend(["_count", "_sum"].map(|end| format!("{name}{end}"))),
+            Some(_) | None => {}
+        }
+    }
+    if names.contains("pinnace_ingress_requests_total") {
+        names.insert(format!("requests{RATE}"));
+    }
+    names
 }
 
 /// Finds the series of a metric; `None` if there are none.
@@ -129,5 +151,19 @@ mod tests {
         for line in ["queue{", "queue{a=\"", "queue{a=\"b\" 1", "queue{a=\"\\", "queue{} x", "queue"] {
             assert_eq!(read(line, "queue"), None, "{line}");
         }
+    }
+
+    #[test]
+    fn what_can_be_asked_for_is_told_by_its_families() {
+        let text = "# HELP pinnace_ingress_requests_total R.\n# TYPE pinnace_ingress_requests_total counter\n\
+            # TYPE wait_seconds histogram\n# TYPE connections gauge\n# TYPE\n";
+        let expected = [
+            "pinnace_ingress_requests_total",
+            "requests_per_second",
+            "wait_seconds_count",
+            "wait_seconds_sum",
+        ];
+        assert_eq!(names(text).into_iter().collect::<Vec<_>>(), expected);
+        assert!(names("").is_empty());
     }
 }

@@ -16,7 +16,6 @@ use crate::config::{Config, LimitSupport};
 use crate::status::whole_second;
 
 /// The version of Kubernetes whose kubelet this one is like.
-const KUBELET_VERSION: &str = concat!("v1.36.0+pinnace.", env!("CARGO_PKG_VERSION"));
 /// The condition that says that limits are not held.
 const LIMITS_CONDITION: &str = "LimitsNotEnforced";
 
@@ -153,7 +152,7 @@ fn system_info() -> NodeSystemInfo {
         container_runtime_version: format!("pinnace://{}", env!("CARGO_PKG_VERSION")),
         kernel_version: read("/proc/sys/kernel/osrelease"),
         kube_proxy_version: String::new(),
-        kubelet_version: KUBELET_VERSION.to_owned(),
+        kubelet_version: api::discovery::VERSION.to_owned(),
         machine_id: read("/etc/machine-id"),
         operating_system: "linux".to_owned(),
         os_image: pretty.map_or_else(|| "Linux".to_owned(), |name| name.trim_matches('"').to_owned()),
