@@ -45,6 +45,18 @@ pub(crate) enum Command {
     Why(Why),
     /// Draw the pods of a rollout over time
     Timeline(Timeline),
+    /// Tell the version, and that of the Kubernetes API
+    Version,
+    /// Print what makes a shell complete commands and flags
+    ///
+    /// For this shell: `source <(pinnace completion bash)`. For all to come: write it where your shell looks for
+    /// completions, such as `~/.local/share/bash-completion/completions/pinnace`, `~/.zfunc/_pinnace` or
+    /// `~/.config/fish/completions/pinnace.fish`.
+    #[command(verbatim_doc_comment)]
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 /// `pinnace demo`.
@@ -371,6 +383,19 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn shells_complete_every_command() {
+        use clap::CommandFactory;
+        for shell in [clap_complete::Shell::Bash, clap_complete::Shell::Zsh, clap_complete::Shell::Fish] {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "pinnace", &mut script);
+            let script = String::from_utf8(script).unwrap();
+            for command in Cli::command().get_subcommands() {
+                assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
+            }
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod why;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::args::{Cli, Command};
 
@@ -74,7 +74,26 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Why(args) => why::run(&args),
         Command::Timeline(args) => timeline::run(&args),
         Command::Down(args) => down::run(&args.name, args.purge),
+        Command::Version => {
+            version();
+            Ok(())
+        }
+        Command::Completion { shell } => {
+            complete(shell);
+            Ok(())
+        }
     }
+}
+
+fn version() {
+    output::data(format_args!("pinnace {}", env!("CARGO_PKG_VERSION")));
+    output::data(format_args!("Kubernetes API {}", cluster::KUBERNETES_VERSION));
+}
+
+fn complete(shell: clap_complete::Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "pinnace", &mut script);
+    output::data(String::from_utf8_lossy(&script).trim_end());
 }
 
 fn finish(result: anyhow::Result<()>) -> ExitCode {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use insight::why::{Answer, Log, Look, Observed, Request};
-use k8s_openapi::api::core::v1::{Node, Pod, Secret};
+use k8s_openapi::api::core::v1::{Node, PersistentVolume, Pod, Secret};
 use k8s_openapi::api::networking::v1::IngressClass;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{ListParams, LogParams};
@@ -108,11 +108,12 @@ async fn observe(client: &Client, namespace: Option<&str>) -> Result<Observed> {
         list(placed(client, namespace)),
         list(placed(client, namespace)),
     )?;
-    let (secrets, nodes, classes, storage_classes) = tokio::try_join!(
+    let (secrets, nodes, classes, storage_classes, volumes) = tokio::try_join!(
         names(client, namespace),
         list(Api::<Node>::all(client.clone())),
         list(Api::<IngressClass>::all(client.clone())),
         list(Api::<StorageClass>::all(client.clone())),
+        list(Api::<PersistentVolume>::all(client.clone())),
     )?;
     Ok(Observed {
         pods: pods.unwrap_or_default(),
@@ -129,6 +130,7 @@ async fn observe(client: &Client, namespace: Option<&str>) -> Result<Observed> {
         nodes,
         classes,
         storage_classes,
+        volumes,
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`Look`] asks about one object. In reading order: [`observed`] is what there is to go by; `words` how answers are
 //! phrased; `pod` follows a pod through its life and stops at the first thing that holds it up (`scheduling`,
-//! `container`, `crash`, `image`, `probe`, `ending`); `deployment`, `job`, `service`, `ingress` and `claim` reuse its
+//! `volumes`, `container`, `crash`, `image`, `probe`, `ending`); `deployment`, `job`, `service`, `ingress` and `claim` reuse its
 //! answers; `node` tells what a drain waits for.
 
 mod claim;
@@ -21,6 +21,7 @@ mod scheduling;
 mod service;
 #[cfg(test)]
 mod tests;
+mod volumes;
 mod words;
 
 use jiff::Timestamp;

@@ -122,6 +122,102 @@ fn broken_pods() -> String {
     .concat()
 }
 
+const STORAGE: [Row; 4] = [
+    (
+        "pod/claimless",
+        &["waits for its storage: there is no PersistentVolumeClaim `nowhere`", "kubectl get pvc"],
+    ),
+    (
+        "pod/unbound",
+        &[
+            "waits for its storage: pvc `classless` is not bound",
+            "storage class `absent` does not exist",
+            "name a class",
+        ],
+    ),
+    (
+        "pod/wide",
+        &[
+            "pvc `wide` is not bound: it wants a volume without a class, and no such volume fits",
+            "`narrow` is none for it, which offers the access modes `ReadWriteOnce`, not `ReadWriteMany`",
+        ],
+    ),
+    (
+        "pod/far",
+        &["the volume `far` of its claim `far` is only on `elsewhere`", "kubectl describe node elsewhere"],
+    ),
+];
+
+fn claim(name: &str, spec: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}}}\nspec: {{resources: {{requests: {{storage: 1Mi}}}}, {spec}}}\n"
+    )
+}
+
+fn volume(name: &str, spec: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: {name}}}\nspec: {{capacity: {{storage: 1Mi}}, accessModes: [ReadWriteOnce], hostPath: {{path: /tmp}}, {spec}}}\n"
+    )
+}
+
+fn storage() -> String {
+    let user = |name: &str, claim: &str| {
+        let volume = format!("[{{name: v, persistentVolumeClaim: {{claimName: {claim}}}}}]");
+        let container = format!("{{name: c, {IDLE}, volumeMounts: [{{name: v, mountPath: /v}}]}}");
+        pod(name, &format!("  volumes: {volume}\n  containers: [{container}]"))
+    };
+    let elsewhere = "{key: kubernetes.io/hostname, operator: In, values: [elsewhere]}";
+    [
+        claim("classless", "storageClassName: absent, accessModes: [ReadWriteOnce]"),
+        claim("wide", "storageClassName: '', accessModes: [ReadWriteMany]"),
+        claim("far", "storageClassName: by-hand, volumeName: far, accessModes: [ReadWriteOnce]"),
+        volume("narrow", "storageClassName: ''"),
+        volume(
+            "far",
+            &format!(
+                "storageClassName: by-hand, nodeAffinity: {{required: {{nodeSelectorTerms: [{{matchExpressions: [{elsewhere}]}}]}}}}"
+            ),
+        ),
+        user("claimless", "nowhere"),
+        user("unbound", "classless"),
+        user("wide", "wide"),
+        user("far", "far"),
+    ]
+    .concat()
+}
+
+const LOGINS: [Row; 3] = [
+    ("pod/stranger", &["is not given out by its registry without a login", "named in `imagePullSecrets`"]),
+    (
+        "pod/forgetful",
+        &["the Secret that should hold it does not exist", "create secret docker-registry absent"],
+    ),
+    ("pod/refused-login", &["the login that the pod brings is refused", "kubectl delete secret login"]),
+];
+
+/// A registry that gives nothing to anybody; returns its port. It ends with the test.
+fn closed_registry() -> u16 {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let _ = client.read(&mut [0; 4096]);
+            let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"closed\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let _ = client.write_all(answer.as_bytes());
+        }
+    });
+    port
+}
+
+fn private_pods(registry: u16) -> String {
+    let one = |name: &str, secrets: &str| {
+        let container = format!("{{name: c, image: '127.0.0.1:{registry}/team/app:1'}}");
+        pod(name, &format!("  imagePullSecrets: [{secrets}]\n  containers: [{container}]"))
+    };
+    [one("stranger", ""), one("forgetful", "{name: absent}"), one("refused-login", "{name: login}")].concat()
+}
+
 const OTHERS: [Row; 19] = [
     ("deployment/late", &["has failed its deadline", "toolbox:2", "has timed out progressing"]),
     ("deployment/paused", &["is paused", "kubectl rollout resume deployment/paused"]),
@@ -191,7 +287,6 @@ fn others() -> String {
         ingress("unready", "pinnace", "behind", ""),
         ingress("untrusted", "pinnace", "well", "{hosts: [t.localhost], secretName: absent}"),
         ingress("well", "pinnace", "well", ""),
-        "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: classless}\nspec: {storageClassName: absent, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}\n".to_owned(),
         job("failing", "", "echo all in vain; exit 3"),
         job("suspended", "suspend: true", "exit 0"),
         job("done", "", "exit 0"),
@@ -207,10 +302,15 @@ fn every_waiting_state_is_told_with_its_next_step() {
         user.up();
         // Only what asks for gold is counted.
         user.kubectl(&["create", "quota", "gold", "--hard=requests.example.com/gold=1"]);
-        let all = user.write("all.yaml", &format!("{}{}", broken_pods(), others()));
+        let registry = closed_registry();
+        let server = format!("--docker-server=127.0.0.1:{registry}");
+        let words = ["create", "secret", "docker-registry", "login", &server];
+        user.kubectl(&[&words[..], &["--docker-username=u", "--docker-password=p"]].concat());
+        let all = [broken_pods(), others(), storage(), private_pods(registry)].concat();
+        let all = user.write("all.yaml", &all);
         user.kubectl(&["apply", "-f", &all]);
         user.kubectl(&["delete", "pod", "kept", "--wait=false"]);
-        say(&user, &[&PODS[..], &OTHERS].concat());
+        say(&user, &[&PODS[..], &OTHERS, &STORAGE, &LOGINS].concat());
         user.kubectl(&["patch", "pod", "kept", "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#]);
         nodes(&user);
     }

@@ -1,7 +1,8 @@
 //! A claim of storage: whether it has its volume, and what it waits for.
 
-use api::k8s::api::core::v1::{PersistentVolumeClaim, Pod};
+use api::k8s::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use api::k8s::api::storage::v1::StorageClass;
+use api::storage;
 
 use super::words::{list, name};
 use super::{Answer, Look, pod};
@@ -16,6 +17,12 @@ pub(super) fn answer(look: &Look<'_>, wanted: &str) -> Answer {
             format!("there is no PersistentVolumeClaim `{wanted}` in namespace `{}`", look.namespace);
         return Answer::stuck(verdict).next([format!("see what is there: {}", look.kubectl("get pvc"))]);
     };
+    of(look, claim)
+}
+
+/// Answers for a claim.
+pub(super) fn of(look: &Look<'_>, claim: &PersistentVolumeClaim) -> Answer {
+    let wanted = name(&claim.metadata);
     if claim.metadata.deletion_timestamp.is_some() {
         return deleted(look, claim);
     }
@@ -69,14 +76,25 @@ fn pending(look: &Look<'_>, claim: &PersistentVolumeClaim) -> Answer {
     let told = || events.first().map(|event| pod::tell(look, event));
     let describe = format!("see everything about it: {}", look.kubectl(&format!("describe pvc {own}")));
     if let Some(volume) = spec.and_then(|spec| spec.volume_name.as_deref()).filter(|it| !it.is_empty()) {
-        let verdict = says(&format!("it asks for the volume `{volume}`"));
+        let found = look.observed.volumes.iter().flatten().find(|it| name(&it.metadata) == volume);
+        let why = match found {
+            Some(found) => {
+                unfit(found, claim).unwrap_or_else(|| "which has not been given to it yet".to_owned())
+            }
+            None if look.observed.volumes.is_some() => "which does not exist".to_owned(),
+            None => "which it has not got".to_owned(),
+        };
+        let verdict = says(&format!("it asks for the volume `{volume}`, {why}"));
         let step = "the volume must exist, be free, and offer the size and the access modes".to_owned();
-        return Answer::waiting(verdict).because(told()).next([step, describe]);
+        return Answer::stuck(verdict).because(told()).next([step, describe]);
     }
     let wanted = spec.and_then(|spec| spec.storage_class_name.as_deref());
     let class = match class(look, wanted) {
         Ok(class) => class,
-        Err((what, step)) => return Answer::stuck(says(&what)).because(told()).next([step, describe]),
+        Err((what, step)) => {
+            let others = candidates(look, claim);
+            return Answer::stuck(says(&what)).because(others).because(told()).next([step, describe]);
+        }
     };
     let waits = class.and_then(|class| class.volume_binding_mode.as_deref()) == Some("WaitForFirstConsumer");
     if waits && users(look, claim).is_empty() {
@@ -85,10 +103,51 @@ fn pending(look: &Look<'_>, claim: &PersistentVolumeClaim) -> Answer {
             format!("start a pod with it: `persistentVolumeClaim: {{claimName: {own}}}` among its volumes");
         return Answer::waiting(verdict).because(told()).next([step]);
     }
+    let others = candidates(look, claim);
+    let is_by_hand = class.is_none_or(|class| class.provisioner == storage::NO_PROVISIONER);
+    if !others.is_empty() && is_by_hand {
+        let verdict = says("no volume fits it");
+        let step = "make a volume that fits, or ask for what there is".to_owned();
+        return Answer::stuck(verdict).because(others).because(told()).next([step, describe]);
+    }
     let has_failed = events.first().is_some_and(|event| event.type_.as_deref() == Some("Warning"));
     let verdict = says(if has_failed { "its volume could not be made" } else { "it waits for a volume" });
     let answer = if has_failed { Answer::stuck(verdict) } else { Answer::waiting(verdict) };
     answer.because(told()).next([describe])
+}
+
+/// The volumes of the claim's class, each with why it is none for the claim.
+fn candidates(look: &Look<'_>, claim: &PersistentVolumeClaim) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let all = look.observed.volumes.iter().flatten();
+    let same_class = all.filter(|it| storage::class_of_volume(it) == storage::class_of_claim(claim));
+    let told = same_class.filter_map(|volume| {
+        let why = unfit(volume, claim)?;
+        Some(format!("the volume `{}` is none for it, {why}", name(&volume.metadata)))
+    });
+    told.take(SHOWN).collect()
+}
+
+/// Why a volume can't be the claim's.
+fn unfit(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> Option<String> {
+    if let Some(taken) = storage::claim_ref(volume).filter(|_| !storage::is_for(volume, claim)) {
+        let other = taken.name.as_deref().unwrap_or_default();
+        return Some(format!("which is the claim `{other}`'s"));
+    }
+    let modes = |modes: Option<&Vec<String>>| list(modes.map_or(&[][..], Vec::as_slice));
+    Some(match storage::mismatch(volume, claim)?.as_str() {
+        "incompatible accessMode" => {
+            let offered = modes(volume.spec.as_ref().and_then(|spec| spec.access_modes.as_ref()));
+            let wanted = modes(claim.spec.as_ref().and_then(|spec| spec.access_modes.as_ref()));
+            format!("which offers the access modes {offered}, not {wanted}")
+        }
+        "requested PV is too small" => "which is too small".to_owned(),
+        "storageClassName does not match" => {
+            format!("which is of the class `{}`", storage::class_of_volume(volume))
+        }
+        "incompatible volumeMode" => "of which one is a file system, the other a device".to_owned(),
+        other => format!("since {other}"),
+    })
 }
 
 /// The class a claim is served by, if classes could be read; otherwise what is wrong with it, and a step.

@@ -174,7 +174,7 @@ fn creating(seen: &Seen<'_>, part: Part<'_>) -> Answer {
         let next = "this is for who runs the node: its log tells more".to_owned();
         return Answer::stuck(verdict).because([told]).next([next, seen.describe()]);
     }
-    if let Some(answer) = unbound(seen) {
+    if let Some(answer) = super::volumes::unmounted(seen) {
         return answer;
     }
     if let Some(answer) = image::pulling(seen, part) {
@@ -227,26 +227,6 @@ fn missing(seen: &Seen<'_>, told: &str) -> Option<(String, String)> {
                 format!("the {kind} `{name}`, which does not exist"),
                 format!("create it: {create}; the pod goes on by itself"),
             ));
-        }
-    }
-    None
-}
-
-fn unbound(seen: &Seen<'_>) -> Option<Answer> {
-    let volumes = seen.pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
-    let claims =
-        volumes.filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.as_str()));
-    for wanted in claims {
-        let claim =
-            seen.look.observed.claims.iter().find(|claim| claim.metadata.name.as_deref() == Some(wanted));
-        let phase = claim.and_then(|claim| claim.status.as_ref()).and_then(|status| status.phase.as_deref());
-        if claim.is_some() && phase != Some("Bound") {
-            let verdict = seen.says(&format!("waits for its storage: the claim `{wanted}` is not bound"));
-            let events =
-                claim.map(|claim| seen.look.observed.events("PersistentVolumeClaim", &claim.metadata));
-            let told = events.iter().flatten().next().map(|event| super::pod::tell(seen.look, event));
-            let step = seen.look.kubectl(&format!("describe pvc {wanted}"));
-            return Some(Answer::stuck(verdict).because(told).next([format!("see why: {step}")]));
         }
     }
     None

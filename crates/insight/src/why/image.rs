@@ -65,13 +65,8 @@ fn cause(seen: &Seen<'_>, told: &str, reason: &str, image: &str) -> (&'static st
         "no basic auth",
         "denied:",
     ]) {
-        let create =
-            "create secret docker-registry NAME --docker-server=HOST --docker-username=… --docker-password=…";
-        let create = seen.look.kubectl(create);
-        return (
-            "is not given out by its registry without a login, or does not exist there",
-            vec![format!("give the pod a login: {create}, named in `imagePullSecrets`"), tags()],
-        );
+        let (cause, steps) = login(seen, image);
+        return (cause, steps.into_iter().chain([tags()]).collect());
     }
     if says(&["x509", "certificate", "tls:"]) {
         let step = "trust the registry's certificate on the node, or mend the certificate".to_owned();
@@ -99,6 +94,45 @@ fn cause(seen: &Seen<'_>, told: &str, reason: &str, image: &str) -> (&'static st
         return ("does not exist", vec![tags()]);
     }
     ("can't be pulled", vec![tags()])
+}
+
+/// A login that is absent or refused, and how to give one.
+fn login(seen: &Seen<'_>, image: &str) -> (&'static str, Vec<String>) {
+    let host = image.split_once('/').map(|(host, _)| host).filter(|host| host.contains(['.', ':']));
+    let host = host.unwrap_or("https://index.docker.io/v1/");
+    let create = |name: &str| {
+        seen.look.kubectl(&format!(
+            "create secret docker-registry {name} --docker-server={host} --docker-username=… --docker-password=…"
+        ))
+    };
+    let named: Vec<&str> = seen
+        .pod
+        .spec
+        .iter()
+        .flat_map(|spec| spec.image_pull_secrets.iter().flatten())
+        .map(|reference| reference.name.as_str())
+        .collect();
+    let known = seen.look.observed.secrets.as_ref();
+    let absent: Vec<&str> =
+        named.iter().copied().filter(|name| known.is_some_and(|known| !known.contains(*name))).collect();
+    match (absent.first(), named.first()) {
+        (Some(first), _) => (
+            "is not given out without a login, and the Secret that should hold it does not exist",
+            vec![format!("create it: {}; the pod goes on by itself", create(first))],
+        ),
+        (None, Some(first)) => (
+            "is not given out: the login that the pod brings is refused, or is for another registry",
+            vec![format!(
+                "check registry, user and password, and make the Secret anew: {}, then {}",
+                seen.look.kubectl(&format!("delete secret {first}")),
+                create(first)
+            )],
+        ),
+        (None, None) => (
+            "is not given out by its registry without a login, or does not exist there",
+            vec![format!("give the pod a login: {}, named in `imagePullSecrets`", create("NAME"))],
+        ),
+    }
 }
 
 /// Images known to be at hand whose names resemble this one, the nearest first.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use api::k8s::api::apps::v1::{Deployment, ReplicaSet};
 use api::k8s::api::batch::v1::Job;
-use api::k8s::api::core::v1::{Event, Node, PersistentVolumeClaim, Pod, Service};
+use api::k8s::api::core::v1::{Event, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use api::k8s::api::discovery::v1::EndpointSlice;
 use api::k8s::api::networking::v1::{Ingress, IngressClass};
 use api::k8s::api::policy::v1::PodDisruptionBudget;
@@ -45,6 +45,8 @@ pub struct Observed {
     pub classes: Option<Vec<IngressClass>>,
     /// The StorageClasses of the cluster.
     pub storage_classes: Option<Vec<StorageClass>>,
+    /// The PersistentVolumes of the cluster.
+    pub volumes: Option<Vec<PersistentVolume>>,
 }
 
 impl Observed {

@@ -36,6 +36,9 @@ pub(super) fn unscheduled(seen: &Seen<'_>) -> Option<Answer> {
             Answer::stuck(seen.says("has no node: the cluster has none")).because([message.to_owned()]);
         return Some(answer.next([format!("see the nodes: {}", seen.look.kubectl("get nodes"))]));
     }
+    if let Some(answer) = super::volumes::unscheduled(seen, message) {
+        return Some(answer);
+    }
     let asked = asked(seen.pod, message);
     let mut answer = Answer::stuck(seen.says(&format!("fits on no node: {}", short(message))));
     answer = answer.because([message.to_owned()]).because(asked).because(nodes(seen, message));
@@ -177,14 +180,8 @@ fn steps(seen: &Seen<'_>, message: &str) -> Vec<String> {
     ];
     let applies = |markers: &[&str]| markers.iter().any(|marker| message.contains(marker));
     steps.extend(rows.into_iter().filter(|(markers, _)| applies(markers)).map(|(_, step)| step));
-    if message.contains("persistentvolumeclaim") || message.contains("PersistentVolumeClaims") {
-        let step = match super::words::quoted_after(message, "persistentvolumeclaim") {
-            Some(claim) => {
-                format!("create or mend the claim: {}", look.kubectl(&format!("describe pvc {claim}")))
-            }
-            None => format!("see why the claim is not bound: {}", look.kubectl("describe pvc")),
-        };
-        steps.push(step);
+    if message.to_lowercase().contains("persistent") {
+        steps.push(format!("see how its claims stand: {}", look.kubectl("get pvc")));
     }
     steps
 }

@@ -5,6 +5,7 @@ mod hostile;
 mod ingresses;
 mod others;
 mod pods;
+mod volumes;
 
 use serde_json::{Value, json};
 
@@ -15,6 +16,7 @@ pub(super) fn observed(objects: &[Value]) -> Observed {
     let mut observed = Observed { nodes: Some(Vec::new()), classes: Some(Vec::new()), ..Observed::default() };
     observed.secrets = Some(std::collections::BTreeSet::new());
     observed.storage_classes = Some(Vec::new());
+    observed.volumes = Some(Vec::new());
     for object in objects.iter().cloned() {
         let kind = object["kind"].as_str().unwrap_or_default().to_owned();
         let wrong = "an object of the test has a wrong shape";
@@ -26,6 +28,9 @@ pub(super) fn observed(objects: &[Value]) -> Observed {
             "Service" => observed.services.push(serde_json::from_value(object).expect(wrong)),
             "EndpointSlice" => observed.slices.push(serde_json::from_value(object).expect(wrong)),
             "PersistentVolumeClaim" => observed.claims.push(serde_json::from_value(object).expect(wrong)),
+            "PersistentVolume" => {
+                observed.volumes.get_or_insert_default().push(serde_json::from_value(object).expect(wrong));
+            }
             "Job" => observed.jobs.push(serde_json::from_value(object).expect(wrong)),
             "PodDisruptionBudget" => observed.budgets.push(serde_json::from_value(object).expect(wrong)),
             "StorageClass" => observed

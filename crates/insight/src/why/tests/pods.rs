@@ -59,7 +59,7 @@ fn a_pod_without_a_node_says_what_nodes_lack() {
         "free ports",
         "hostPort",
     );
-    ask("0/1 nodes are available: persistentvolumeclaim \"d\" not found.", "\"d\"", "kubectl describe pvc d");
+    ask("0/1 nodes are available: persistentvolumeclaim \"d\" not found.", "\"d\"", "kubectl get pvc");
     ask("no nodes available to schedule pods", "the cluster has none", "kubectl get nodes");
 }
 
@@ -144,7 +144,12 @@ fn storage_that_is_not_bound_is_waited_for() {
     let mut making = waiting("ContainerCreating", "");
     making["spec"]["volumes"] = json!([{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]);
     let claim = json!({"kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "status": {"phase": "Pending"}});
-    ask(&[making, claim], Stuck, "the claim `data` is not bound", "kubectl describe pvc data");
+    ask(
+        &[making, claim],
+        Stuck,
+        "waits for its storage: pvc `data` is not bound",
+        "kubectl describe pvc data",
+    );
 }
 
 #[test]
@@ -165,6 +170,14 @@ fn an_image_that_cannot_be_had_says_why() {
         "kubectl set image deployment/web c=NAME:TAG",
     );
     ask("ImagePullBackOff", "401 Unauthorized", "without a login", "imagePullSecrets");
+    let with = |secrets: &[Value]| {
+        let mut private = waiting("ErrImagePull", "401 Unauthorized");
+        private["spec"]["imagePullSecrets"] = json!([{"name": "login"}]);
+        look(&observed(&[&[private, node("True")], secrets].concat())).pod("p")
+    };
+    check(&with(&[]), Stuck, "the Secret that should hold it does not exist", "docker-registry login");
+    let login = json!({"kind": "Secret", "metadata": {"name": "login"}});
+    check(&with(&[login]), Stuck, "the login that the pod brings is refused", "delete secret login");
     ask("ErrImagePull", "dial tcp: lookup r: no such host", "does not answer", "registry's name");
     ask("ErrImagePull", "x509: unknown authority", "not trusted", "trust");
     ask("ErrImageNeverPull", "", "`imagePullPolicy: Never` forbids", "pinnace image build -t web:1");
