@@ -5,6 +5,7 @@ use super::session::Session;
 pub fn check(s: &Session<'_>) {
     questions(s);
     accounts(s);
+    certificates(s);
     contexts(s);
     proxy(s);
 }
@@ -50,6 +51,31 @@ fn accounts(s: &Session<'_>) {
             &["error: You must be logged in to the server"],
         );
     }
+}
+
+/// A user gets a certificate as Kubernetes' own guide has it.
+fn certificates(s: &Session<'_>) {
+    s.ok(
+        "openssl req -newkey rsa:2048 -nodes -keyout jane.key -out jane.csr -subj /CN=jane/O=dev 2>/dev/null",
+    );
+    s.ok(
+        r#"printf 'apiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\nmetadata: {name: %s}\nspec:\n  request: %s\n  signerName: kubernetes.io/kube-apiserver-client\n  expirationSeconds: 86400\n  usages: [client auth]\n' jane $(base64 -w0 jane.csr) > jane.yaml"#,
+    );
+    s.ok("kubectl apply -f jane.yaml");
+    s.sees("kubectl get csr jane", &["kubernetes.io/kube-apiserver-client", "Pending"]);
+    s.sees(
+        "kubectl certificate approve jane",
+        &["certificatesigningrequest.certificates.k8s.io/jane approved"],
+    );
+    s.until("kubectl get csr jane", "Approved,Issued");
+    s.ok("kubectl get csr jane -o jsonpath='{.status.certificate}' | base64 -d > jane.crt");
+    s.ok("kubectl config set-credentials jane --client-key=jane.key --client-certificate=jane.crt");
+    s.refuses("kubectl get pods --user=jane", &[r#"User "jane" cannot list resource "pods""#]);
+    s.ok("kubectl create rolebinding developers --clusterrole=view --group=dev");
+    s.until("kubectl get pods --user=jane 2>&1", "No resources found");
+    s.ok("kubectl delete csr jane && kubectl apply -f jane.yaml");
+    s.sees("kubectl certificate deny jane", &["certificatesigningrequest.certificates.k8s.io/jane denied"]);
+    s.sees("kubectl get csr jane", &["Denied"]);
 }
 
 fn contexts(s: &Session<'_>) {

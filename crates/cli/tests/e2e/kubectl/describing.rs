@@ -1,6 +1,6 @@
 //! `describe` of every kind a user meets, and the outputs' columns beside it.
 
-use super::session::Session;
+use super::session::{AGENT, DB, Session};
 
 /// A kind, a name, and what its description must show.
 const SHOWN: [(&str, &[&str]); 24] = [
@@ -108,25 +108,6 @@ kind: LimitRange
 metadata: {name: limits}
 spec: {limits: [{type: Container, defaultRequest: {cpu: 10m}, default: {cpu: 100m}}]}
 ---
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db}
-spec:
-  serviceName: db
-  selector: {matchLabels: {app: db}}
-  template:
-    metadata: {labels: {app: db}}
-    spec: {terminationGracePeriodSeconds: 0, containers: [{name: c, image: "toolbox:1", command: [sleep, "1000"]}]}
----
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {name: agent}
-spec:
-  selector: {matchLabels: {app: agent}}
-  template:
-    metadata: {labels: {app: agent}}
-    spec: {terminationGracePeriodSeconds: 0, containers: [{name: c, image: "toolbox:1", command: [sleep, "1000"]}]}
----
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: closed}
@@ -136,8 +117,10 @@ spec: {podSelector: {matchLabels: {}}, policyTypes: [Ingress]}
 pub fn check(s: &Session<'_>) {
     s.deploy_web();
     s.write("more.yaml", MORE);
+    s.write("agent.yaml", AGENT);
+    s.write("db.yaml", DB);
     s.ok("kubectl create quota quota --hard=pods=50,services=20");
-    s.ok("kubectl apply -f more.yaml");
+    s.ok("kubectl apply -f more.yaml -f agent.yaml -f db.yaml");
     s.ok("kubectl create job once --image=toolbox:1 -- sh -c 'exit 0'");
     s.ok("kubectl create cronjob often --image=toolbox:1 --schedule='*/5 * * * *' -- sh -c 'exit 0'");
     s.ok("kubectl create configmap settings --from-literal=key=value");

@@ -226,6 +226,19 @@ fn documents(s: &Session<'_>) {
         "kubectl api-versions",
         &["apps/v1", "autoscaling/v2", "networking.k8s.io/v1", "metrics.k8s.io/v1beta1", "\nv1"],
     );
+    s.sees(
+        "kubectl get cs",
+        &["NAME STATUS MESSAGE ERROR", "etcd-0 Healthy ok", "ComponentStatus is deprecated"],
+    );
+    s.sees("kubectl get crd", &["No resources found"]);
+    s.write("widget.yaml", "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n");
+    s.refuses(
+        "kubectl apply -f widget.yaml",
+        &[r#"no matches for kind "Widget" in version "example.com/v1""#],
+    );
+    if s.minor >= 25 {
+        s.refuses("kubectl apply --dry-run=server -f widget.yaml", &["ensure CRDs are installed first"]);
+    }
     s.sees("kubectl cluster-info", &["is running at", "https://127.0.0.1:"]);
     s.sees(
         "kubectl cluster-info dump --namespaces looking --output-directory=dump",

@@ -1,17 +1,8 @@
 //! `cordon`, `drain`, `uncordon`, `taint`.
 
-use super::session::Session;
+use super::session::{AGENT, Session};
 
-const SPREAD: &str = r#"
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {name: agent}
-spec:
-  selector: {matchLabels: {app: agent}}
-  template:
-    metadata: {labels: {app: agent}}
-    spec: {terminationGracePeriodSeconds: 0, containers: [{name: c, image: "toolbox:1", command: [sleep, "1000"]}]}
----
+const ALONE: &str = r#"
 apiVersion: v1
 kind: Pod
 metadata: {name: alone}
@@ -26,8 +17,9 @@ pub fn check(s: &Session<'_>) {
     // What the other parts left would be drained as well.
     s.ok("kubectl delete deploy,sts,ds,rs,job,cj,pod --all -A --now >/dev/null 2>&1");
     s.deploy_web();
-    s.write("spread.yaml", SPREAD);
-    s.ok("kubectl apply -f spread.yaml && kubectl rollout status ds/agent --timeout=60s");
+    s.write("agent.yaml", AGENT);
+    s.write("alone.yaml", ALONE);
+    s.ok("kubectl apply -f agent.yaml -f alone.yaml && kubectl rollout status ds/agent --timeout=60s");
     s.ok("kubectl wait --for=condition=Ready pod/alone --timeout=60s");
     drain(s);
     budget(s);

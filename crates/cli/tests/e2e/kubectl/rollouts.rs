@@ -1,34 +1,13 @@
 //! `rollout` of the three kinds that roll, and `wait`.
 
-use super::session::Session;
-
-const ROLLING: &str = r#"
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db}
-spec:
-  serviceName: db
-  replicas: 2
-  selector: {matchLabels: {app: db}}
-  template:
-    metadata: {labels: {app: db}}
-    spec: {terminationGracePeriodSeconds: 0, containers: [{name: c, image: "toolbox:1", command: [sleep, "1000"]}]}
----
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {name: agent}
-spec:
-  selector: {matchLabels: {app: agent}}
-  template:
-    metadata: {labels: {app: agent}}
-    spec: {terminationGracePeriodSeconds: 0, containers: [{name: c, image: "toolbox:1", command: [sleep, "1000"]}]}
-"#;
+use super::session::{AGENT, DB, Session};
 
 pub fn check(s: &Session<'_>) {
     s.deploy_web();
     deployment(s);
-    s.write("rolling.yaml", ROLLING);
-    s.ok("kubectl apply -f rolling.yaml");
+    s.write("agent.yaml", AGENT);
+    s.write("db.yaml", DB);
+    s.ok("kubectl apply -f agent.yaml -f db.yaml && kubectl scale sts/db --replicas=2");
     others(s);
     waits(s);
 }

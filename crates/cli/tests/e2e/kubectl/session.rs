@@ -53,6 +53,31 @@ spec:
     http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}
 "#;
 
+/// A DaemonSet, one pod on each node.
+pub const AGENT: &str = r#"
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec: {terminationGracePeriodSeconds: 0, containers: [{name: c, image: "toolbox:1", command: [sleep, "1000"]}]}
+"#;
+
+/// A StatefulSet of one pod.
+pub const DB: &str = r#"
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {terminationGracePeriodSeconds: 0, containers: [{name: c, image: "toolbox:1", command: [sleep, "1000"]}]}
+"#;
+
 impl<'a> Session<'a> {
     /// Opens a terminal: its namespace is made and chosen as a user does it.
     pub fn new(user: &'a User, name: &str) -> Self {
