@@ -4,14 +4,17 @@
 //! goes on in the next line of the same stream. A log of several files (`0.log`, `0.log.1`, …, the
 //! higher the older) is one log.
 
+mod files;
 mod follow;
 mod line;
 mod tail;
 
-use std::path::{Path, PathBuf};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
 use jiff::Timestamp;
 
+use files::LogFile;
 pub use follow::{Chunks, open};
 pub use line::Line;
 
@@ -45,15 +48,15 @@ pub enum Stream {
 
 /// Returns the last lines of a log as the container wrote them. Blocks on the disk.
 pub(crate) fn last_lines(log: &Path, lines: u64, bytes: usize) -> Option<String> {
-    let start = tail::find(log, lines, None).ok()?;
+    let mut files = files::open_all(log).ok()?;
+    let start = tail::find(&mut files, lines, None).ok()?;
     let mut text = Vec::new();
-    for file in files(log) {
-        if file.index > start.index {
-            continue;
-        }
-        let content = std::fs::read(&file.path).ok()?;
-        let skip = if file.index == start.index { usize::try_from(start.offset).ok()? } else { 0 };
-        for raw in content.get(skip..)?.split_inclusive(|byte| *byte == b'\n') {
+    for (index, LogFile { file, .. }) in files.iter_mut().enumerate().skip(start.index) {
+        let offset = if index == start.index { start.offset } else { 0 };
+        let mut content = Vec::new();
+        file.seek(SeekFrom::Start(offset)).ok()?;
+        file.read_to_end(&mut content).ok()?;
+        for raw in content.split_inclusive(|byte| *byte == b'\n') {
             if let Some(line) = Line::parse(raw) {
                 line.put(&mut text, false);
             }
@@ -61,29 +64,6 @@ pub(crate) fn last_lines(log: &Path, lines: u64, bytes: usize) -> Option<String>
     }
     let from = text.len().saturating_sub(bytes);
     Some(String::from_utf8_lossy(&text[from..]).into_owned())
-}
-
-/// One file of a log; the higher the index, the older.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct File {
-    pub(crate) index: u32,
-    pub(crate) path: PathBuf,
-}
-
-/// Returns the files of a log that exist, the oldest first.
-pub(crate) fn files(log: &Path) -> Vec<File> {
-    let mut files = vec![File { index: 0, path: log.to_owned() }];
-    for index in 1.. {
-        let mut path = log.as_os_str().to_owned();
-        path.push(format!(".{index}"));
-        let path = PathBuf::from(path);
-        if !path.exists() {
-            break;
-        }
-        files.push(File { index, path });
-    }
-    files.reverse();
-    files
 }
 
 #[cfg(test)]

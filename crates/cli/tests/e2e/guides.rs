@@ -128,7 +128,9 @@ impl Reader<'_> {
         while let Some(missing) = step.missing(&said) {
             let look = step.look().filter(|_| Instant::now() < deadline);
             let Some(look) = look else {
-                panic!("{place}:\n{}\ndoes not show `{missing}`, but:\n{said}", step.command)
+                // What commands in the background said of themselves.
+                let load = std::fs::read_to_string(self.user.home().join("repository/load.txt"));
+                panic!("{place}:\n{}\ndoes not show `{missing}`, but:\n{said}\n{load:?}", step.command)
             };
             std::thread::sleep(Duration::from_millis(200));
             said = self::said(&self.run(look));

@@ -1,16 +1,18 @@
 //! A log as a stream of chunks, to its end or for as long as it grows.
 
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use hyper::body::Bytes;
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
+use tokio::io::AsyncReadExt;
 
+use super::files::{LogFile, newest, open_all};
 use super::line::Line;
-use super::{Options, files, tail};
+use super::tail::{self, Place};
+use super::{Options, Stream};
 
 /// Pieces of a log.
 pub type Chunks = BoxStream<'static, io::Result<Bytes>>;
@@ -29,8 +31,6 @@ struct Reader {
     options: Options,
     is_live: IsLive,
     file: File,
-    /// How many files newer than the open one there are.
-    index: u32,
     inode: u64,
     pending: Vec<u8>,
     left: Option<u64>,
@@ -49,27 +49,17 @@ pub async fn open(
     options: Options,
     is_live: impl FnMut() -> bool + Send + 'static,
 ) -> io::Result<Chunks> {
-    let place = {
+    let LogFile { inode, file } = {
         let (log, lines, stream) = (log.clone(), options.tail_lines, options.stream);
-        let find = move || match lines {
-            Some(lines) => tail::find(&log, lines, stream),
-            None => Ok(tail::Place { index: files(&log).first().map_or(0, |file| file.index), offset: 0 }),
-        };
-        tokio::task::spawn_blocking(find).await.map_err(io::Error::other)??
+        tokio::task::spawn_blocking(move || start(&log, lines, stream)).await.map_err(io::Error::other)??
     };
-    let path =
-        files(&log).into_iter().find(|file| file.index == place.index).map_or(log.clone(), |file| file.path);
-    let mut file = File::open(&path).await?;
-    file.seek(SeekFrom::Start(place.offset)).await?;
-    let inode = inode(&file).await?;
     let left = options.limit_bytes;
     let lines_left = options.tail_lines.filter(|_| !options.follow);
     let reader = Reader {
         log,
         options,
         is_live: Box::new(is_live),
-        file,
-        index: place.index,
+        file: File::from_std(file),
         inode,
         pending: Vec::new(),
         left,
@@ -145,30 +135,30 @@ impl Reader {
     /// Goes on with the next newer file, once the open one is at its end: an older file of the log,
     /// or one that was rotated away while it was being read.
     async fn open_newer(&mut self) -> io::Result<bool> {
-        let known = files(&self.log);
-        let mut place = None;
-        for file in &known {
-            if let Ok(metadata) = tokio::fs::metadata(&file.path).await
-                && std::os::unix::fs::MetadataExt::ino(&metadata) == self.inode
-            {
-                place = Some(file.index);
-            }
+        // The usual case, of a log that is followed: nothing was rotated.
+        if newest(&self.log) == Some(self.inode) {
+            return Ok(false);
         }
+        let log = self.log.clone();
+        let opened = tokio::task::spawn_blocking(move || open_all(&log)).await.map_err(io::Error::other)?;
+        let Ok(opened) = opened else { return Ok(false) };
         // A file that is gone was rotated out: the oldest there is comes after it.
-        let next = match place {
-            Some(0) => return Ok(false),
-            Some(index) => index - 1,
-            None => known.first().map_or(0, |file| file.index),
-        };
-        let Some(file) = known.into_iter().find(|file| file.index == next) else { return Ok(false) };
-        let Ok(open) = File::open(&file.path).await else { return Ok(false) };
-        self.inode = inode(&open).await?;
-        self.file = open;
-        self.index = next;
+        let next = opened.iter().position(|file| file.inode == self.inode).map_or(0, |known| known + 1);
+        let Some(LogFile { inode, file }) = opened.into_iter().nth(next) else { return Ok(false) };
+        self.inode = inode;
+        self.file = File::from_std(file);
         Ok(true)
     }
 }
 
-async fn inode(file: &File) -> io::Result<u64> {
-    Ok(std::os::unix::fs::MetadataExt::ino(&file.metadata().await?))
+/// Opens the file where reading starts, at that place.
+fn start(log: &Path, lines: Option<u64>, stream: Option<Stream>) -> io::Result<LogFile> {
+    let mut files = open_all(log)?;
+    let place = match lines {
+        Some(lines) => tail::find(&mut files, lines, stream)?,
+        None => Place { index: 0, offset: 0 },
+    };
+    let mut start = files.swap_remove(place.index);
+    start.file.seek(SeekFrom::Start(place.offset))?;
+    Ok(start)
 }

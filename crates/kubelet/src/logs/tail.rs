@@ -2,39 +2,36 @@
 
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
 
+use super::Stream;
+use super::files::LogFile;
 use super::line::Line;
-use super::{Stream, files};
 
 /// How much is read at once.
 const BLOCK: u64 = 64 * 1024;
 
 /// A place in a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// Which file; the higher the older.
-    pub(crate) index: u32,
+pub(super) struct Place {
+    /// Which of its files, the oldest first.
+    pub(super) index: usize,
     /// Where in it.
-    pub(crate) offset: u64,
+    pub(super) offset: u64,
 }
 
 /// Returns where the last `lines` lines of a log begin. Parts of one line count once.
 ///
 /// # Errors
 /// The log cannot be read.
-pub(crate) fn find(log: &Path, lines: u64, stream: Option<Stream>) -> io::Result<Place> {
+pub(super) fn find(files: &mut [LogFile], lines: u64, stream: Option<Stream>) -> io::Result<Place> {
     let mut wanted = lines;
-    let mut oldest = Place { index: 0, offset: 0 };
-    for file in files(log).into_iter().rev() {
-        let mut open = fs::File::open(&file.path)?;
-        let end = open.metadata()?.len();
-        match find_in(&mut open, end, &mut wanted, stream)? {
-            Some(offset) => return Ok(Place { index: file.index, offset }),
-            None => oldest = Place { index: file.index, offset: 0 },
+    for (index, LogFile { file, .. }) in files.iter_mut().enumerate().rev() {
+        let end = file.metadata()?.len();
+        if let Some(offset) = find_in(file, end, &mut wanted, stream)? {
+            return Ok(Place { index, offset });
         }
     }
-    Ok(oldest)
+    Ok(Place { index: 0, offset: 0 })
 }
 
 /// Walks back through one file; returns where the wanted lines begin, if that is in here.

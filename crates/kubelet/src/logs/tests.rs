@@ -1,4 +1,7 @@
 use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::StreamExt;
 
@@ -78,6 +81,36 @@ async fn the_last_lines_are_those_of_the_moment_they_were_asked_for() {
     // A container that writes faster than anybody reads.
     log.add(&lines(10..5000));
     assert_eq!(collect(chunks).await, plain(8..10));
+}
+
+#[tokio::test]
+async fn the_last_lines_are_found_while_the_files_are_rotated() {
+    let log = Log::new("");
+    let is_over = Arc::new(AtomicBool::new(false));
+    let writer = {
+        let (path, is_over) = (log.path(), Arc::clone(&is_over));
+        let name = move |number: u32| PathBuf::from(format!("{}.{number}", path.display()));
+        let path = log.path();
+        // As the shim does: five files, each renamed, then a new one.
+        std::thread::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                std::fs::write(&path, lines(0..50)).unwrap();
+                for number in (1..4).rev() {
+                    let _ = std::fs::rename(name(number), name(number + 1));
+                }
+                std::fs::rename(&path, name(1)).unwrap();
+            }
+        })
+    };
+    while !log.path().with_extension("log.4").exists() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..500 {
+        let told = log.read(Options { tail_lines: Some(60), ..Options::default() }).await;
+        assert_eq!(told.lines().count(), 60, "{told}");
+    }
+    is_over.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
 }
 
 #[tokio::test]
