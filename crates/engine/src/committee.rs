@@ -2,11 +2,15 @@
 //!
 //! [`vote`] averages and counts votes, [`adaptive`] weighs them (AdaBoost), [`calibrated`] makes
 //! probabilities of scores, [`versus`] sets classes against each other, [`stacked`] learns from
-//! what others say.
+//! what others say, [`chain`] hands on what members said, [`threshold`] moves a bar,
+//! [`outliers`] tells outliers by the sign of a number.
 
 pub(crate) mod adaptive;
 pub(crate) mod calibrated;
+pub(crate) mod chain;
+pub(crate) mod outliers;
 pub(crate) mod stacked;
+pub(crate) mod threshold;
 pub(crate) mod versus;
 pub(crate) mod vote;
 

@@ -92,6 +92,49 @@ impl Classify for NormalLikelihood {
     }
 }
 
+/// A share for each category of each column.
+#[derive(Debug, Clone)]
+pub(crate) struct CategoryLikelihood {
+    /// By column a row of logarithms for each class.
+    pub(crate) tables: Vec<Dense>,
+    pub(crate) priors: Vec<f64>,
+}
+
+impl Classify for CategoryLikelihood {
+    fn takes(&self) -> Takes {
+        Takes::Numbers(self.tables.len())
+    }
+
+    fn classes(&self) -> usize {
+        self.priors.len()
+    }
+
+    fn name(&self) -> &'static str {
+        "naive Bayes"
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the number is checked")]
+    fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError> {
+        let matrix = data.matrix(self.tables.len(), Accepts::Finite)?;
+        let mut unknown = None;
+        let joint = matrix.map_rows(self.priors.len(), |row, places| {
+            places.copy_from_slice(&self.priors);
+            for (position, (value, table)) in row.iter().zip(&self.tables).enumerate() {
+                let category = value.trunc();
+                if category < 0.0 || category >= f64::from(u32::MAX) || category as usize >= table.width {
+                    unknown
+                        .get_or_insert(PredictError::UnknownCategory { position, value: value.to_string() });
+                    continue;
+                }
+                for (class, place) in places.iter_mut().enumerate() {
+                    *place += table.row(class)[category as usize];
+                }
+            }
+        });
+        unknown.map_or_else(|| Ok(verdict(&joint)), Err)
+    }
+}
+
 /// A normal distribution of any shape for each class: quadratic discriminant analysis.
 #[derive(Debug, Clone)]
 pub(crate) struct Quadratic {

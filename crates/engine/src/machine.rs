@@ -7,6 +7,7 @@ use crate::data::{Accepts, Data, Dense};
 use crate::fitted::{Classify, Regress, Takes, Verdict};
 use crate::linear::first_largest;
 use crate::model::PredictError;
+use crate::neighbours::index::Rows;
 
 /// How alike two rows are.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,39 +19,66 @@ pub(crate) enum Kernel {
 }
 
 impl Kernel {
-    fn of(self, left: &[f64], right: &[f64]) -> f64 {
-        let product = || left.iter().zip(right).map(|(left, right)| left * right).sum::<f64>();
+    fn of_product(self, product: f64) -> f64 {
         match self {
-            Kernel::Linear => product(),
-            Kernel::Polynomial { gamma, shift, degree } => (gamma * product() + shift).powi(degree),
-            Kernel::Radial { gamma } => {
-                let distance: f64 =
-                    left.iter().zip(right).map(|(left, right)| (left - right) * (left - right)).sum();
-                (-gamma * distance).exp()
-            }
-            Kernel::Sigmoid { gamma, shift } => (gamma * product() + shift).tanh(),
+            Kernel::Linear => product,
+            Kernel::Polynomial { gamma, shift, degree } => (gamma * product + shift).powi(degree),
+            Kernel::Sigmoid { gamma, shift } => (gamma * product + shift).tanh(),
+            Kernel::Radial { .. } => f64::NAN,
         }
     }
 }
 
 /// Rows of the training data that matter, and the kernel they are compared by.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Vectors {
     kernel: Kernel,
-    rows: Dense,
+    rows: Rows,
+    /// Of sparse rows the sum of each one's squares.
+    squares: Vec<f64>,
 }
 
 impl Vectors {
-    pub(crate) fn new(kernel: Kernel, rows: Dense) -> Self {
-        Vectors { kernel, rows }
+    pub(crate) fn new(kernel: Kernel, rows: Rows) -> Self {
+        let squares = match &rows {
+            Rows::Dense(_) => Vec::new(),
+            Rows::Sparse(_) => rows.squares(),
+        };
+        Vectors { kernel, rows, squares }
     }
 
-    fn kernels(&self, row: &[f64]) -> Vec<f64> {
-        self.rows.iter().map(|vector| self.kernel.of(vector, row)).collect()
+    /// How alike a row is to each of them.
+    pub(crate) fn kernels(&self, row: &[f64]) -> Vec<f64> {
+        let numbers = 0..self.rows.count();
+        match (self.kernel, &self.rows) {
+            (Kernel::Radial { gamma }, Rows::Dense(vectors)) => {
+                let squares = |vector: &[f64]| -> f64 {
+                    vector.iter().zip(row).map(|(left, right)| (left - right) * (left - right)).sum()
+                };
+                vectors.iter().map(|vector| (-gamma * squares(vector)).exp()).collect()
+            }
+            (Kernel::Radial { gamma }, Rows::Sparse(_)) => {
+                let own: f64 = row.iter().map(|value| value * value).sum();
+                let distance =
+                    |number: usize| own + self.squares[number] - 2.0 * self.rows.product(number, row);
+                numbers.map(|number| (-gamma * distance(number)).exp()).collect()
+            }
+            (Kernel::Linear | Kernel::Polynomial { .. } | Kernel::Sigmoid { .. }, _) => {
+                numbers.map(|number| self.kernel.of_product(self.rows.product(number, row))).collect()
+            }
+        }
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.rows.width()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.rows.count()
     }
 
     fn takes(&self) -> Takes {
-        Takes::Numbers(self.rows.width)
+        Takes::Numbers(self.width())
     }
 }
 
@@ -82,7 +110,7 @@ pub(crate) enum Decisions {
 }
 
 /// A support vector classifier.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct VectorClassifier {
     pub(crate) vectors: Vectors,
     /// By class how many of the vectors are its.
@@ -105,9 +133,9 @@ impl VectorClassifier {
         let pairs = classes * classes.saturating_sub(1) / 2;
         let vectors = self.counts.iter().try_fold(0usize, |sum, count| sum.checked_add(*count));
         classes >= 2
-            && vectors == Some(self.vectors.rows.rows)
+            && vectors == Some(self.vectors.count())
             && self.weights.rows == classes - 1
-            && self.weights.width == self.vectors.rows.rows
+            && self.weights.width == self.vectors.count()
             && self.intercepts.len() == pairs
             && (self.calibrations.is_empty() || self.calibrations.len() == pairs)
     }
@@ -236,7 +264,7 @@ impl Classify for VectorClassifier {
     }
 
     fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError> {
-        let matrix = data.matrix(self.vectors.rows.width, Accepts::Finite)?;
+        let matrix = data.matrix(self.vectors.width(), Accepts::Finite)?;
         let pairs =
             matrix.map_rows(self.intercepts.len(), |row, pairs| pairs.copy_from_slice(&self.pairs(row)));
         let width = match (self.counts.len(), self.decisions) {
@@ -262,7 +290,7 @@ impl Classify for VectorClassifier {
 }
 
 /// A support vector regressor.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct VectorRegressor {
     vectors: Vectors,
     weights: Vec<f64>,
@@ -272,7 +300,7 @@ pub(crate) struct VectorRegressor {
 impl VectorRegressor {
     /// Joins the parts; `None` when there is not a weight for each vector.
     pub(crate) fn new(vectors: Vectors, weights: Vec<f64>, intercept: f64) -> Option<Self> {
-        (weights.len() == vectors.rows.rows).then_some(VectorRegressor { vectors, weights, intercept })
+        (weights.len() == vectors.count()).then_some(VectorRegressor { vectors, weights, intercept })
     }
 }
 
@@ -290,7 +318,7 @@ impl Regress for VectorRegressor {
     }
 
     fn predict(&self, data: &Data<'_>) -> Result<Dense, PredictError> {
-        let matrix = data.matrix(self.vectors.rows.width, Accepts::Finite)?;
+        let matrix = data.matrix(self.vectors.width(), Accepts::Finite)?;
         Ok(matrix.map_rows(1, |row, value| {
             let kernels = self.vectors.kernels(row);
             let sum: f64 = self.weights.iter().zip(kernels).map(|(weight, kernel)| weight * kernel).sum();

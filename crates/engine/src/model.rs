@@ -90,6 +90,14 @@ impl Model {
         open::open(path)
     }
 
+    /// Opens a model of a file's bytes, as [`Model::open`] does; errors name the file `name`.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, OpenError> {
+        open::from_bytes(name, bytes)
+    }
+
     /// Writes the model in the engine's own format, all or nothing.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Multi-layer perceptrons.
 
+use std::sync::Arc;
+
 use crate::data::{Accepts, Data, Dense};
 use crate::fitted::{Classify, Regress, Takes, Verdict};
 use crate::linear::{Weights, decided, sigmoid, softmax};
@@ -42,6 +44,10 @@ impl Network {
         let width = layers.first()?.0.width();
         let outputs = layers.last()?.0.outputs();
         fits.then_some(Network { layers, width, outputs })
+    }
+
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
     }
 
     fn of_data(&self, data: &Data<'_>) -> Result<Dense, PredictError> {
@@ -96,6 +102,37 @@ impl Classify for NetworkClassifier {
             _ => outputs,
         };
         Ok(Verdict { classes, probabilities: Some(probabilities), decisions: None })
+    }
+}
+
+/// One label of a network that says yes or no to several.
+#[derive(Debug, Clone)]
+pub(crate) struct NetworkLabel {
+    pub(crate) network: Arc<Network>,
+    pub(crate) output: usize,
+}
+
+impl Classify for NetworkLabel {
+    fn takes(&self) -> Takes {
+        Takes::Numbers(self.network.width)
+    }
+
+    fn classes(&self) -> usize {
+        2
+    }
+
+    fn name(&self) -> &'static str {
+        "neural network"
+    }
+
+    fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError> {
+        let outputs = self.network.of_data(data)?;
+        let shares = Dense::from_rows(outputs.rows, 2, |row, shares| {
+            let positive = outputs.row(row)[self.output];
+            shares.copy_from_slice(&[1.0 - positive, positive]);
+        });
+        let classes = shares.iter().map(|shares| usize::from(shares[1] > 0.5)).collect();
+        Ok(Verdict { classes, probabilities: Some(shares), decisions: None })
     }
 }
 

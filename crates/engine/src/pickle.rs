@@ -4,11 +4,12 @@
 //! [`machine`] runs only its stack: a call becomes an inert [`Node::Object`] that remembers what
 //! would have been called. The result is a [`Graph`], read through [`view`]; [`numpy`] turns
 //! what would have been arrays into arrays; [`joblib`] finds the raw arrays joblib puts between
-//! the opcodes; [`packing`] undoes compression.
+//! the opcodes; [`packing`] undoes compression; [`builder`] makes the same graph of other formats.
 //!
 //! Memory is linear in the input: every opcode adds a bounded number of nodes, arrays stay
 //! slices of the input, and nothing here walks the graph, which may be cyclic.
 
+mod builder;
 mod cursor;
 mod joblib;
 mod machine;
@@ -18,6 +19,7 @@ pub(crate) mod view;
 
 use std::ops::Range;
 
+pub(crate) use builder::Builder;
 pub(crate) use machine::load;
 pub(crate) use view::View;
 

@@ -6,8 +6,9 @@
 //!
 //! [`estimator`] checks parameters and reads attributes. Families: [`pipeline`] and [`columns`]
 //! join steps; [`text`], [`scaling`], [`encoding`], [`imputing`], [`selection`], [`shaping`] make
-//! features; [`linear`], [`trees`], [`boosting`] with [`histogram`], [`machines`], [`likelihoods`] and [`dummy`] answer; [`committees`]
-//! and [`multiclass`] are made of others.
+//! features; [`linear`], [`trees`], [`boosting`] with [`histogram`], [`machines`], [`likelihoods`],
+//! [`neighbours`], [`kernels`], [`mixtures`] and [`dummy`] answer; [`committees`], [`multiclass`], [`importance`] and
+//! [`targets`] are made of others. [`rows`] reads matrices that models keep.
 
 mod boosting;
 mod columns;
@@ -17,17 +18,23 @@ mod encoding;
 mod error;
 mod estimator;
 mod histogram;
+mod importance;
 mod imputing;
+mod kernels;
 mod labels;
 mod likelihoods;
 mod linear;
 mod machines;
+mod mixtures;
 mod multiclass;
+mod neighbours;
 mod parameters;
 mod pipeline;
+mod rows;
 mod scaling;
 mod selection;
 mod shaping;
+mod targets;
 mod text;
 mod trees;
 
@@ -73,6 +80,11 @@ const FAMILIES: &[&[Class]] = &[
     likelihoods::CLASSES,
     committees::CLASSES,
     multiclass::CLASSES,
+    neighbours::CLASSES,
+    importance::CLASSES,
+    targets::CLASSES,
+    kernels::CLASSES,
+    mixtures::CLASSES,
 ];
 
 /// The row of a class, told by package and name.

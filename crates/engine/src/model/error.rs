@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::file::DecodeError;
 use crate::pickle::PickleError;
 use crate::sklearn::ExtractError;
+use crate::skops::SkopsError;
 
 /// Why a model could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +41,7 @@ pub enum OpenError {
     },
     /// The file is of a kind the engine does not open.
     #[error(
-        "`{path}` is {what}, not a model the engine opens (`.model`, or a scikit-learn pickle or joblib file)"
+        "`{path}` is {what}, not a model the engine opens (`.model`, or a scikit-learn pickle, joblib or skops file)"
     )]
     NotAModel {
         /// The file.
@@ -50,7 +51,7 @@ pub enum OpenError {
     },
     /// The file is compressed in a way the engine does not unpack.
     #[error(
-        "`{path}` is compressed by {compression}, which the engine does not unpack: save it with `compress=\"zlib\"`, `\"gzip\"` or uncompressed"
+        "`{path}` is compressed by {compression}, which the engine does not unpack: save it with one of joblib's compressions, or uncompressed"
     )]
     Compression {
         /// The file.
@@ -85,8 +86,17 @@ pub enum OpenError {
         #[source]
         source: PickleError,
     },
-    /// The pickle is sound, but holds something else than a model the engine knows.
-    #[error("failed to make a model of pickle `{path}`")]
+    /// The skops file is damaged.
+    #[error("failed to read skops file `{path}`")]
+    Skops {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: SkopsError,
+    },
+    /// The file is sound, but holds something else than a model the engine knows.
+    #[error("failed to make a model of `{path}`")]
     Extract {
         /// The file.
         path: PathBuf,

@@ -17,7 +17,7 @@ pub(super) fn in_words(chain: &Chain, head: Option<&Head>) -> String {
 pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x80, ..] => None,
-        [b'P', b'K', 3 | 5, ..] => Some("a zip archive (PyTorch, Keras, skops or numpy data)"),
+        [b'P', b'K', 3 | 5, ..] => Some("a zip archive (PyTorch, Keras or numpy data)"),
         [0x89, b'H', b'D', b'F', ..] => Some("an HDF5 file (Keras)"),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some("a numpy array"),
         [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => Some("an image"),

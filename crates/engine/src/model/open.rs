@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{Model, OpenError, Parts, kind};
 use crate::pickle::packing::{self, Packing};
-use crate::{file, pickle, sklearn};
+use crate::{file, pickle, sklearn, skops};
 
 /// The most a model file may have, and the most it may unpack to.
 const LIMIT: u64 = 2 << 30;
@@ -18,11 +18,23 @@ pub(super) fn open(path: &Path) -> Result<Model, OpenError> {
     Ok(Model::new(&name, parts))
 }
 
+pub(super) fn from_bytes(name: &str, bytes: &[u8]) -> Result<Model, OpenError> {
+    let path = Path::new(name);
+    let unpacked = unpacked(path, bytes, bytes.len() as u64)?;
+    Ok(Model::new(name, parts(path, &unpacked)?))
+}
+
 /// Makes a model of a file's bytes, any compression undone.
 fn parts(path: &Path, bytes: &[u8]) -> Result<Parts, OpenError> {
     let owned = || path.to_owned();
     if bytes.starts_with(file::MAGIC) {
         return file::decode(bytes).map_err(|source| OpenError::Decode { path: owned(), source });
+    }
+    if skops::is_skops(bytes) {
+        let skops_error = |source| OpenError::Skops { path: owned(), source };
+        let archive = skops::Archive::open(bytes, LIMIT).map_err(skops_error)?;
+        let graph = skops::graph(&archive).map_err(skops_error)?;
+        return sklearn::extract(graph.root()).map_err(|source| OpenError::Extract { path: owned(), source });
     }
     if let Some(what) = kind::foreign(bytes) {
         return Err(OpenError::NotAModel { path: owned(), what });
@@ -39,15 +51,21 @@ fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
     if metadata.is_dir() {
         return Err(OpenError::Directory { path: path.to_owned() });
     }
-    let mut file = BufReader::new(file);
+    unpacked(path, BufReader::new(file), metadata.len())
+}
+
+/// Reads to the end, any compression undone.
+fn unpacked(path: &Path, mut file: impl BufRead, length: u64) -> Result<Vec<u8>, OpenError> {
+    let read_error = |source| OpenError::Read { path: path.to_owned(), source };
     let packing = packing::sniff(file.fill_buf().map_err(read_error)?);
     let bytes = match packing {
         // not trusted to metadata alone: a device or a growing file has no honest length
-        None => take(file, metadata.len()).map_err(read_error)?,
+        None => take(file, length).map_err(read_error)?,
         Some(Packing::Other(compression)) => {
             return Err(OpenError::Compression { path: path.to_owned(), compression });
         }
-        Some(Packing::Known(packing)) => take(packing::unpacker(file, packing), metadata.len())
+        Some(Packing::Known(packing)) => packing::unpacker(file, packing)
+            .and_then(|unpacked| take(unpacked, length))
             .map_err(|source| OpenError::Decompress { path: path.to_owned(), source })?,
     };
     match bytes.len() as u64 {

@@ -63,6 +63,12 @@ impl View<'_> {
         if item.len() == dtype.size { dtype.scalar(&item) } else { None }
     }
 
+    /// The bytes of a bytes object.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
+        bytes(*self).map(Cow::into_owned)
+    }
+
     /// A Python or numpy scalar.
     pub(crate) fn any_scalar(&self) -> Option<Scalar> {
         match self.node() {

@@ -123,12 +123,15 @@ impl<T: Copy> ColumnCodes<T> {
 /// A number for each category: scikit-learn's `OrdinalEncoder`.
 #[derive(Debug, Clone)]
 pub(crate) struct Ordinal {
+    /// What comes out, column after column.
     pub(crate) columns: Vec<ColumnCodes<f64>>,
+    /// How many columns come out of each that goes in.
+    pub(crate) each: usize,
 }
 
 impl Transform for Ordinal {
     fn takes(&self) -> Takes {
-        Takes::Cells(self.columns.len())
+        Takes::Cells(self.columns.len() / self.each.max(1))
     }
 
     fn gives(&self) -> Gives {
@@ -140,11 +143,12 @@ impl Transform for Ordinal {
     }
 
     fn transform<'a>(&'a self, data: Data<'a>) -> Result<Data<'a>, PredictError> {
-        let table = data.into_table(self.columns.len())?;
+        let each = self.each.max(1);
+        let table = data.into_table(self.columns.len() / each)?;
         let mut dense = Dense::zeros(table.rows, self.columns.len());
-        for (position, (column, values)) in self.columns.iter().zip(&table.columns).enumerate() {
-            for (row, value) in values.iter().enumerate() {
-                dense.row_mut(row)[position] = column.code(*value, position)?;
+        for (position, column) in self.columns.iter().enumerate() {
+            for (row, value) in table.columns[position / each].iter().enumerate() {
+                dense.row_mut(row)[position] = column.code(*value, position / each)?;
             }
         }
         Ok(Data::Dense(dense))
@@ -224,7 +228,7 @@ mod tests {
     #[test]
     fn values_find_their_category() {
         let codes = ColumnCodes::new(colours(), vec![10.0, 20.0, 30.0], Unknown::Refused).unwrap();
-        let encoder = Ordinal { columns: vec![codes] };
+        let encoder = Ordinal { columns: vec![codes], each: 1 };
         let rows = vec![Value::Text("red"), Value::Number(2.0), Value::Missing, Value::Number(f64::NAN)];
         let Data::Dense(dense) = encoder.transform(column(rows)).unwrap() else { panic!("sparse") };
         assert_eq!(dense.values, [10.0, 20.0, 30.0, 30.0]);

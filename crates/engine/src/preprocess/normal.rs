@@ -18,6 +18,11 @@ pub(super) fn quantile(probability: f64) -> f64 {
     value.copysign(distance)
 }
 
+/// The probability that a normal variable lies below a value.
+pub(super) fn share(value: f64) -> f64 {
+    0.5 * libm::erfc(-value * std::f64::consts::FRAC_1_SQRT_2)
+}
+
 /// Coefficients of numerator and denominator, the highest power first.
 type Ratio = ([f64; 8], [f64; 8]);
 

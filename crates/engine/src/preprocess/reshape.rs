@@ -33,6 +33,24 @@ impl Power {
     }
 }
 
+impl Power {
+    /// The value a power was made of.
+    pub(super) fn undone(self, value: f64) -> f64 {
+        match self {
+            Power::BoxCox(0.0) => value.exp(),
+            Power::BoxCox(power) => ((power * value).ln_1p() / power).exp(),
+            Power::YeoJohnson(power) if value >= 0.0 => match power.abs() < f64::EPSILON {
+                true => value.exp_m1(),
+                false => ((value * power).ln_1p() / power).exp_m1(),
+            },
+            Power::YeoJohnson(power) => match (power - 2.0).abs() > f64::EPSILON {
+                true => -((-(2.0 - power) * value).ln_1p() / (2.0 - power)).exp_m1(),
+                false => -(-value).exp_m1(),
+            },
+        }
+    }
+}
+
 /// Raises each column to its power: scikit-learn's `PowerTransformer` without its scaling.
 #[derive(Debug, Clone)]
 pub(crate) struct Powers {

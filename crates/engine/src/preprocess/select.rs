@@ -103,6 +103,20 @@ pub(crate) enum Function {
     Sqrt,
     Square,
     Absolute,
+    Log2,
+    Log10,
+    Exp2,
+    Cbrt,
+    Sin,
+    Cos,
+    Tan,
+    Tanh,
+    Negative,
+    Reciprocal,
+    Floor,
+    Ceil,
+    Rint,
+    Sign,
 }
 
 /// Applies a function to every number.
@@ -113,7 +127,7 @@ pub(crate) struct Apply {
 }
 
 impl Function {
-    fn of(self, value: f64) -> f64 {
+    pub(crate) fn of(self, value: f64) -> f64 {
         match self {
             Function::Log => value.ln(),
             Function::Log1p => value.ln_1p(),
@@ -122,6 +136,21 @@ impl Function {
             Function::Sqrt => value.sqrt(),
             Function::Square => value * value,
             Function::Absolute => value.abs(),
+            Function::Log2 => value.log2(),
+            Function::Log10 => value.log10(),
+            Function::Exp2 => value.exp2(),
+            Function::Cbrt => value.cbrt(),
+            Function::Sin => value.sin(),
+            Function::Cos => value.cos(),
+            Function::Tan => value.tan(),
+            Function::Tanh => value.tanh(),
+            Function::Negative => -value,
+            Function::Reciprocal => 1.0 / value,
+            Function::Floor => value.floor(),
+            Function::Ceil => value.ceil(),
+            Function::Rint => value.round_ties_even(),
+            Function::Sign if value.is_nan() || value == 0.0 => value,
+            Function::Sign => 1f64.copysign(value),
         }
     }
 }

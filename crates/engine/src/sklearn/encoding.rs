@@ -13,6 +13,7 @@ use crate::preprocess::reshape::Bins;
 pub(super) const CLASSES: &[Class] = &[
     class("sklearn.preprocessing", "OneHotEncoder", one_hot),
     class("sklearn.preprocessing", "OrdinalEncoder", ordinal),
+    class("sklearn.preprocessing", "TargetEncoder", target),
     class("sklearn.preprocessing", "KBinsDiscretizer", bins),
     class("sklearn.preprocessing", "LabelEncoder", label_encoder),
     class("sklearn.preprocessing", "LabelBinarizer", label_binarizer),
@@ -168,7 +169,29 @@ fn ordinal(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
             ColumnCodes::new(categories, codes, unknown).ok_or_else(|| estimator.misfit("categories_"))?,
         );
     }
-    Ok(Fitted::transformer(Ordinal { columns }))
+    Ok(Fitted::transformer(Ordinal { columns, each: 1 }))
+}
+
+/// By category what the target was like; of several classes once for each.
+fn target(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    const ATTRIBUTE: &str = "encodings_";
+    let categories = categories(estimator)?;
+    let encodings = estimator.items(ATTRIBUTE)?;
+    let means = match estimator.text("target_type_")? {
+        "multiclass" => estimator.vector("target_mean_")?,
+        _ => vec![estimator.number("target_mean_")?],
+    };
+    let each = means.len();
+    if each == 0 || categories.len().checked_mul(each) != Some(encodings.len()) {
+        return Err(estimator.misfit(ATTRIBUTE));
+    }
+    let columns = encodings.into_iter().enumerate().map(|(place, encoding)| {
+        let codes = estimator.vector_of(ATTRIBUTE, encoding)?;
+        let unknown = Unknown::Becomes(means[place % each]);
+        let column = ColumnCodes::new(categories[place / each].clone(), codes, unknown);
+        column.ok_or_else(|| estimator.misfit(ATTRIBUTE))
+    });
+    Ok(Fitted::transformer(Ordinal { columns: columns.collect::<Result<_, ExtractError>>()?, each }))
 }
 
 /// By column the number of the category that stands for what is missing.
@@ -213,7 +236,7 @@ fn label_encoder(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     let codes = (0..classes.len()).map(|class| class as f64).collect();
     let codes = ColumnCodes::new(Categories::new(classes.into_iter().map(Some)), codes, Unknown::Refused);
     let codes = codes.ok_or_else(|| estimator.misfit("classes_"))?;
-    Ok(Fitted::transformer(Ordinal { columns: vec![codes] }))
+    Ok(Fitted::transformer(Ordinal { columns: vec![codes], each: 1 }))
 }
 
 fn label_binarizer(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {

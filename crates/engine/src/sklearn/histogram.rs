@@ -79,7 +79,7 @@ fn known_categories(estimator: &Estimator<'_>, width: usize) -> Result<Vec<Optio
         return Err(refuse());
     }
     let columns = mask.into_iter().zip(thresholds).map(|(is_categorical, categories)| {
-        if is_categorical.as_bool() != Some(true) {
+        if flag(&is_categorical) != Some(true) {
             return Ok(None);
         }
         let mut words = vec![0u32; 8];

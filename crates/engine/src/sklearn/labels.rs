@@ -30,7 +30,7 @@ pub(super) fn labels<'g>(
 }
 
 /// The names of a model's columns: a pipeline has them from its first step that has them, a
-/// search from its best estimator.
+/// search from its best estimator, what wraps another from that.
 pub(super) fn names_of(estimator: &Estimator<'_>) -> Result<Vec<String>, ExtractError> {
     /// As deep as estimators may nest.
     const DEPTH: usize = 16;
@@ -40,7 +40,9 @@ pub(super) fn names_of(estimator: &Estimator<'_>) -> Result<Vec<String>, Extract
         let steps = view.attribute("steps").and_then(|steps| steps.items());
         let first = steps
             .and_then(|mut steps| steps.find_map(|step| step.item(1).filter(|step| step.state().is_some())));
-        match first.or_else(|| view.attribute("best_estimator_")) {
+        let inner = ["best_estimator_", "regressor_", "estimator_"];
+        let inner = || inner.into_iter().find_map(|name| view.attribute(name));
+        match first.or_else(inner) {
             Some(inner) if names.is_empty() => view = inner,
             _ => return Ok(names),
         }

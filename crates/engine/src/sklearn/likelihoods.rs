@@ -4,7 +4,7 @@ use super::estimator::{Estimator, Stored};
 use super::{Class, ExtractError, class, labels};
 use crate::data::Dense;
 use crate::fitted::{Fitted, Head, Transform};
-use crate::likelihood::{Centres, LinearLikelihood, NormalLikelihood, Quadratic, Shape};
+use crate::likelihood::{CategoryLikelihood, Centres, LinearLikelihood, NormalLikelihood, Quadratic, Shape};
 use crate::linear::{Coefficients, Linear, Link, Weights};
 use crate::model::Label;
 use crate::preprocess::project::Project;
@@ -15,6 +15,7 @@ pub(super) const CLASSES: &[Class] = &[
     class("sklearn.naive_bayes", "MultinomialNB", multinomial),
     class("sklearn.naive_bayes", "ComplementNB", complement),
     class("sklearn.naive_bayes", "BernoulliNB", bernoulli),
+    class("sklearn.naive_bayes", "CategoricalNB", categorical),
     class("sklearn.discriminant_analysis", "LinearDiscriminantAnalysis", linear_discriminant),
     class("sklearn.discriminant_analysis", "QuadraticDiscriminantAnalysis", quadratic_discriminant),
     class("sklearn.cluster", "KMeans", centres),
@@ -84,6 +85,20 @@ fn bernoulli(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     }
     let threshold = Threshold { width: stored.columns, threshold: estimator.number("binarize")? };
     Ok(Fitted { steps: vec![Box::new(threshold)], ..fitted })
+}
+
+/// By column a table of logarithms: a row for each class, a column for each category.
+fn categorical(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    const ATTRIBUTE: &str = "feature_log_prob_";
+    let classes = labels::classes(estimator)?;
+    let tables =
+        estimator.items(ATTRIBUTE)?.into_iter().map(|view| estimator.matrix_of(ATTRIBUTE, view).map(dense));
+    let tables = tables.collect::<Result<Vec<_>, _>>()?;
+    let priors = estimator.vector("class_log_prior_")?;
+    if priors.len() != classes.len() || tables.iter().any(|table| table.rows != classes.len()) {
+        return Err(estimator.misfit(ATTRIBUTE));
+    }
+    Ok(Fitted::classifier(CategoryLikelihood { tables, priors }, classes))
 }
 
 fn linear_discriminant(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {

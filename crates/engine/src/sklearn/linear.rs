@@ -2,7 +2,7 @@
 
 use super::estimator::Estimator;
 use super::{Class, ExtractError, class, labels};
-use crate::fitted::Fitted;
+use crate::fitted::{Classify, Fitted, Head};
 use crate::linear::{Coefficients, Inverse, Linear, LinearRegressor, Link, Weights};
 use crate::model::Label;
 use crate::pickle::numpy::Array;
@@ -73,11 +73,23 @@ fn ridge_classifier(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     const ATTRIBUTE: &str = "_label_binarizer";
     let binarizer = estimator.member(estimator.get(ATTRIBUTE)?)?;
     if binarizer.text("y_type_")?.starts_with("multilabel") {
-        return Err(
-            estimator.problem(ATTRIBUTE, "is for several labels a row, which is not supported".to_owned())
-        );
+        return several_labels(estimator);
     }
     classifier(estimator, labels::classes(&binarizer)?, Link::None)
+}
+
+/// Yes or no to each of several labels, each by weights of its own.
+fn several_labels(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let stored = estimator.matrix("coef_")?;
+    let intercepts = intercepts(estimator, stored.rows)?;
+    let labels = stored.values.chunks(stored.columns.max(1)).zip(intercepts).map(|(row, intercept)| {
+        let weights = Weights::new(Coefficients::F64(row.to_vec()), vec![intercept], stored.columns);
+        let linear = weights.and_then(|weights| Linear::new(weights, Link::None));
+        let linear: Box<dyn Classify> = Box::new(linear.ok_or_else(|| estimator.misfit("coef_"))?);
+        Ok((linear, vec![Label::Int(0), Label::Int(1)]))
+    });
+    let labels = labels.collect::<Result<Vec<_>, ExtractError>>()?;
+    Ok(Fitted { head: Some(Head::Many(labels)), ..Fitted::default() })
 }
 
 fn classifier(estimator: &Estimator<'_>, classes: Vec<Label>, link: Link) -> Result<Fitted, ExtractError> {

@@ -1,21 +1,23 @@
 //! Support vector machines and neural networks.
 
+use std::sync::Arc;
+
 use super::estimator::Estimator;
+use super::rows::{dense, rows};
 use super::{Class, ExtractError, class, labels};
-use crate::data::Dense;
-use crate::fitted::Fitted;
+use crate::committee::outliers::Outliers;
+use crate::fitted::{Classify, Fitted, Head};
 use crate::linear::{Coefficients, Weights};
 use crate::machine::{Decisions, Kernel, Platt, VectorClassifier, VectorRegressor, Vectors};
 use crate::model::Label;
-use crate::network::{Activation, Network, NetworkClassifier, NetworkRegressor};
-use crate::pickle::View;
-use crate::pickle::numpy::Array;
+use crate::network::{Activation, Network, NetworkClassifier, NetworkLabel, NetworkRegressor};
 
 pub(super) const CLASSES: &[Class] = &[
     class("sklearn.svm", "SVC", vector_classifier),
     class("sklearn.svm", "NuSVC", vector_classifier),
     class("sklearn.svm", "SVR", vector_regressor),
     class("sklearn.svm", "NuSVR", vector_regressor),
+    class("sklearn.svm", "OneClassSVM", one_class),
     class("sklearn.neural_network", "MLPClassifier", network_classifier),
     class("sklearn.neural_network", "MLPRegressor", network_regressor),
 ];
@@ -36,48 +38,9 @@ fn kernel(estimator: &Estimator<'_>) -> Result<Kernel, ExtractError> {
     })
 }
 
-/// A matrix, dense or sparse as it was saved.
-fn dense<'g>(
-    estimator: &Estimator<'g>,
-    attribute: &'static str,
-    view: View<'g>,
-) -> Result<Dense, ExtractError> {
-    let is_sparse =
-        view.class().is_some_and(|(module, name)| module.starts_with("scipy.sparse") && name == "csr_matrix");
-    if !is_sparse {
-        let stored = estimator.matrix_of(attribute, view)?;
-        return Ok(Dense { values: stored.values, rows: stored.rows, width: stored.columns });
-    }
-    let misfit = || estimator.misfit(attribute);
-    let part = |name: &str| {
-        let array = Array::read(view.attribute(name).ok_or_else(misfit)?).map_err(|_| misfit())?;
-        array.floats().map_err(|_| misfit())
-    };
-    let shape = view.attribute("_shape").and_then(|shape| shape.sizes()).ok_or_else(misfit)?;
-    let [rows, width] = shape[..] else { return Err(misfit()) };
-    estimator.spend(attribute, rows, width)?;
-    let (values, columns, starts) = (part("data")?, part("indices")?, part("indptr")?);
-    let mut dense = Dense::zeros(rows, width);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked by the array's bounds"
-    )]
-    for row in 0..rows {
-        let (Some(start), Some(end)) = (starts.get(row), starts.get(row + 1)) else { return Err(misfit()) };
-        for entry in *start as usize..*end as usize {
-            let (Some(value), Some(column)) = (values.get(entry), columns.get(entry)) else {
-                return Err(misfit());
-            };
-            *dense.row_mut(row).get_mut(*column as usize).ok_or_else(misfit)? = *value;
-        }
-    }
-    Ok(dense)
-}
-
 fn vectors(estimator: &Estimator<'_>) -> Result<Vectors, ExtractError> {
-    let rows = dense(estimator, "support_vectors_", estimator.get("support_vectors_")?)?;
-    if rows.width != estimator.width()? {
+    let rows = rows(estimator, "support_vectors_", estimator.get("support_vectors_")?)?;
+    if rows.width() != estimator.width()? {
         return Err(estimator.misfit("support_vectors_"));
     }
     Ok(Vectors::new(kernel(estimator)?, rows))
@@ -124,6 +87,15 @@ fn vector_regressor(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     machine.map(Fitted::regressor).ok_or_else(|| estimator.misfit("_dual_coef_"))
 }
 
+/// Outliers are on the wrong side of the surface.
+fn one_class(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let Some(Head::Regressor(decision)) = vector_regressor(estimator)?.head else {
+        return Err(estimator.misfit("_dual_coef_"));
+    };
+    let outliers = Outliers { decision, includes_edge: false };
+    Ok(Fitted::classifier(outliers, vec![Label::Int(-1), Label::Int(1)]))
+}
+
 fn activation(estimator: &Estimator<'_>, attribute: &'static str) -> Result<Activation, ExtractError> {
     Ok(match estimator.text(attribute)? {
         "identity" => Activation::Identity,
@@ -157,12 +129,17 @@ fn network(estimator: &Estimator<'_>) -> Result<Network, ExtractError> {
 
 fn network_classifier(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     let binarizer = estimator.member(estimator.get("_label_binarizer")?)?;
+    let network = network(estimator)?;
     if binarizer.text("y_type_")?.starts_with("multilabel") {
-        let problem = "is for several labels a row, which is not supported".to_owned();
-        return Err(estimator.problem("_label_binarizer", problem));
+        let network = Arc::new(network);
+        let labels = (0..network.outputs()).map(|output| {
+            let label = NetworkLabel { network: Arc::clone(&network), output };
+            (Box::new(label) as Box<dyn Classify>, vec![Label::Int(0), Label::Int(1)])
+        });
+        return Ok(Fitted { head: Some(Head::Many(labels.collect())), ..Fitted::default() });
     }
     let classes: Vec<Label> = labels::classes(&binarizer)?;
-    Ok(Fitted::classifier(NetworkClassifier(network(estimator)?), classes))
+    Ok(Fitted::classifier(NetworkClassifier(network), classes))
 }
 
 fn network_regressor(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {

@@ -1,8 +1,11 @@
-//! Estimators that repeat another: by class, by pair of classes, by output.
+//! Estimators that repeat another: by class, by pair of classes, by output, one after the other.
+
+use std::sync::Arc;
 
 use super::committees::{classifier_of, numbered, regressor_of};
 use super::estimator::Estimator;
 use super::{Class, ExtractError, class, labels};
+use crate::committee::chain::{Link, Passes, RegressorRow, Row};
 use crate::committee::versus::{HasLabel, OneVersusOne, OneVersusRest};
 use crate::committee::vote::Abreast;
 use crate::fitted::{Classify, Fitted, Head};
@@ -13,6 +16,8 @@ pub(super) const CLASSES: &[Class] = &[
     class("sklearn.multiclass", "OneVsOneClassifier", one_versus_one),
     class("sklearn.multioutput", "MultiOutputClassifier", outputs_classifier),
     class("sklearn.multioutput", "MultiOutputRegressor", outputs_regressor),
+    class("sklearn.multioutput", "ClassifierChain", chain),
+    class("sklearn.multioutput", "RegressorChain", regressor_chain),
 ];
 
 const MEMBERS: &str = "estimators_";
@@ -71,4 +76,49 @@ fn outputs_regressor(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> 
         return Err(estimator.misfit(MEMBERS));
     }
     Ok(Fitted::regressor(Abreast(members)))
+}
+
+/// By member of a chain the output it is for: a list, or an array.
+fn order(estimator: &Estimator<'_>, members: usize) -> Result<Vec<usize>, ExtractError> {
+    const ATTRIBUTE: &str = "order_";
+    let order = match estimator.get(ATTRIBUTE)?.sizes() {
+        Some(order) => order,
+        None => estimator.positions(ATTRIBUTE, members)?,
+    };
+    let mut places = order.clone();
+    places.sort_unstable();
+    if places.into_iter().eq(0..members) { Ok(order) } else { Err(estimator.misfit(ATTRIBUTE)) }
+}
+
+fn chain(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let passes = match estimator.find("chain_method_").or_else(|| estimator.find("chain_method")) {
+        None => Passes::Label,
+        Some(method) => match method.str() {
+            Some("predict") => Passes::Label,
+            Some("predict_proba") => Passes::Probability,
+            Some("decision_function") => Passes::Decision,
+            _ => return Err(estimator.refuse("chain_method", method, "it is not reproduced")),
+        },
+    };
+    let members = estimator.items(MEMBERS)?.into_iter().map(|view| classifier_of(estimator, view));
+    let members = members.collect::<Result<Vec<_>, _>>()?;
+    let labels: Vec<Vec<Label>> = members.iter().map(|(_, labels)| labels.clone()).collect();
+    let order = order(estimator, members.len())?;
+    let row = Row::new(members, passes, estimator.width()?).ok_or_else(|| estimator.misfit(MEMBERS))?;
+    let row = Arc::new(row);
+    let mut places: Vec<usize> = (0..order.len()).collect();
+    places.sort_by_key(|place| order[*place]);
+    let outputs = places.into_iter().map(|place| {
+        let link: Box<dyn Classify> = Box::new(Link { row: Arc::clone(&row), place });
+        (link, labels[place].clone())
+    });
+    Ok(Fitted { head: Some(Head::Many(outputs.collect())), ..Fitted::default() })
+}
+
+fn regressor_chain(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let members = estimator.items(MEMBERS)?.into_iter().map(|view| regressor_of(estimator, view));
+    let members = members.collect::<Result<Vec<_>, _>>()?;
+    let order = order(estimator, members.len())?;
+    let row = RegressorRow::new(members, order, estimator.width()?);
+    row.map(Fitted::regressor).ok_or_else(|| estimator.misfit(MEMBERS))
 }

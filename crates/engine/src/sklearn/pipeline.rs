@@ -1,8 +1,11 @@
-//! `Pipeline`, and the searches that hold a best one.
+//! `Pipeline`, the searches that hold a best one, and classifiers with another threshold.
 
+use super::committees::classifier_of;
 use super::estimator::Estimator;
-use super::{Class, ExtractError, class};
+use super::{Class, ExtractError, class, labels};
+use crate::committee::threshold::{Bar, Held};
 use crate::fitted::Fitted;
+use crate::pickle::View;
 
 pub(super) const CLASSES: &[Class] = &[
     class("sklearn.pipeline", "Pipeline", pipeline),
@@ -11,6 +14,7 @@ pub(super) const CLASSES: &[Class] = &[
     class("sklearn.model_selection", "HalvingGridSearchCV", search),
     class("sklearn.model_selection", "HalvingRandomSearchCV", search),
     class("sklearn.model_selection", "FixedThresholdClassifier", fixed_threshold),
+    class("sklearn.model_selection", "TunedThresholdClassifierCV", tuned_threshold),
 ];
 
 /// The most steps of one pipeline.
@@ -53,9 +57,44 @@ fn search(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
 }
 
 fn fixed_threshold(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
-    let threshold = estimator.get("threshold")?;
-    if threshold.str() != Some("auto") || estimator.some("pos_label").is_some() {
-        return Err(estimator.refuse("threshold", threshold, "only the usual threshold is reproduced"));
+    let threshold = match estimator.get("threshold")?.str() {
+        Some("auto") => None,
+        _ => Some(estimator.number("threshold")?),
+    };
+    bar(estimator, threshold, estimator.some("pos_label"))
+}
+
+fn tuned_threshold(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    // the scorer it was tuned by says which class is the positive one
+    let scorer = estimator.some("_curve_scorer").and_then(|scorer| scorer.attribute("_kwargs"));
+    let positive = scorer.and_then(|options| options.get("pos_label")).filter(|label| !label.is_none());
+    bar(estimator, Some(estimator.number("best_threshold_")?), positive)
+}
+
+fn bar(
+    estimator: &Estimator<'_>,
+    threshold: Option<f64>,
+    positive: Option<View<'_>>,
+) -> Result<Fitted, ExtractError> {
+    const PARAMETER: &str = "response_method";
+    let held = match estimator.text(PARAMETER)? {
+        "auto" => Held::Either,
+        "predict_proba" => Held::Probability,
+        "decision_function" => Held::Decision,
+        _ => return Err(estimator.refuse(PARAMETER, estimator.get(PARAMETER)?, "it is not known")),
+    };
+    let inner = estimator.some("estimator_").map_or_else(|| estimator.get("estimator"), Ok)?;
+    let (member, classes) = classifier_of(estimator, inner)?;
+    let positive = match positive {
+        None => 1,
+        Some(label) => {
+            let label = labels::constant(label);
+            let place = classes.iter().position(|class| Some(class) == label.as_ref());
+            place.ok_or_else(|| estimator.misfit("pos_label"))?
+        }
+    };
+    if classes.len() != 2 {
+        return Err(estimator.misfit("estimator_"));
     }
-    estimator.read(estimator.get("estimator_")?)
+    Ok(Fitted::classifier(Bar { member, held, threshold, positive }, classes))
 }

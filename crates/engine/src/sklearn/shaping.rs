@@ -2,11 +2,13 @@
 
 use super::estimator::Estimator;
 use super::{Class, ExtractError, class};
+use crate::data::Dense;
 use crate::fitted::Fitted;
 use crate::pickle::View;
 use crate::preprocess::project::Project;
 use crate::preprocess::reshape::{Power, Powers, Products, Quantiles};
 use crate::preprocess::select::{Apply, Function, Pass};
+use crate::topics::Topics;
 
 pub(super) const CLASSES: &[Class] = &[
     class("sklearn.preprocessing", "PowerTransformer", powers),
@@ -16,9 +18,10 @@ pub(super) const CLASSES: &[Class] = &[
     class("sklearn.decomposition", "PCA", principal_components),
     class("sklearn.decomposition", "IncrementalPCA", principal_components),
     class("sklearn.decomposition", "TruncatedSVD", singular_values),
+    class("sklearn.decomposition", "LatentDirichletAllocation", topics),
 ];
 
-fn powers(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+pub(super) fn powers_of(estimator: &Estimator<'_>) -> Result<Vec<Power>, ExtractError> {
     let power = match estimator.text("method")? {
         "yeo-johnson" => Power::YeoJohnson,
         "box-cox" => Power::BoxCox,
@@ -28,7 +31,11 @@ fn powers(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     if powers.len() != estimator.width()? {
         return Err(estimator.misfit("lambdas_"));
     }
-    let powers = Powers { powers };
+    Ok(powers)
+}
+
+fn powers(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let powers = Powers { powers: powers_of(estimator)? };
     if !estimator.flag("standardize")? {
         return Ok(Fitted::transformer(powers));
     }
@@ -36,7 +43,7 @@ fn powers(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     Ok(Fitted { steps: vec![Box::new(powers)], ..scaler })
 }
 
-fn quantiles(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+pub(super) fn quantiles_of(estimator: &Estimator<'_>) -> Result<Quantiles, ExtractError> {
     let stored = estimator.matrix("quantiles_")?;
     let references = estimator.vector("references_")?;
     let column =
@@ -50,7 +57,11 @@ fn quantiles(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     if stored.rows != references.len() || stored.columns != estimator.width()? || references.is_empty() {
         return Err(estimator.misfit("quantiles_"));
     }
-    Ok(Fitted::transformer(Quantiles { columns, references, is_normal }))
+    Ok(Quantiles { columns, references, is_normal })
+}
+
+fn quantiles(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    quantiles_of(estimator).map(Fitted::transformer)
 }
 
 fn products(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
@@ -74,21 +85,42 @@ fn function(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     if function.is_none() || only_checks(function) {
         return Ok(Fitted::transformer(Pass));
     }
-    let name = function.global().filter(|(module, _)| module.starts_with("numpy")).map(|(_, name)| name);
-    let known = match name {
-        Some("log") => Function::Log,
-        Some("log1p") => Function::Log1p,
-        Some("exp") => Function::Exp,
-        Some("expm1") => Function::Expm1,
-        Some("sqrt") => Function::Sqrt,
-        Some("square") => Function::Square,
-        Some("absolute" | "abs") => Function::Absolute,
-        _ => return Err(estimator.refuse("func", function, "a Python function cannot be run")),
-    };
+    let known = function_of(function)
+        .ok_or_else(|| estimator.refuse("func", function, "a Python function cannot be run"))?;
     if let Some(arguments) = estimator.some("kw_args") {
         return Err(estimator.refuse("kw_args", arguments, "a function with arguments is not reproduced"));
     }
     Ok(Fitted::transformer(Apply { function: known, width: estimator.width()? }))
+}
+
+/// A function of numpy, which the engine computes itself.
+pub(super) fn function_of(function: View<'_>) -> Option<Function> {
+    let (module, name) = function.global()?;
+    Some(match name {
+        _ if !module.starts_with("numpy") => return None,
+        "log" => Function::Log,
+        "log1p" => Function::Log1p,
+        "exp" => Function::Exp,
+        "expm1" => Function::Expm1,
+        "sqrt" => Function::Sqrt,
+        "square" => Function::Square,
+        "absolute" | "abs" => Function::Absolute,
+        "log2" => Function::Log2,
+        "log10" => Function::Log10,
+        "exp2" => Function::Exp2,
+        "cbrt" => Function::Cbrt,
+        "sin" => Function::Sin,
+        "cos" => Function::Cos,
+        "tan" => Function::Tan,
+        "tanh" => Function::Tanh,
+        "negative" => Function::Negative,
+        "reciprocal" => Function::Reciprocal,
+        "floor" => Function::Floor,
+        "ceil" => Function::Ceil,
+        "rint" => Function::Rint,
+        "sign" => Function::Sign,
+        _ => return None,
+    })
 }
 
 /// What a histogram gradient boosting does to its columns of numbers since 1.4: looks at them.
@@ -112,6 +144,16 @@ fn principal_components(estimator: &Estimator<'_>) -> Result<Fitted, ExtractErro
     let project =
         Project::new(Some(estimator.vector("mean_")?), directions.values, directions.columns, scale);
     project.map(Fitted::transformer).ok_or_else(|| estimator.misfit("components_"))
+}
+
+fn topics(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let stored = estimator.matrix("exp_dirichlet_component_")?;
+    Ok(Fitted::transformer(Topics {
+        words: Dense { values: stored.values, rows: stored.rows, width: stored.columns },
+        prior: estimator.number("doc_topic_prior_")?,
+        rounds: estimator.count("max_doc_update_iter")?.min(10_000),
+        enough: estimator.number("mean_change_tol")?,
+    }))
 }
 
 fn singular_values(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {

@@ -32,7 +32,9 @@ pub(crate) fn files() -> Vec<(String, String, PathBuf)> {
         for entry in std::fs::read_dir(folder().join(version)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if let Some(case) = name.strip_suffix(".pkl").or_else(|| name.strip_suffix(".joblib")) {
+            let ending =
+                [".pkl", ".joblib", ".skops"].into_iter().find_map(|ending| name.strip_suffix(ending));
+            if let Some(case) = ending {
                 let case = case.rsplit_once('.').unwrap().0.to_owned();
                 files.push((version.to_owned(), case, path));
             }

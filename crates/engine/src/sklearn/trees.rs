@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::estimator::Estimator;
+use super::importance::shares;
 use super::{Class, ExtractError, class, labels};
 use crate::fitted::{Classify, Fitted, Head};
 use crate::model::Label;
@@ -44,9 +45,28 @@ pub(super) struct Saved {
     values: Vec<f64>,
     /// Whether its nodes say where missing values go.
     has_missing: bool,
+    /// How mixed each node is, and the weight of what came to it.
+    impurities: Vec<(f64, f64)>,
 }
 
 impl Saved {
+    /// By column how much purer its splits made what came to them; as shares of the whole if asked.
+    pub(super) fn importances(&self, width: usize, as_shares: bool) -> Vec<f64> {
+        let mut sums = vec![0.0; width];
+        let part = |node: u32| {
+            let (impurity, weight) = self.impurities.get(node as usize).copied().unwrap_or_default();
+            weight * impurity
+        };
+        for (index, node) in (0u32..).zip(&self.nodes).filter(|(_, node)| !node.is_leaf()) {
+            if let Some(sum) = sums.get_mut(node.feature as usize) {
+                *sum += part(index) - part(node.left) - part(node.right);
+            }
+        }
+        let whole = self.impurities.first().map_or(1.0, |(_, weight)| *weight);
+        sums.iter_mut().for_each(|sum| *sum /= whole);
+        if as_shares { shares(sums) } else { sums }
+    }
+
     /// The tree of one output; for a classifier the values become shares.
     fn of_output(
         &self,
@@ -273,8 +293,14 @@ pub(super) fn saved(estimator: &Estimator<'_>) -> Result<Saved, ExtractError> {
     let has_missing = nodes.field_names().any(|name| name == "missing_go_to_left");
     let samples = nodes.field("n_node_samples");
     let samples = samples.map(|column| column.scalars().map(|scalar| scalar?.as_float()).collect());
+    let column = |name: &str| -> Option<Vec<f64>> {
+        nodes.field(name)?.scalars().map(|scalar| scalar?.as_float()).collect()
+    };
+    let impurities = column("impurity").zip(column("weighted_n_node_samples"));
+    let (impurities, weights) = impurities.ok_or_else(|| problem("has nodes without impurities"))?;
     let nodes = read_nodes(&nodes);
     Ok(Saved {
+        impurities: impurities.into_iter().zip(weights).collect(),
         nodes: nodes.ok_or_else(|| problem("has nodes without children, feature or threshold"))?,
         samples: samples.flatten().ok_or_else(|| problem("has nodes without numbers of samples"))?,
         outputs,

@@ -1,19 +1,23 @@
 """Makes the golden files of the engine's tests: fitted estimators, rows, and what that scikit-learn
 says of them.
 
-    python3 goldens.py FOLDER [FAMILY…]
+    python3 goldens.py FOLDER [--all] [FAMILY…]
 
 Run it with each scikit-learn version (`goldens.sh` installs them); the files go to
 FOLDER/<version>/<family>.golden. Each is a zlib-compressed pickle: by case the fitted model, the
-rows, and the answers of its methods.
+rows, and the answers of its methods. With `--all` a case has its model in every other format, too, as
+`cargo xtask parity` compares them.
 """
 
+import io
 import os
 import pickle
 import sys
 import warnings
+import zipfile
 import zlib
 
+import joblib
 import numpy as np
 import pandas as pd
 import sklearn
@@ -46,6 +50,7 @@ from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 VERSION = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
+LOG_LOSS = "log_loss" if VERSION >= (1, 1) else "log"
 random = np.random.RandomState(3)
 
 X = np.round(random.normal(size=(60, 4)) * [1, 10, 0.1, 100] + [0, 5, 0, -50], 4)
@@ -110,10 +115,12 @@ def encoders():
     yield "one_hot_first", pp.OneHotEncoder(drop="first"), WORDS, WORD_ROWS
     yield "one_hot_binary", pp.OneHotEncoder(drop="if_binary"), np.column_stack([COLOURS, COLOURS == "red"]), [["red", True], ["blue", False]]
     yield "one_hot_numbers", pp.OneHotEncoder(handle_unknown="ignore"), CATEGORIES[:, :2], CATEGORY_ROWS[:, :2]
-    yield "one_hot_rare", pp.OneHotEncoder(min_frequency=15, handle_unknown="infrequent_if_exist"), WORDS, NEW_ROWS[:-1]
-    yield "one_hot_rare_drop", pp.OneHotEncoder(max_categories=3, drop="first", handle_unknown="infrequent_if_exist"), WORDS, NEW_ROWS[:-1]
+    if VERSION >= (1, 1):
+        yield "one_hot_rare", pp.OneHotEncoder(min_frequency=15, handle_unknown="infrequent_if_exist"), WORDS, NEW_ROWS[:-1]
+        yield "one_hot_rare_drop", pp.OneHotEncoder(max_categories=3, drop="first", handle_unknown="infrequent_if_exist"), WORDS, NEW_ROWS[:-1]
     yield "ordinal", pp.OrdinalEncoder(), WORDS, WORD_ROWS
-    yield "ordinal_unknown", pp.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2), GAPPED, NEW_ROWS
+    if VERSION >= (1, 1):
+        yield "ordinal_unknown", pp.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2), GAPPED, NEW_ROWS
     if VERSION >= (1, 3):
         yield "ordinal_rare", pp.OrdinalEncoder(max_categories=3, handle_unknown="use_encoded_value", unknown_value=np.nan), GAPPED, NEW_ROWS
     for strategy in ("mean", "median", "most_frequent", "constant"):
@@ -138,8 +145,8 @@ def linear():
     scaled = lambda model: make_pipeline(pp.StandardScaler(), model)
     yield "logistic", scaled(lm.LogisticRegression()), X, ROWS, CLASSES
     yield "sgd_hinge", scaled(lm.SGDClassifier(random_state=0)), X, ROWS, CLASSES
-    yield "sgd_log", scaled(lm.SGDClassifier(loss="log_loss", random_state=0)), X, ROWS, CLASSES
-    yield "sgd_log_binary", scaled(lm.SGDClassifier(loss="log_loss", random_state=0)), X, ROWS, BINARY
+    yield "sgd_log", scaled(lm.SGDClassifier(loss=LOG_LOSS, random_state=0)), X, ROWS, CLASSES
+    yield "sgd_log_binary", scaled(lm.SGDClassifier(loss=LOG_LOSS, random_state=0)), X, ROWS, BINARY
     yield "sgd_huber", scaled(lm.SGDClassifier(loss="modified_huber", random_state=0)), X, ROWS, CLASSES
     yield "sgd_huber_binary", scaled(lm.SGDClassifier(loss="modified_huber", random_state=0)), X, ROWS, BINARY
     yield "perceptron", scaled(lm.Perceptron(random_state=0)), X, ROWS, CLASSES
@@ -213,7 +220,7 @@ def composed():
     yield "columns_remainder", rest, X, ROWS
     union = FeatureUnion([("words", TfidfVectorizer()), ("letters", TfidfVectorizer(analyzer="char", ngram_range=(1, 2), max_features=30))], transformer_weights={"letters": 0.3})
     yield "union_text", make_pipeline(union, lr), TEXTS, TEXT_ROWS, CLASSES
-    yield "union_numbers", make_pipeline(make_union(pp.StandardScaler(), PCA(2), "passthrough"), lm.Ridge()), X, ROWS, TARGET
+    yield "union_numbers", make_pipeline(make_union(pp.StandardScaler(), PCA(2), "passthrough" if VERSION >= (1, 1) else pp.MinMaxScaler()), lm.Ridge()), X, ROWS, TARGET
     counts = Pipeline([("count", CountVectorizer()), ("best", SelectKBest(f_classif, k=5)), ("idf", TfidfTransformer()), ("lr", lr)])
     yield "counts_best", counts, TEXTS, TEXT_ROWS, [i % 3 for i in range(60)]
     yield "text_scaled", make_pipeline(TfidfVectorizer(), pp.MaxAbsScaler(), pp.Normalizer(), LinearSVC(random_state=0)), TEXTS, TEXT_ROWS, [i % 3 for i in range(60)]
@@ -299,7 +306,9 @@ FAMILIES = [preprocessing, encoders, linear, trees, boosting, composed, committe
 def asked(rows, train):
     """The rows as the estimator takes them."""
     if isinstance(train, pd.DataFrame):
-        return pd.DataFrame(rows, columns=train.columns)
+        frame = pd.DataFrame(rows, columns=train.columns)
+        typed = {name: dtype for name, dtype in train.dtypes.items() if not isinstance(dtype, np.dtype)}
+        return frame.astype(typed)
     if isinstance(rows, list) and rows and isinstance(rows[0], list):
         return np.array(rows, dtype=object)
     return rows
@@ -317,16 +326,57 @@ def answers(model, rows):
             yield method, answer
 
 
+def dumped(model, **options):
+    file = io.BytesIO()
+    joblib.dump(model, file, **options)
+    return file.getvalue()
+
+
+def formats(model):
+    """The model as a file of each format; skops leaves some classes out."""
+    for protocol in range(6):
+        yield f"pickle {protocol}", pickle.dumps(model, protocol)
+    yield "joblib", dumped(model)
+    yield "joblib 2", dumped(model, protocol=2)
+    for method in ("zlib", "gzip", "bz2", "lzma", "xz", "lz4"):
+        yield f"joblib {method}", dumped(model, compress=(method, 3))
+    try:
+        import skops.io
+
+        yield "skops", skops.io.dumps(model)
+        yield "skops deflated", skops.io.dumps(model, compression=zipfile.ZIP_DEFLATED)
+    except ImportError:
+        pass
+    except Exception as problem:
+        print("skops:", type(model).__name__, str(problem)[:100], file=sys.stderr)
+
+
+def class_name(model):
+    """What answers: a pipeline is its last step, a search what it found."""
+    while True:
+        inner = model.steps[-1][1] if isinstance(model, Pipeline) else getattr(model, "best_estimator_", None)
+        if inner is None or isinstance(inner, str):
+            return type(model).__name__
+        model = inner
+
+
 def main():
     folder = os.path.join(sys.argv[1], ".".join(sklearn.__version__.split(".")[:2]))
     os.makedirs(folder, exist_ok=True)
-    for family in FAMILIES:
-        if sys.argv[2:] and family.__name__ not in sys.argv[2:]:
+    import goldens_wide
+
+    wanted = [argument for argument in sys.argv[2:] if not argument.startswith("--")]
+    everything = "--all" in sys.argv
+
+    for family in FAMILIES + goldens_wide.FAMILIES:
+        if wanted and family.__name__ not in wanted:
             continue
         cases = {}
         for name, model, train, rows, *target in family():
-            model = clone(model).fit(train, *(target or [BINARY]))
+            model = (model if getattr(model, "prefit", False) else clone(model)).fit(train, *(target or [BINARY]))
             cases[name] = {"model": model, "rows": rows, **dict(answers(model, asked(rows, train)))}
+            if everything:
+                cases[name].update({"class": class_name(model), "files": dict(formats(model))})
         with open(os.path.join(folder, f"{family.__name__}.golden"), "wb") as file:
             file.write(zlib.compress(pickle.dumps(cases, protocol=4), 9))
 

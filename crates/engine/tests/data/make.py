@@ -11,9 +11,11 @@ import json
 import os
 import pickle
 import sys
+import zipfile
 
 import joblib
 import numpy as np
+import skops.io
 import sklearn
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
@@ -124,15 +126,22 @@ FORMATS = {
     "raw.joblib": lambda model, path: joblib.dump(model, path, compress=0),
     "zlib.joblib": lambda model, path: joblib.dump(model, path, compress=("zlib", 9)),
     "gzip.joblib": lambda model, path: joblib.dump(model, path, compress=("gzip", 9)),
+    "bz2.joblib": lambda model, path: joblib.dump(model, path, compress=("bz2", 9)),
+    "lzma.joblib": lambda model, path: joblib.dump(model, path, compress=("lzma", 6)),
+    "xz.joblib": lambda model, path: joblib.dump(model, path, compress=("xz", 6)),
+    "lz4.joblib": lambda model, path: joblib.dump(model, path, compress=("lz4", 9)),
+    "stored.skops": lambda model, path: skops.io.dump(model, path),
+    "deflated.skops": lambda model, path: skops.io.dump(model, path, compression=zipfile.ZIP_DEFLATED),
 }
 
 # In the repository: every case once, in the smallest format; two cases in every format.
 SMALL_EVERYWHERE = {"words_lr", "forest"}
+SMALL_ENDINGS = {"p2.pkl", "p5.pkl", "raw.joblib"} | (set(FORMATS) if VERSION == (1, 6) else {"deflated.skops"})
 
 
 def save(folder, name, model, everything):
     for ending, write in FORMATS.items():
-        if everything or ending == "zlib.joblib" or (name in SMALL_EVERYWHERE and ending in ("p2.pkl", "p5.pkl", "raw.joblib")):
+        if everything or ending == "zlib.joblib" or (name in SMALL_EVERYWHERE and ending in SMALL_ENDINGS):
             write(model, os.path.join(folder, f"{name}.{ending}"))
 
 

@@ -20,7 +20,7 @@ except FileNotFoundError:
     pass
 classes = dict(all_estimators())
 try:
-    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.experimental import enable_halving_search_cv, enable_iterative_imputer  # noqa: F401
 
     classes.update(all_estimators())
 except ImportError:

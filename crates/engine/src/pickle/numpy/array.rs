@@ -54,8 +54,11 @@ impl<'g> Array<'g> {
     /// `_reconstruct(ndarray, (0,), b'b')` with the state (version, shape, dtype, order, data).
     fn reconstructed(view: View<'g>) -> Result<Self, ArrayError> {
         let refuse = || ArrayError::NotAnArray(view.describe());
-        if view.argument(0).and_then(|class| class.global()) != Some(("numpy", "ndarray")) {
-            return Err(refuse());
+        match view.argument(0).and_then(|class| class.global()).ok_or_else(refuse)? {
+            ("numpy", "ndarray" | "memmap" | "matrix") => {}
+            // what `mmap_mode` leaves behind when such a model is saved again
+            ("numpy.core.memmap" | "numpy._core.memmap", "memmap") => {}
+            _ => return Err(refuse()),
         }
         let state = view.state().ok_or_else(refuse)?;
         let is_fortran = state.item(3).and_then(|order| order.bool()).unwrap_or(false);

@@ -5,7 +5,7 @@
 //! instead of those in the repository.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::super::extract;
@@ -45,6 +45,14 @@ fn files() -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// What was compared: a row of the parity table.
+struct Row {
+    class: String,
+    version: String,
+    format: String,
+    difference: Result<f64, String>,
+}
+
 #[test]
 fn estimators_say_what_scikit_learn_says() {
     let mut worst: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
@@ -61,6 +69,11 @@ fn estimators_say_what_scikit_learn_says() {
                 }
                 Err(problem) => failures.push(format!("{version} {name}: {problem}")),
             }
+            let rows = other_formats(name, &version, case);
+            let failed = rows.iter().filter_map(|row| Some((row, row.difference.as_ref().err()?)));
+            failures
+                .extend(failed.map(|(row, problem)| format!("{version} {name} {}: {problem}", row.format)));
+            record(&rows);
         }
     }
     for (case, versions) in &worst {
@@ -69,7 +82,39 @@ fn estimators_say_what_scikit_learn_says() {
         println!("{case:30} {}", cells.join("  "));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert!(checked > 600, "only {checked} cases checked");
+    assert!(checked > 900, "only {checked} cases checked");
+}
+
+/// The same model as a file of each format, where the golden file has them.
+fn other_formats(name: &str, version: &str, case: View<'_>) -> Vec<Row> {
+    let Some(files) = case.get("files").and_then(|files| files.pairs()) else { return Vec::new() };
+    let class = case.get("class").and_then(|class| class.str()).unwrap_or(name).to_owned();
+    let rows = files.map(|(format, bytes)| {
+        let path = std::env::temp_dir().join(format!("pinnace-{}-{name}", std::process::id()));
+        std::fs::write(&path, bytes.bytes().unwrap()).unwrap();
+        let opened = Model::open(&path);
+        let _ = std::fs::remove_file(&path);
+        let difference = match opened {
+            Ok(model) => compare(name, &model, case),
+            Err(error) => Err(crate::model::open::tests::told(&error)),
+        };
+        let format = format.str().unwrap().to_owned();
+        Row { class: class.clone(), version: format!("scikit-learn {version}"), format, difference }
+    });
+    rows.collect()
+}
+
+/// Adds rows to the table that `cargo xtask parity` prints, if it asks for them.
+fn record(rows: &[Row]) {
+    let Some(path) = std::env::var_os("PINNACE_PARITY") else { return };
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+    for Row { class, version, format, difference } in rows {
+        let difference = match difference {
+            Ok(difference) => format!("{difference:e}"),
+            Err(problem) => problem.replace(['\t', '\n'], " "),
+        };
+        writeln!(file, "{class}\t{version}\t{format}\t{difference}").unwrap();
+    }
 }
 
 /// A seeded walk through damaged files: whatever the bytes, an answer or an error.
@@ -108,8 +153,11 @@ fn damaged_estimators_are_refused_without_panic() {
 /// Compares all answers of one case; the largest difference.
 fn check(name: &str, case: View<'_>) -> Result<f64, String> {
     let parts = extract(case.get("model").unwrap()).map_err(|error| error.to_string())?;
+    compare(name, &Model::new(name, parts), case)
+}
+
+fn compare(name: &str, model: &Model, case: View<'_>) -> Result<f64, String> {
     let inputs = inputs(case.get("rows").unwrap());
-    let model = Model::new(name, parts);
     let rows = model.parts().rows(&inputs).map_err(|error| error.to_string())?;
     let mut worst = Worst { difference: 0.0, is_exact: is_exact(name) };
     if let Some(expected) = case.get("transform") {
@@ -184,11 +232,7 @@ impl Worst {
             let said: Vec<f64> = said.iter().filter_map(|label| number(label)).collect();
             return self.table("predict", &numbers(expected)?, &said);
         }
-        let array = Array::read(expected).map_err(|error| error.to_string())?;
-        let expected: Vec<Label> = match array.shape.len() {
-            1 => array.scalars().map_err(|error| error.to_string())?.into_iter().map(label).collect(),
-            _ => array.floats().map_err(|error| error.to_string())?.into_iter().map(whole).collect(),
-        };
+        let expected = labels(expected)?;
         match expected.iter().zip(&said).position(|(expected, said)| expected != *said) {
             Some(place) => {
                 Err(format!("label {place} is {:?}, should be {:?}", said[place], expected[place]))
@@ -199,6 +243,21 @@ impl Worst {
             None => Ok(()),
         }
     }
+}
+
+/// The labels of an array of one or two dimensions, or of lists of words.
+fn labels(expected: View<'_>) -> Result<Vec<Label>, String> {
+    if let Some(rows) = expected.items() {
+        let words = rows.flat_map(|row| row.items().into_iter().flatten());
+        return words
+            .map(|word| word.any_scalar().map(label).ok_or("a label is no scalar".to_owned()))
+            .collect();
+    }
+    let array = Array::read(expected).map_err(|error| error.to_string())?;
+    Ok(match array.shape.len() {
+        1 => array.scalars().map_err(|error| error.to_string())?.into_iter().map(label).collect(),
+        _ => array.floats().map_err(|error| error.to_string())?.into_iter().map(whole).collect(),
+    })
 }
 
 fn number(label: &Label) -> Option<f64> {
