@@ -1,18 +1,22 @@
-//! Development tasks: `cargo xtask tidy`, `cargo xtask ci`, `cargo xtask arrows`.
+//! Development tasks: `cargo xtask tidy`, `cargo xtask ci`, `cargo xtask arrows`,
+//! `cargo xtask parity`.
 //!
 //! - [`workspace`]: what is checked: the files, and what cargo says of the crates.
 //! - [`tidy`]: the rules, each in a file of its own.
 //! - [`ci`]: the steps of the ordinary test command.
+//! - [`parity`]: the engine against the libraries whose models it opens.
 //!
-//! It writes no files.
+//! It writes no files, but `parity` in the folder it is given.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
 mod ci;
+mod parity;
 mod tidy;
 mod workspace;
 
 use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -22,6 +26,9 @@ use crate::workspace::Workspace;
 const HELP: &str = "\
 cargo xtask tidy     check arrows, limits and licences (see xtask/src/tidy.rs)
 cargo xtask arrows   print the arrows between our crates, for xtask/arrows.txt
+cargo xtask parity FOLDER [LIBRARY…]
+                     compare the engine with the libraries it reads models of; FOLDER keeps what is
+                     installed and made (see xtask/src/parity.rs)
 cargo xtask ci       format, lint, tidy, build, test: what `./test` runs";
 
 fn main() -> ExitCode {
@@ -31,6 +38,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy(),
         ["arrows"] => arrows(),
         ["ci"] => ci::run(),
+        ["parity", folder, ref names @ ..] => parity::run(Path::new(folder), names),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(true)

@@ -1,0 +1,134 @@
+//! Compares the engine with the libraries whose models it opens, and prints what came of it.
+//!
+//! A script installs the libraries and makes golden files; tests of the engine compare, and add a
+//! row for each class, version and format to the file that `PINNACE_PARITY` names:
+//!
+//!     class <tab> library and version <tab> format <tab> largest difference, or what failed
+//!
+//! A further library is a row in [`SOURCES`]: its script, the variable that tells its tests where
+//! the files are, and the tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// Where golden files of one library come from, and who compares them.
+struct Source {
+    name: &'static str,
+    /// Called with a folder for what it installs, a folder for the files, and `--all`.
+    script: &'static str,
+    variable: &'static str,
+    /// A filter of the engine's tests.
+    tests: &'static str,
+}
+
+const SOURCES: &[Source] = &[Source {
+    name: "sklearn",
+    script: "crates/engine/tests/data/goldens.sh",
+    variable: "PINNACE_GOLDENS",
+    tests: "estimators_say_what_scikit_learn_says",
+}];
+
+/// Makes and compares everything, or what `names` has; `folder` keeps what was installed and made.
+pub(crate) fn run(folder: &Path, names: &[&str]) -> Result<bool> {
+    fs::create_dir_all(folder).with_context(|| format!("failed to make `{}`", folder.display()))?;
+    let folder = folder.canonicalize()?;
+    let table = folder.join("parity.tsv");
+    fs::write(&table, "").with_context(|| format!("failed to write `{}`", table.display()))?;
+    let mut passed = true;
+    for source in SOURCES.iter().filter(|source| names.is_empty() || names.contains(&source.name)) {
+        let goldens = folder.join(source.name).join("goldens");
+        make(source, &folder.join(source.name).join("packages"), &goldens)?;
+        passed &= compare(source, &goldens, &table)?;
+    }
+    let rows = fs::read_to_string(&table).with_context(|| format!("failed to read `{}`", table.display()))?;
+    ensure!(!rows.is_empty(), "nothing was compared: is there a library of that name?");
+    let (text, failed) = printed(&rows);
+    println!("{text}");
+    Ok(passed && failed == 0)
+}
+
+fn make(source: &Source, packages: &PathBuf, goldens: &PathBuf) -> Result<()> {
+    eprintln!("==> {} {} {} --all", source.script, packages.display(), goldens.display());
+    fs::create_dir_all(packages)?;
+    let status = Command::new("sh").arg(source.script).args([packages, goldens]).arg("--all").status();
+    let status = status.with_context(|| format!("failed to run `{}`", source.script))?;
+    ensure!(status.success(), "`{}` failed: its own output says why", source.script);
+    Ok(())
+}
+
+fn compare(source: &Source, goldens: &Path, table: &Path) -> Result<bool> {
+    let arguments = ["test", "-p", "engine", "--lib", source.tests];
+    eprintln!("==> {}={} cargo {}", source.variable, goldens.display(), arguments.join(" "));
+    let status = Command::new("cargo")
+        .args(arguments)
+        .env(source.variable, goldens)
+        .env("PINNACE_PARITY", table)
+        .status()
+        .context("failed to run `cargo test`")?;
+    Ok(status.success())
+}
+
+/// The table as text: a line for each class and version, a column for each format; and how many
+/// comparisons failed. Of several models of a class the largest difference counts.
+fn printed(rows: &str) -> (String, usize) {
+    let mut formats = BTreeSet::new();
+    let mut lines: BTreeMap<(&str, &str), BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
+    for row in rows.lines() {
+        let mut cells = row.split('\t');
+        let (Some(class), Some(version), Some(format), Some(said)) =
+            (cells.next(), cells.next(), cells.next(), cells.next())
+        else {
+            continue;
+        };
+        formats.insert(format);
+        lines.entry((class, version)).or_default().entry(format).or_default().push(said);
+    }
+    let head = ["class", "version"].into_iter().chain(formats.iter().copied());
+    let mut text =
+        format!("| {} |\n|{}\n", head.collect::<Vec<_>>().join(" | "), "---|".repeat(formats.len() + 2));
+    let mut problems = Vec::new();
+    let mut compared = 0;
+    for ((class, version), cells) in &lines {
+        let mut line = vec![(*class).to_owned(), (*version).to_owned()];
+        for format in &formats {
+            let said = cells.get(format).map_or(&[][..], Vec::as_slice);
+            compared += said.len();
+            let differences: Result<Vec<f64>, &str> =
+                said.iter().map(|said| said.parse().map_err(|_| *said)).collect();
+            line.push(match differences {
+                Ok(differences) if differences.is_empty() => String::new(),
+                Ok(differences) => match differences.into_iter().fold(0.0, f64::max) {
+                    0.0 => "0".to_owned(),
+                    largest => format!("{largest:.0e}"),
+                },
+                Err(problem) => {
+                    problems.push(format!("{class} {version} {format}: {problem}"));
+                    "FAILED".to_owned()
+                }
+            });
+        }
+        text += &format!("| {} |\n", line.join(" | "));
+    }
+    text += &format!("\n{compared} comparisons, {} failed\n{}", problems.len(), problems.join("\n"));
+    (text, problems.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_difference_of_a_class_counts() {
+        let rows = "SVC\tscikit-learn 1.6\tskops\t1e-15\nSVC\tscikit-learn 1.6\tskops\t2e-12\n\
+                    SVC\tscikit-learn 1.6\tjoblib\t0e0\nNB\tscikit-learn 1.9\tjoblib\tno model\n";
+        let (text, failed) = printed(rows);
+        assert_eq!(failed, 1);
+        assert!(text.contains("| NB | scikit-learn 1.9 | FAILED |  |"), "{text}");
+        assert!(text.contains("| SVC | scikit-learn 1.6 | 0 | 2e-12 |"), "{text}");
+        assert!(text.contains("4 comparisons, 1 failed"), "{text}");
+    }
+}
