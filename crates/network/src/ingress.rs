@@ -225,7 +225,7 @@ impl IngressProxy {
     /// # Errors
     /// When the listener cannot be used or no thread started.
     pub fn serve(&self, listener: TcpListener) -> io::Result<()> {
-        self.listen(Listener { listener, tls: None })
+        self.listen(&Listener { listener, tls: None })
     }
 
     /// Serves HTTPS, with the certificates of the routes; otherwise as [`IngressProxy::serve`].
@@ -237,20 +237,19 @@ impl IngressProxy {
         // Where redirects lead, unless the outside knows another port.
         let port = listener.local_addr()?.port();
         self.shared.https_port.store(port, Ordering::Relaxed);
-        self.listen(Listener { listener, tls })
+        self.listen(&Listener { listener, tls })
     }
 
-    fn listen(&self, listener: Listener) -> io::Result<()> {
+    fn listen(&self, listener: &Listener) -> io::Result<()> {
         listener.listener.set_nonblocking(true)?;
+        // The standard library lets 128 connections wait; a client beyond them is heard a second later.
+        nix::sys::socket::listen(&listener.listener, nix::sys::socket::Backlog::MAXALLOWABLE)?;
         let _one = crate::lock(&self.shared.starting);
         if self.shared.workers.get().is_none() {
             let workers = Workers::start(&self.shared)?;
             self.shared.workers.set(workers).ok();
         }
-        if let Some(workers) = self.shared.workers.get() {
-            workers.listen(listener);
-        }
-        Ok(())
+        self.shared.workers.get().map_or(Ok(()), |workers| workers.listen(listener))
     }
 
     /// Replaces the routes; every request that is not yet sent follows the new ones. Requests under

@@ -19,7 +19,12 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Shared, forward, http1, prefixed::Prefixed, worker::Assigned};
+use super::{
+    Shared, forward,
+    http1::{self, Begun, Patience},
+    prefixed::Prefixed,
+    worker::Assigned,
+};
 
 /// The header list of a request may be this long (nginx: 4 times 8 KiB).
 const MAX_HEAD_BYTES: u32 = 32 << 10;
@@ -103,7 +108,7 @@ impl Arrival {
     }
 }
 
-/// Accepts until the proxy drains or ends.
+/// Accepts until the proxy drains or ends. Several threads do this on one listener: whichever has time.
 pub(super) async fn accept(shared: Arc<Shared>, listener: Listener) {
     let Listener { listener, tls } = listener;
     let mut draining = shared.draining.subscribe();
@@ -119,11 +124,11 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: Listener) {
             return;
         }
     };
-    tokio::spawn(tidy(Arc::downgrade(&shared)));
     loop {
         let next = async {
-            let permit = shared.connections.clone().acquire_owned().await.ok();
-            (listener.accept().await, permit)
+            let accepted = listener.accept().await;
+            // One that finds no room waits here, the rest in the listener.
+            (accepted, shared.connections.clone().acquire_owned().await.ok())
         };
         let (accepted, permit) = tokio::select! {
             next = next => next,
@@ -168,8 +173,9 @@ pub(super) async fn start(shared: Arc<Shared>, arrival: Arrival) {
     };
     match tls {
         None => talk(shared, stream, client).await,
-        Some(tls) => match time::timeout(HANDSHAKE_PATIENCE, tls.accept(stream)).await {
-            Ok(Ok(stream)) => talk(shared, stream, client).await,
+        Some(tls) => match time::timeout(HANDSHAKE_PATIENCE, Box::pin(tls.accept(stream))).await {
+            // Apart, so that the state of a plain connection stays small: it is moved when it begins.
+            Ok(Ok(stream)) => Box::pin(talk(shared, stream, client)).await,
             Ok(Err(error)) => tracing::debug!(client = %client.address, %error, "no TLS with a client"),
             Err(_) => tracing::debug!(client = %client.address, "a client was too slow with TLS"),
         },
@@ -182,6 +188,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut draining = shared.draining.subscribe();
+    let mut patience = Patience::new(shared.config.idle_timeout);
     let mut input = BytesMut::with_capacity(http1::READ_BYTES);
     let first_bytes = async {
         // Most say enough at once.
@@ -195,16 +202,16 @@ where
     };
     let says_something = tokio::select! {
         biased;
-        said = time::timeout(shared.config.idle_timeout, first_bytes) => said == Ok(true),
+        said = patience.bound(shared.config.idle_timeout, first_bytes) => said == Ok(true),
         _ = draining.wait_for(|draining| *draining) => false,
     };
     if !says_something {
         return;
     }
     if input.starts_with(PREFACE) {
-        talk_http2(shared, Prefixed::new(input, stream), client).await;
+        Box::pin(talk_http2(shared, Prefixed::new(input, stream), client)).await;
     } else {
-        http1::serve(shared, client, stream, input).await;
+        http1::serve(shared, client, Begun { stream, input, patience, draining }).await;
     }
 }
 
@@ -241,7 +248,8 @@ where
     }
 }
 
-async fn tidy(shared: Weak<Shared>) {
+/// Closes what endpoints keep for too long, until the proxy ends.
+pub(super) async fn tidy(shared: Weak<Shared>) {
     let mut interval = time::interval(TIDY_INTERVAL);
     loop {
         interval.tick().await;

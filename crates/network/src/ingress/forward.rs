@@ -101,7 +101,8 @@ async fn answer(
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let request = request.map(|body| ClientBody::new(body, limit));
     if is_call {
-        return grpc::forward(place, authority, request.map(Either::Right)).await;
+        // Apart, so that the state of an ordinary request stays small: it is moved when it begins.
+        return Box::pin(grpc::forward(place, authority, request.map(Either::Right))).await;
     }
     let patience = treatment.response_timeout.unwrap_or(place.shared.config.response_timeout);
     forward(place, Job::read(request, patience).await?, patience).await

@@ -23,10 +23,12 @@ use std::{sync::Arc, time::Duration};
 use bytes::{Buf, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::watch,
     time,
 };
 
-use self::{framing::Framing, patience::Patience, request::Request};
+pub(super) use self::patience::Patience;
+use self::{framing::Framing, request::Request};
 use super::{Shared, accept::Client, answer::Refusal, table::Destination};
 
 pub(super) use response::with_date;
@@ -34,6 +36,9 @@ pub(super) use upstream::{READ_BYTES, Upstream};
 
 /// A request's head may be this long (nginx: 4 times 8 KiB); more is answered with 431.
 const MAX_HEAD_BYTES: usize = 32 << 10;
+
+/// Most heads with a short body are smaller.
+const HEAD_BYTES: usize = 1 << 10;
 
 /// Who is refused while still sending is listened to for this long and this much: closing at once
 /// would take the answer away from it.
@@ -84,21 +89,23 @@ impl From<Refusal> for Ending {
     }
 }
 
-/// Answers the requests of a client; `input` is what has been read already.
-pub(super) async fn serve<S>(shared: Arc<Shared>, client: Arc<Client>, stream: S, input: BytesMut)
+/// A connection that has said its first bytes.
+pub(super) struct Begun<S> {
+    pub(super) stream: S,
+    /// What has been read already.
+    pub(super) input: BytesMut,
+    pub(super) patience: Patience,
+    pub(super) draining: watch::Receiver<bool>,
+}
+
+/// Answers the requests of a client.
+pub(super) async fn serve<S>(shared: Arc<Shared>, client: Arc<Client>, begun: Begun<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let mut draining = shared.draining.subscribe();
-    let mut session = Session {
-        patience: Patience::new(shared.config.idle_timeout),
-        shared: shared.clone(),
-        client,
-        stream,
-        input,
-        message: Vec::new(),
-        reply: Vec::new(),
-    };
+    let Begun { stream, input, patience, mut draining } = begun;
+    let (message, reply) = (Vec::with_capacity(HEAD_BYTES), Vec::with_capacity(HEAD_BYTES));
+    let mut session = Session { shared: shared.clone(), client, stream, input, message, reply, patience };
     let mut drained = std::pin::pin!(draining.wait_for(|draining| *draining));
     let mut is_draining = false;
     loop {
@@ -211,10 +218,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return Err(Refusal::TooLarge.into());
         }
         if treatment.speaks_http2 {
-            return self.translate(request, limit).await;
+            return Box::pin(self.translate(request, limit)).await;
         }
         if request.wants_upgrade {
-            return self.tunnel(request).await;
+            return Box::pin(self.tunnel(request)).await;
         }
         match request.framing {
             Framing::Length(0) => self.exchange(request, Some(destination)).await,
@@ -223,7 +230,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 let waited = self.keep_body(request, length).await?;
                 self.exchange(request, Some(destination).filter(|_| !waited)).await
             }
-            Framing::Length(_) | Framing::Chunked | Framing::UntilClose => self.stream(request, limit).await,
+        // What is rare has its state apart: that of every connection would be as large.
+            Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
+                Box::pin(self.stream(request, limit)).await
+            }
         }
     }
 

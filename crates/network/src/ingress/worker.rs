@@ -20,6 +20,9 @@ use super::{
 /// Beyond this many, pods want the processors more.
 const MAX_WORKERS: usize = 16;
 
+/// So many of them accept: each one that waits is woken by a connection, though one will do.
+const MAX_ACCEPTING: usize = 4;
+
 thread_local! {
     static INDEX: Cell<usize> = const { Cell::new(0) };
 }
@@ -70,22 +73,29 @@ impl Workers {
         Ok(Self { all })
     }
 
-    /// Accepts on one of the threads: which one does not matter.
-    pub(super) fn listen(&self, listener: Listener) {
-        if let Some(worker) = self.all.first() {
+    /// Accepts on the first few threads.
+    ///
+    /// # Errors
+    /// When the process has no descriptor left.
+    pub(super) fn listen(&self, listener: &Listener) -> io::Result<()> {
+        for worker in self.all.iter().take(MAX_ACCEPTING) {
+            let listener = Listener { listener: listener.listener.try_clone()?, tls: listener.tls.clone() };
             worker.orders.send(Order::Listen(listener)).ok();
         }
+        Ok(())
     }
 
-    /// Hands a connection to the worker that has the fewest.
+    /// Leaves a connection with this worker, or hands it to the one that has the fewest if that has fewer
+    /// by an eighth: few connections are spread evenly, and of many that come and go few are handed over.
     pub(super) fn assign(&self, arrival: impl FnOnce(Assigned) -> Arrival) -> Option<Arrival> {
-        let here = index();
-        let load =
-            |(at, worker): &(usize, &Worker)| (worker.connections.load(Ordering::Relaxed), *at != here);
-        let (at, worker) = self.all.iter().enumerate().min_by_key(load)?;
+        let load = |worker: &Worker| worker.connections.load(Ordering::Relaxed);
+        let here = self.all.get(index())?;
+        let fewest = self.all.iter().min_by_key(|worker| load(worker))?;
+        let stays = load(here) <= load(fewest) + load(fewest) / 8;
+        let worker = if stays { here } else { fewest };
         worker.connections.fetch_add(1, Ordering::Relaxed);
         let arrival = arrival(Assigned(worker.connections.clone()));
-        if at == here {
+        if stays {
             return Some(arrival);
         }
         if let Ok(arrival) = arrival.loosen() {
@@ -109,6 +119,9 @@ impl Worker {
 }
 
 async fn follow(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<Order>) {
+    if index() == 0 {
+        tokio::spawn(accept::tidy(Arc::downgrade(&shared)));
+    }
     let mut stopped = shared.stopped.subscribe();
     loop {
         let order = tokio::select! {

@@ -12,21 +12,21 @@ use tokio::time::{self, Instant, Sleep};
 /// One timer for all the waits of a connection. To set and remove one for each wait would wake the
 /// thread's event loop again and again; this one is set anew only when it rings too early.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(in crate::ingress) struct Patience {
     sleep: Pin<Box<Sleep>>,
 }
 
 /// It took too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Elapsed;
+pub(in crate::ingress) struct Elapsed;
 
 impl Patience {
-    pub(super) fn new(first: Duration) -> Self {
+    pub(in crate::ingress) fn new(first: Duration) -> Self {
         Self { sleep: Box::pin(time::sleep(first)) }
     }
 
     /// Waits for `work`, at most for `limit`.
-    pub(super) async fn bound<T>(
+    pub(in crate::ingress) async fn bound<T>(
         &mut self,
         limit: Duration,
         work: impl Future<Output = T>,
