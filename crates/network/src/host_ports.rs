@@ -2,34 +2,34 @@
 //!
 //! A listener of the host ([`HostNetwork`]) and, for each client, a connection inside the cluster.
 //! Applications see the main process's own address as the client's.
+//!
+//! A client of HTTP/1 that keeps its connection does not notice when the pod behind it goes: between two
+//! requests its connection inside is replaced ([`HostPorts::leave`]).
 
 mod datagrams;
+mod relay;
 
 use std::{
     collections::HashMap,
     io,
-    net::{SocketAddr, SocketAddrV4},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     sync::Arc,
     time::Duration,
 };
 
 use tokio::{
-    io::copy_bidirectional_with_sizes,
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Mutex, Semaphore},
     task::JoinHandle,
     time,
 };
 
-use crate::{host::HostNetwork, services::Protocol};
+use crate::{host::HostNetwork, netlink::conntrack, services::Protocol};
+use relay::Relays;
 
 /// Clients of one port at once; more wait in the listener.
 const MAX_CONNECTIONS: usize = 4096;
 
-/// A target inside is on this very machine.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
-
-const BUFFER_BYTES: usize = 64 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// A port of the host and where it leads.
@@ -48,6 +48,7 @@ pub struct HostPort {
 pub struct HostPorts {
     host: HostNetwork,
     open: Arc<Mutex<HashMap<HostPort, Open>>>,
+    relays: Relays,
 }
 
 /// Closes the port when dropped; connections that came through it go on.
@@ -63,7 +64,7 @@ impl Drop for Open {
 impl HostPorts {
     /// Opens nothing yet.
     pub fn new(host: HostNetwork) -> Self {
-        Self { host, open: Arc::default() }
+        Self { host, open: Arc::default(), relays: Relays::default() }
     }
 
     /// Opens exactly the ports of `wanted`. Those that are open already stay as they are, with their
@@ -95,22 +96,44 @@ impl HostPorts {
         failed
     }
 
+    /// Has the connections that come from the host and lead through services to `address` leave it: each
+    /// as soon as no request is under way on it, if it speaks HTTP/1 without TLS; the others stay. Returns
+    /// at once how many have yet to leave. Meant for an address that no service leads to any more.
+    pub async fn leave(&self, address: Ipv4Addr) -> usize {
+        if self.relays.is_empty() {
+            return 0;
+        }
+        match crate::blocking(move || conntrack::connections_to(address)).await {
+            Ok(connections) => {
+                connections.iter().filter(|connection| self.relays.leave(connection.client)).count()
+            }
+            Err(error) => {
+                tracing::debug!(%error, "connections through services are not known");
+                0
+            }
+        }
+    }
+
     async fn open(&self, port: HostPort) -> io::Result<JoinHandle<()>> {
         Ok(match port.protocol {
-            Protocol::Tcp => tokio::spawn(serve(self.host.listen(port.listen).await?, port.target)),
+            Protocol::Tcp => {
+                let listener = self.host.listen(port.listen).await?;
+                tokio::spawn(serve(listener, port.target, self.relays.clone()))
+            }
             Protocol::Udp => tokio::spawn(datagrams::serve(self.host.udp(port.listen).await?, port.target)),
         })
     }
 }
 
-async fn serve(listener: TcpListener, target: SocketAddrV4) {
+async fn serve(listener: TcpListener, target: SocketAddrV4, relays: Relays) {
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((client, _)) => {
+                let relays = relays.clone();
                 tokio::spawn(async move {
-                    pass(client, target).await;
+                    relay::relay(client, target, &relays).await;
                     drop(permit);
                 });
             }
@@ -119,22 +142,5 @@ async fn serve(listener: TcpListener, target: SocketAddrV4) {
                 time::sleep(ACCEPT_PAUSE).await;
             }
         }
-    }
-}
-
-async fn pass(mut client: TcpStream, target: SocketAddrV4) {
-    let connected = time::timeout(CONNECT_PATIENCE, TcpStream::connect(target)).await;
-    let Ok(Ok(mut inside)) = connected else {
-        // The client sees what it would see inside: a connection refused.
-        client.set_zero_linger().ok();
-        return;
-    };
-    for stream in [&client, &inside] {
-        stream.set_nodelay(true).ok();
-        crate::keep_alive(stream);
-    }
-    if copy_bidirectional_with_sizes(&mut client, &mut inside, BUFFER_BYTES, BUFFER_BYTES).await.is_err() {
-        client.set_zero_linger().ok();
-        inside.set_zero_linger().ok();
     }
 }

@@ -40,6 +40,7 @@ use std::{
 use rustls::sign::CertifiedKey;
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use http1::Followed;
 pub use metrics::{BackendMetrics, Metrics};
 
 use accept::Listener;

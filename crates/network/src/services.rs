@@ -126,7 +126,7 @@ impl Services {
     /// exchange is over within milliseconds, and only a client that keeps its connection is not waited for.
     pub async fn settled(&self, address: Ipv4Addr, patience: Duration) -> bool {
         /// A dump of all connections takes some milliseconds where there are thousands.
-        const PAUSE: Duration = Duration::from_millis(10);
+        const PAUSE: Duration = Duration::from_millis(20);
         let list = move || crate::blocking(move || conntrack::connections_to(address));
         let deadline = tokio::time::Instant::now() + patience;
         let before = match list().await {

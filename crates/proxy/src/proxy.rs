@@ -28,6 +28,9 @@ const SETTLING: Duration = Duration::from_millis(500);
 
 /// What a proxy needs to know before it starts.
 #[derive(Debug, Clone)]
+/// How often connections from the host are asked to leave a pod.
+const LEAVING_INTERVAL: Duration = Duration::from_millis(20);
+
 pub struct Config {
     /// The cluster's domain, without a trailing dot.
     pub domain: String,
@@ -135,12 +138,20 @@ impl Proxy {
         let is_out = |applied: &Applied| applied.asked >= question && !applied.addresses.contains(&address);
         // The sender lives in `self`, so the wait cannot end without a value.
         let _ = self.inner.applied.subscribe().wait_for(is_out).await;
-        let Dependencies { ingress, services, .. } = &self.inner.dependencies;
+        let Dependencies { ingress, services, host_ports, .. } = &self.inner.dependencies;
         let settle = async {
             if let IpAddr::V4(address) = address {
-                services.settled(address, SETTLING).await;
+                tokio::join!(services.settled(address, SETTLING), all_left(host_ports, address));
             }
         };
         tokio::join!(ingress.quiesced(address, QUIESCENCE), settle);
+    }
+}
+
+/// Waits until the connections from the host have left a pod. They are asked again and again: one may have been
+/// on its way when the routes changed.
+async fn all_left(host_ports: &HostPorts, address: Ipv4Addr) {
+    while host_ports.leave(address).await > 0 {
+        tokio::time::sleep(LEAVING_INTERVAL).await;
     }
 }

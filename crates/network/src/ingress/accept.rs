@@ -57,7 +57,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    fn new(address: SocketAddr, scheme: &'static str, port: u16) -> Self {
+    pub(super) fn new(address: SocketAddr, scheme: &'static str, port: u16) -> Self {
         let ip = address.ip().to_canonical();
         let told = format!(
             "x-forwarded-for: {ip}\r\nx-real-ip: {ip}\r\nx-forwarded-port: {port}\r\nx-forwarded-proto: {scheme}\r\n"

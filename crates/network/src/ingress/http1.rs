@@ -5,10 +5,12 @@
 //! Modules in reading order: [`request`], [`response`] (heads), [`connection`] (what both say of it),
 //! [`framing`] (bodies), [`patience`] (bounds on waiting), [`upstream`] (a connection to an endpoint),
 //! [`exchange`] (a request's way to an endpoint, and its second), [`streamed`] (bodies that are passed
-//! on as they come), [`tunnel`] (changes of protocol), [`translated`] (to endpoints of HTTP/2).
+//! on as they come), [`tunnel`] (changes of protocol), [`translated`] (to endpoints of HTTP/2);
+//! [`followed`] is for connections that are not ours to answer.
 
 mod connection;
 mod exchange;
+mod followed;
 mod framing;
 mod patience;
 mod request;
@@ -31,6 +33,7 @@ pub(super) use self::patience::Patience;
 use self::{framing::Framing, request::Request};
 use super::{Shared, accept::Client, answer::Refusal, table::Destination};
 
+pub(crate) use followed::Followed;
 pub(super) use response::with_date;
 pub(super) use upstream::{READ_BYTES, Upstream};
 

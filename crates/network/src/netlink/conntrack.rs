@@ -74,7 +74,7 @@ pub(crate) fn forget_udp(is_stale: impl Fn(Redirected) -> bool) -> io::Result<()
 /// A TCP connection whose destination was changed, by its client's end and where that connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Connection {
-    client: SocketAddrV4,
+    pub(crate) client: SocketAddrV4,
     asked: SocketAddrV4,
 }
 

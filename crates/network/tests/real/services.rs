@@ -23,16 +23,17 @@ pub(crate) const CASES: &[Case] = &[
     ("a_change_leaves_existing_connections_alone", existing),
     ("a_datagram_client_that_never_pauses_moves_to_the_new_backend", datagrams_move),
     ("short_connections_to_a_backend_that_leaves_are_waited_for", settles),
+    ("clients_of_a_range_have_their_own_backends", near),
     ("a_client_stays_with_its_backend_when_asked", stays),
     ("rules_outlive_the_main_process_and_are_replaced", replaced),
     ("a_thousand_services_are_set_in_moments", thousand),
     ("what_the_main_process_serves_is_not_refused", served),
 ];
 
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 20);
+pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 20);
 const DNS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 
-async fn services() -> Services {
+pub(crate) async fn services() -> Services {
     let config = Config {
         node_address: NODE,
         service_range: Range::new(Ipv4Addr::new(10, 96, 0, 0), 16),
@@ -41,8 +42,15 @@ async fn services() -> Services {
     Services::start(config).await.unwrap()
 }
 
-fn rule(protocol: Protocol, backends: &[SocketAddrV4]) -> ServiceRule {
-    ServiceRule { address: ADDRESS, port: 80, protocol, backends: backends.into(), affinity: None }
+pub(crate) fn rule(protocol: Protocol, backends: &[SocketAddrV4]) -> ServiceRule {
+    ServiceRule {
+        address: ADDRESS,
+        port: 80,
+        protocol,
+        backends: backends.into(),
+        near: Vec::new(),
+        affinity: None,
+    }
 }
 
 /// A pod that says its own number and the client's address, over TCP and UDP.
