@@ -14,7 +14,7 @@ use network::dns::DnsServer;
 use network::ingress::IngressProxy;
 use network::machine::Machine;
 use network::pods::Range;
-use network::{Egress, HostPorts, PodNetwork, Services};
+use network::{Egress, HostPorts, PodNetwork, Policies, Services};
 use proxy::Proxy;
 use store::Store;
 use tokio::net::TcpListener;
@@ -185,6 +185,7 @@ async fn start_api(
 struct Network {
     pods: PodNetwork,
     services: Services,
+    policies: Policies,
     dns: DnsServer,
     host_ports: HostPorts,
     _egress: Egress,
@@ -212,6 +213,8 @@ impl Network {
         })
         .await
         .context("failed to start the services' network")?;
+        let policies =
+            Policies::start().await.context("failed to start the rules of what pods may exchange")?;
         let dns_config = network::dns::Config { bind: dns.into(), domain: DOMAIN.to_owned() };
         let dns = DnsServer::start(dns_config, machine.host.clone())
             .await
@@ -225,7 +228,7 @@ impl Network {
             .await
             .context("failed to open the pods' way out")?;
         let host_ports = HostPorts::new(machine.host.clone());
-        Ok(Self { pods, services, dns, host_ports, _egress: egress })
+        Ok(Self { pods, services, policies, dns, host_ports, _egress: egress })
     }
 
     /// The proxy, with the Ingress listening already: until the routes are known it answers 404.
@@ -243,7 +246,8 @@ impl Network {
         let count = u8::try_from(settings.nodes).context("too many nodes")?;
         let config = proxy::Config {
             domain: DOMAIN.to_owned(),
-            node_addresses: (0..count.max(1)).map(addresses::node).collect(),
+            dns_address: addresses::DNS_SERVICE,
+            nodes: (0..count.max(1)).zip(node_names(settings)).map(place).collect(),
             ingress_address: std::net::Ipv4Addr::LOCALHOST.to_string(),
             default_certificate: Some(tls::ingress(pki)?),
         };
@@ -255,6 +259,7 @@ impl Network {
             ingress,
         };
         Ok(Proxy::build(config, dependencies))
+            policies: self.policies.clone(),
     }
 }
 

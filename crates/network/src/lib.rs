@@ -7,6 +7,7 @@
 //! - [`host`]: a handle that still makes sockets in the host's network namespace;
 //! - [`pods`]: one network namespace, link and route for each pod;
 //! - [`services`]: virtual addresses, by nftables;
+//! - [`policies`]: what pods may exchange, by nftables;
 //! - [`egress`]: connections of pods to the outside, made by the host's sockets;
 //! - [`dns`]: names of the cluster, and forwarding of all others;
 //! - [`host_ports`]: ports of the host that lead inside;
@@ -23,6 +24,7 @@ pub mod host_ports;
 pub mod ingress;
 pub mod machine;
 pub mod pods;
+pub mod policies;
 pub mod services;
 
 mod netlink;
@@ -33,6 +35,7 @@ pub use egress::Egress;
 pub use host::HostNetwork;
 pub use host_ports::{HostPort, HostPorts};
 pub use pods::PodNetwork;
+pub use policies::Policies;
 pub use services::{Protocol, ServiceRule, Services};
 
 /// Nothing behind our locks is left half-changed by a panic, so poison says nothing.

@@ -27,6 +27,7 @@ const DELETE_CHAIN: u16 = 5;
 const NEW_RULE: u16 = 6;
 const DELETE_RULE: u16 = 8;
 const NEW_SET: u16 = 9;
+const DELETE_SET: u16 = 11;
 const NEW_ELEMENTS: u16 = 12;
 const DELETE_ELEMENTS: u16 = 14;
 const LIST_ELEMENT: u16 = 1;
@@ -35,9 +36,13 @@ const FAMILY: u8 = 2;
 const SET_ANONYMOUS: u32 = 1;
 const SET_CONSTANT: u32 = 2;
 const SET_MAP: u32 = 8;
+const SET_TIMEOUT: u32 = 0x10;
+/// Rules may add to it.
+const SET_DYNAMIC: u32 = 0x20;
 const VERDICT_TYPE: u32 = 0xffff_ff00;
 /// Only tools that print rules care for the types of keys and values.
 const PLAIN_TYPE: u32 = 13;
+const JUMP: i32 = -3;
 const GOTO: i32 = -4;
 
 /// An unprivileged socket's send buffer is 208 KiB: a larger batch is refused (EMSGSIZE).
@@ -74,6 +79,8 @@ pub(crate) enum Value {
     None,
     Bytes(Vec<u8>),
     Goto(String),
+    /// As [`Value::Goto`], but what the chain leaves undecided goes on behind the map.
+    Jump(String),
 }
 
 /// What a named set holds.
@@ -81,6 +88,8 @@ pub(crate) enum Value {
 pub(crate) enum Kind {
     Set,
     VerdictMap,
+    /// A set that rules add to, for a while ([`Rule::remember`]).
+    Memory,
 }
 
 /// Opens a conversation about packet rules, in the thread's network namespace.
@@ -188,13 +197,24 @@ impl Batch {
     pub(crate) fn add_set(&mut self, name: &str, kind: Kind, key_bytes: u32) {
         let id = self.take_set_id();
         let mut message = self.message(NEW_SET, CREATE).text(1, &self.table).text(2, name);
-        message.put_be32(3, if matches!(kind, Kind::VerdictMap) { SET_MAP } else { 0 });
+        let flags = match kind {
+            Kind::Set => 0,
+            Kind::VerdictMap => SET_MAP,
+            Kind::Memory => SET_TIMEOUT | SET_DYNAMIC,
+        };
+        message.put_be32(3, flags);
         message.put_be32(4, PLAIN_TYPE);
         message.put_be32(5, key_bytes);
         if matches!(kind, Kind::VerdictMap) {
             message.put_be32(6, VERDICT_TYPE);
         }
         message.put_be32(10, id);
+        self.push(message);
+    }
+
+    /// Deletes a set that no rule looks at any more.
+    pub(crate) fn delete_set(&mut self, name: &str) {
+        let message = self.message(DELETE_SET, 0).text(1, &self.table).text(2, name);
         self.push(message);
     }
 
@@ -275,13 +295,18 @@ fn put_element(message: &mut Message, element: &Element) {
     match &element.value {
         Value::None => {}
         Value::Bytes(bytes) => message.put_nest(2, |m| m.put(1, bytes)),
-        Value::Goto(chain) => message.put_nest(2, |m| {
-            m.put_nest(2, |m| {
-                m.put(1, &GOTO.to_be_bytes());
-                m.put_text(2, chain);
-            });
-        }),
+        Value::Goto(chain) => put_verdict(message, GOTO, chain),
+        Value::Jump(chain) => put_verdict(message, JUMP, chain),
     }
+}
+
+fn put_verdict(message: &mut Message, code: i32, chain: &str) {
+    message.put_nest(2, |m| {
+        m.put_nest(2, |m| {
+            m.put(1, &code.to_be_bytes());
+            m.put_text(2, chain);
+        });
+    });
 }
 
 /// `struct nfgenmsg`.

@@ -34,7 +34,7 @@ pub struct Config {
 }
 
 /// A range of addresses, such as 10.244.0.0/16.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Range {
     /// The first address.
     pub address: Ipv4Addr,

@@ -1,4 +1,4 @@
-//! Turns Services, EndpointSlices and Ingresses into what the network does.
+//! Turns Services, EndpointSlices, Ingresses and NetworkPolicies into what the network does.
 //!
 //! Pure rules compute service rules, the DNS zone and the ingress routes; one loop wakes up when a
 //! watch cache changed, takes in all that has changed, computes, and applies. Computing everything
@@ -11,6 +11,7 @@
 //! - [`services`]: virtual addresses;
 //! - [`host_ports`]: node ports and load balancers on the host, and the status of load balancers;
 //! - [`pod_ports`]: host ports of pods;
+//! - [`policies`]: what pods may exchange;
 //! - [`mod@zone`] has the names;
 //! - [`ingress`]: hosts and paths from outside, and the status of Ingresses; [`treatment`]: their
 //!   annotations;
@@ -28,6 +29,7 @@ pub mod host_ports;
 pub mod ingress;
 pub mod observed;
 pub mod pod_ports;
+pub mod policies;
 pub mod proxy;
 pub mod services;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use client::Caches;
 use network::dns::DnsServer;
 use network::ingress::IngressProxy;
-use network::{HostPorts, Services};
+use network::{HostPorts, Policies, Services};
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
@@ -34,8 +34,10 @@ const LEAVING_INTERVAL: Duration = Duration::from_millis(20);
 pub struct Config {
     /// The cluster's domain, without a trailing dot.
     pub domain: String,
-    /// The nodes' addresses, on which node ports answer.
-    pub node_addresses: Vec<Ipv4Addr>,
+    /// Where the cluster's DNS answers.
+    pub dns_address: Ipv4Addr,
+    /// The nodes.
+    pub nodes: Vec<Node>,
     /// The address that Ingresses are reached at, as their status shows it.
     pub ingress_address: String,
     /// The certificate of hosts that no TLS secret is for.
@@ -52,6 +54,8 @@ pub struct Dependencies {
     pub host_ports: HostPorts,
     /// Names.
     pub dns: DnsServer,
+    /// What pods may exchange.
+    pub policies: Policies,
     /// Hosts and paths from outside.
     pub ingress: IngressProxy,
 }

@@ -1,6 +1,6 @@
 //! Rules: lists of expressions that work on registers.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use super::{AnonymousMap, FAMILY, LIST_ELEMENT};
 use crate::{netlink::Message, pods::Range};
@@ -18,11 +18,20 @@ const META_OIF: u32 = 5;
 const META_L4PROTO: u32 = 16;
 const EQUAL: u32 = 0;
 const NOT_EQUAL: u32 = 1;
+const AT_MOST: u32 = 3;
+const AT_LEAST: u32 = 5;
+const CONNECTION_STATE: u32 = 0;
+const CONNECTION_PORT: u32 = 12;
+const CONNECTION_ADDRESS: u32 = 20;
+/// `NF_CT_STATE_BIT` of `IP_CT_ESTABLISHED` and `IP_CT_RELATED`.
+const GOES_ON: u32 = 2 | 4;
 const NAT_SOURCE: u32 = 0;
 const NAT_DESTINATION: u32 = 1;
-const HASH_JENKINS: u32 = 0;
+const SET_UPDATE: u32 = 1;
 const RANDOM: u32 = 1;
+const DROP: i32 = 0;
 const ACCEPT: i32 = 1;
+const RETURN: i32 = -5;
 
 /// One of sixteen registers of four bytes; longer values use the following ones too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +96,60 @@ impl Rule {
         self.payload(NETWORK_HEADER, 12, 4, into)
     }
 
+    /// Loads the destination address.
+    pub(crate) fn load_destination_address(self, into: Register) -> Self {
+        self.payload(NETWORK_HEADER, 16, 4, into)
+    }
+
+    /// Loads the address that the connection was opened to, before any change of it.
+    pub(crate) fn load_first_destination(self, into: Register) -> Self {
+        self.connection(CONNECTION_ADDRESS, into)
+    }
+
+    /// Loads the port that the packet goes to.
+    pub(crate) fn load_port(self, into: Register) -> Self {
+        self.payload(TRANSPORT_HEADER, 2, 2, into)
+    }
+
+    /// Loads the port that the connection was opened to, before any change of it.
+    pub(crate) fn load_first_port(self, into: Register) -> Self {
+        self.connection(CONNECTION_PORT, into)
+    }
+
+    /// Loads what connection tracking knows of the direction that the connection was opened in.
+    fn connection(self, key: u32, into: Register) -> Self {
+        self.expression("ct", |m| {
+            m.put_be32(1, into.number());
+            m.put_be32(2, key);
+            m.put(3, &[0]);
+        })
+    }
+
+    /// Goes on when the packet belongs to a connection that was let through before.
+    pub(crate) fn connection_goes_on(self) -> Self {
+        let register = Register(0);
+        self.expression("ct", |m| {
+            m.put_be32(1, register.number());
+            m.put_be32(2, CONNECTION_STATE);
+        })
+        .expression("bitwise", |m| {
+            m.put_be32(1, register.number());
+            m.put_be32(2, register.number());
+            m.put_be32(3, 4);
+            m.put_nest(4, |m| m.put(DATA_VALUE, &GOES_ON.to_ne_bytes()));
+            m.put_nest(5, |m| m.put(DATA_VALUE, &[0; 4]));
+        })
+        .compare(register, NOT_EQUAL, &[0; 4])
+    }
+
+    /// Goes on when the port in a register is one of these, both ends included.
+    pub(crate) fn port_between(self, register: Register, first: u16, last: u16) -> Self {
+        if first == last {
+            return self.compare(register, EQUAL, &first.to_be_bytes());
+        }
+        self.compare(register, AT_LEAST, &first.to_be_bytes()).compare(register, AT_MOST, &last.to_be_bytes())
+    }
+
     /// Loads source and destination address, eight bytes.
     pub(crate) fn load_addresses(self, into: Register) -> Self {
         self.payload(NETWORK_HEADER, 12, 8, into)
@@ -107,28 +170,35 @@ impl Rule {
     }
 
     pub(crate) fn source_in(self, range: Range) -> Self {
-        self.address_in(12, range, EQUAL)
+        self.load_source(Register(0)).address_in(Register(0), range)
     }
 
     pub(crate) fn destination_in(self, range: Range) -> Self {
-        self.address_in(16, range, EQUAL)
+        self.load_destination_address(Register(0)).address_in(Register(0), range)
     }
 
     pub(crate) fn destination_not_in(self, range: Range) -> Self {
-        self.address_in(16, range, NOT_EQUAL)
+        self.load_destination_address(Register(0)).address_not_in(Register(0), range)
     }
 
-    fn address_in(self, offset: u32, range: Range, operator: u32) -> Self {
-        let network = range.address.to_bits() & range.mask();
-        self.payload(NETWORK_HEADER, offset, 4, Register(0))
-            .expression("bitwise", |m| {
-                m.put_be32(1, Register(0).number());
-                m.put_be32(2, Register(0).number());
-                m.put_be32(3, 4);
-                m.put_nest(4, |m| m.put(DATA_VALUE, &range.mask().to_be_bytes()));
-                m.put_nest(5, |m| m.put(DATA_VALUE, &[0; 4]));
-            })
-            .compare(Register(0), operator, &network.to_be_bytes())
+    /// Goes on when the address in a register, which is spent, lies in the range.
+    pub(crate) fn address_in(self, register: Register, range: Range) -> Self {
+        self.masked(register, range).compare(register, EQUAL, &network(range))
+    }
+
+    /// The opposite of [`Rule::address_in`].
+    pub(crate) fn address_not_in(self, register: Register, range: Range) -> Self {
+        self.masked(register, range).compare(register, NOT_EQUAL, &network(range))
+    }
+
+    fn masked(self, register: Register, range: Range) -> Self {
+        self.expression("bitwise", |m| {
+            m.put_be32(1, register.number());
+            m.put_be32(2, register.number());
+            m.put_be32(3, 4);
+            m.put_nest(4, |m| m.put(DATA_VALUE, &range.mask().to_be_bytes()));
+            m.put_nest(5, |m| m.put(DATA_VALUE, &[0; 4]));
+        })
     }
 
     pub(crate) fn came_in_by(self, link: u32) -> Self {
@@ -163,23 +233,22 @@ impl Rule {
         self.random(count, Register(0)).compare(Register(0), EQUAL, &0_u32.to_ne_bytes())
     }
 
-    /// Hashes four bytes, always alike.
-    pub(crate) fn hash(self, from: Register, below: u32, into: Register) -> Self {
-        self.expression("hash", |m| {
-            m.put_be32(1, from.number());
-            m.put_be32(2, into.number());
-            m.put_be32(3, 4);
-            m.put_be32(4, below);
-            m.put_be32(5, 1);
-            m.put_be32(7, HASH_JENKINS);
-        })
-    }
-
     /// Goes on when the key is in the set.
     pub(crate) fn when_in(self, set: &str, key: Register) -> Self {
         self.expression("lookup", |m| {
             m.put_text(1, set);
             m.put_be32(2, key.number());
+        })
+    }
+
+    /// Puts the key into a set, or lets it stay there for longer: it leaves it after this time.
+    pub(crate) fn remember(self, set: &str, key: Register, time: Duration) -> Self {
+        let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.expression("dynset", |m| {
+            m.put_text(1, set);
+            m.put_be32(3, SET_UPDATE);
+            m.put_be32(4, key.number());
+            m.put(6, &milliseconds.to_be_bytes());
         })
     }
 
@@ -218,6 +287,15 @@ impl Rule {
 
     pub(crate) fn accept(self) -> Self {
         self.verdict(ACCEPT)
+    }
+
+    pub(crate) fn drop_it(self) -> Self {
+        self.verdict(DROP)
+    }
+
+    /// Goes back to where the chain was jumped to from.
+    pub(crate) fn back(self) -> Self {
+        self.verdict(RETURN)
     }
 
     /// Changes the destination to the address and port in two registers.
@@ -270,6 +348,10 @@ impl Rule {
             m.put(2, &[code]);
         })
     }
+}
+
+fn network(range: Range) -> [u8; 4] {
+    (range.address.to_bits() & range.mask()).to_be_bytes()
 }
 
 /// The key that [`Rule::load_destination`] builds: registers hold short values at their start.

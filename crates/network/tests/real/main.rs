@@ -15,6 +15,7 @@ mod egress;
 mod host_ports;
 mod machine;
 mod pods;
+mod policies;
 mod services;
 mod support;
 
@@ -28,7 +29,7 @@ use std::{
 type Case = (&'static str, fn());
 
 fn cases() -> Vec<Case> {
-    [machine::CASES, pods::CASES, services::CASES, egress::CASES, host_ports::CASES].concat()
+    [machine::CASES, pods::CASES, services::CASES, egress::CASES, host_ports::CASES, policies::CASES].concat()
 }
 
 fn main() -> ExitCode {

@@ -10,7 +10,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use network::dns::Zone;
 use network::ingress::{Certificate, Routes};
-use network::{ServiceRule, Services};
+use network::{Policies, ServiceRule, Services};
 use serde_json::json;
 
 use super::changes::Kinds;
@@ -18,7 +18,7 @@ use super::openings::Openings;
 use super::{Config, Dependencies};
 use crate::certificates::Certificates;
 use crate::observed::{Observed, name, namespace};
-use crate::{ingress, pod_ports, services, zone};
+use crate::{ingress, pod_ports, policies, services, zone};
 
 /// The pause before something that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -30,6 +30,7 @@ pub(super) struct Applier {
     client: kube::Client,
     services: Services,
     dns: network::dns::DnsServer,
+    policies: Policies,
     ingress: network::ingress::IngressProxy,
     openings: Openings,
     certificates: Certificates,
@@ -40,6 +41,8 @@ pub(super) struct Applier {
     has_failed: bool,
 }
 
+    /// The policies were not applied.
+    policies_failed: bool,
 impl Applier {
     pub(super) fn new(config: Config, dependencies: &Dependencies) -> Self {
         Self {
@@ -51,17 +54,21 @@ impl Applier {
             dns: dependencies.dns.clone(),
             ingress: dependencies.ingress.clone(),
             certificates: Certificates::default(),
+            policies: dependencies.policies.clone(),
             rules: None,
             served: HashSet::new(),
             has_failed: false,
         }
     }
 
+            policies_failed: false,
     /// Makes the network as the caches are now; returns every address that a route leads to.
     pub(super) async fn pass(&mut self) -> HashSet<IpAddr> {
         let observed = self.observe();
         // The fastest first: an endpoint that is gone is gone for new requests at once.
         let routes = self.routes(&observed);
+        // Before anything new leads anywhere.
+        self.apply_policies().await;
         let mut addresses = route_addresses(&routes);
         self.ingress.set(routes);
         let zone = zone::zone(&observed, &self.config.domain);
@@ -82,7 +89,7 @@ impl Applier {
 
     /// Completes when something that failed should be tried again.
     pub(super) async fn retry(&self) {
-        if self.has_failed {
+        if self.has_failed || self.policies_failed {
             tokio::time::sleep(RETRY).await;
         } else {
             self.openings.retry().await;
@@ -133,6 +140,20 @@ impl Applier {
         }
         match self.services.apply(rules.clone()).await {
             Ok(()) => {
+    async fn apply_policies(&mut self) {
+        let kinds = &self.kinds;
+        let policies = kinds.policies.list();
+        let pods = if policies.is_empty() { Vec::new() } else { kinds.pods.list() };
+        let namespaces = kinds.namespaces.list();
+        let inputs = policies::Inputs { policies, pods, namespaces, dns: self.config.dns_address };
+        let applied = self.policies.apply(policies::rules(&inputs)).await;
+        self.policies_failed = applied.is_err();
+        if let Err(error) = applied {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(%error, cause, "network policies were not applied, the earlier ones stay");
+        }
+    }
+
                 self.rules = Some(rules);
                 self.has_failed = false;
             }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use client::{Cache, Caches, Change, Notice, Subscription};
-use k8s_openapi::api::core::v1::{Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass, NetworkPolicy};
 
 use crate::pod_ports;
 
@@ -18,6 +18,8 @@ pub(super) struct Changes {
     ingresses: Subscription<Ingress>,
     classes: Subscription<IngressClass>,
     secrets: Subscription<Secret>,
+    policies: Subscription<NetworkPolicy>,
+    namespaces: Subscription<Namespace>,
 }
 
 /// The caches by kind.
@@ -29,6 +31,8 @@ pub(super) struct Kinds {
     pub(super) ingresses: Cache<Ingress>,
     pub(super) classes: Cache<IngressClass>,
     pub(super) secrets: Cache<Secret>,
+    pub(super) policies: Cache<NetworkPolicy>,
+    pub(super) namespaces: Cache<Namespace>,
 }
 
 impl Kinds {
@@ -40,6 +44,8 @@ impl Kinds {
             ingresses: caches.of(),
             classes: caches.of(),
             secrets: caches.of(),
+            policies: caches.of(),
+            namespaces: caches.of(),
         }
     }
 }
@@ -54,6 +60,8 @@ impl Changes {
             ingresses: caches.ingresses.subscribe(),
             classes: caches.classes.subscribe(),
             secrets: caches.secrets.subscribe(),
+            policies: caches.policies.subscribe(),
+            namespaces: caches.namespaces.subscribe(),
             caches,
         }
     }
@@ -65,7 +73,9 @@ impl Changes {
             self.caches.pods.wait_synced(),
             self.caches.ingresses.wait_synced(),
             self.caches.classes.wait_synced(),
-            self.caches.secrets.wait_synced()
+            self.caches.secrets.wait_synced(),
+            self.caches.policies.wait_synced(),
+            self.caches.namespaces.wait_synced()
         );
     }
 
@@ -78,12 +88,20 @@ impl Changes {
                 _ = self.ingresses.next() => true,
                 _ = self.classes.next() => true,
                 notice = self.secrets.next() => notice.is_none_or(|notice| is_tls(&notice)),
-                notice = self.pods.next() => notice.is_none_or(|notice| ends(&notice) || is_exposed(&notice)),
+                _ = self.policies.next() => true,
+                _ = self.namespaces.next() => self.has_policies(),
+                notice = self.pods.next() => notice.is_none_or(|notice| {
+                    ends(&notice) || is_exposed(&notice) || (self.has_policies() && is_another(&notice))
+                }),
             };
             if matters {
                 return;
             }
         }
+    }
+
+    fn has_policies(&self) -> bool {
+        !self.caches.policies.list().is_empty()
     }
 
     /// Drops the notices that are there: the pass that follows sees what they tell of.
@@ -94,6 +112,8 @@ impl Changes {
         while self.ingresses.take().is_some() {}
         while self.classes.take().is_some() {}
         while self.secrets.take().is_some() {}
+        while self.policies.take().is_some() {}
+        while self.namespaces.take().is_some() {}
     }
 }
 
@@ -112,6 +132,19 @@ fn ends(notice: &Notice<Pod>) -> bool {
 fn is_exposed(notice: &Notice<Pod>) -> bool {
     match notice {
         Notice::Changed(Change { old, new, .. }) => old.iter().chain(new).any(|pod| pod_ports::has_any(pod)),
+        Notice::Resync => true,
+    }
+}
+
+/// Policies find pods by their labels, and mean their addresses.
+fn is_another(notice: &Notice<Pod>) -> bool {
+    let seen = |pod: &Option<Arc<Pod>>| {
+        let pod = pod.as_ref()?;
+        let status = pod.status.as_ref()?;
+        Some((pod.metadata.labels.clone(), status.pod_ip.clone()?, status.phase.clone()))
+    };
+    match notice {
+        Notice::Changed(Change { old, new, .. }) => seen(old) != seen(new),
         Notice::Resync => true,
     }
 }
