@@ -244,6 +244,11 @@ impl Network {
         ingress.serve(http).context("failed to serve the Ingress over HTTP")?;
         ingress.serve_tls(https).context("failed to serve the Ingress over HTTPS")?;
         let count = u8::try_from(settings.nodes).context("too many nodes")?;
+        let place = |(number, name)| {
+            let (first, prefix) = addresses::pod_range(number);
+            let pods = Range::new(first, prefix);
+            proxy::services::Node { name, address: addresses::node(number), pods }
+        };
         let config = proxy::Config {
             domain: DOMAIN.to_owned(),
             dns_address: addresses::DNS_SERVICE,
@@ -254,12 +259,12 @@ impl Network {
         let dependencies = proxy::Dependencies {
             caches: caches.clone(),
             services: self.services.clone(),
+            policies: self.policies.clone(),
             host_ports: self.host_ports.clone(),
             dns: self.dns.clone(),
             ingress,
         };
         Ok(Proxy::build(config, dependencies))
-            policies: self.policies.clone(),
     }
 }
 

@@ -59,8 +59,9 @@ pub struct ServiceRule {
     pub protocol: Protocol,
     /// Where it goes, picked at random for each connection; refused when there is none.
     pub backends: Vec<SocketAddrV4>,
-    /// A client stays with its backend. How long does not matter here: it stays for as long as the
-    /// backends stay the same, and most clients beyond that.
+    /// Clients with addresses in a range have these backends instead, some of [`ServiceRule::backends`].
+    pub near: Vec<(Range, Vec<SocketAddrV4>)>,
+    /// A client stays with its backend until so long after its last connection.
     pub affinity: Option<Duration>,
 }
 

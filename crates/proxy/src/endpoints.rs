@@ -38,10 +38,30 @@ pub fn ready(observed: &Observed, service: &Service) -> Vec<Ready> {
 /// Returns the addresses that answer for a port of a service, sorted.
 #[must_use]
 pub fn backends(observed: &Observed, service: &Service, port: &ServicePort) -> Vec<SocketAddrV4> {
+    backends_where(observed, service, port, |_| true)
+}
+
+/// Returns those of them that are on a node.
+#[must_use]
+pub fn backends_on(
+    observed: &Observed,
+    service: &Service,
+    port: &ServicePort,
+    node: &str,
+) -> Vec<SocketAddrV4> {
+    backends_where(observed, service, port, |endpoint| endpoint.node_name.as_deref() == Some(node))
+}
+
+fn backends_where(
+    observed: &Observed,
+    service: &Service,
+    port: &ServicePort,
+    is_meant: impl Fn(&Endpoint) -> bool,
+) -> Vec<SocketAddrV4> {
     let slices = observed.slices_of(service).iter();
     let backends = slices.flat_map(|slice| {
         let number = number_in(slice, port);
-        let endpoints = ready_in(observed, slice);
+        let endpoints = ready_in(observed, slice).filter(|endpoint| is_meant(endpoint));
         endpoints.flat_map(addresses).filter_map(move |address| Some(SocketAddrV4::new(address, number?)))
     });
     backends.collect::<BTreeSet<_>>().into_iter().collect()

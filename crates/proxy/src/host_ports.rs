@@ -11,7 +11,8 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Service, ServicePort};
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use network::pods::Range;
 use network::{HostPort, Protocol};
 
 use crate::observed::{Observed, name, namespace};
@@ -40,6 +41,8 @@ pub enum Obstacle {
     Protocol(String),
     /// The service has no address inside the cluster that a port could lead to.
     NoTarget,
+    /// The service lets in only sources that are not this machine.
+    Sources,
 }
 
 /// One port of the host that a service wants.
@@ -83,13 +86,14 @@ fn claims_of(service: &Arc<Service>) -> Vec<Claim> {
     let mut claims = Vec::new();
     for port in spec.ports.iter().flatten() {
         let target = spec.cluster_ip.as_deref().and_then(|address| address.parse().ok());
-        let mut claim = |purpose, number: i32| {
+        let mut claim = |purpose: Purpose, number: i32| {
+            let is_let_in = purpose == Purpose::NodePort || lets_in_this_machine(spec);
             let Some(number) = u16::try_from(number).ok().filter(|number| *number > 0) else { return };
             claims.push(Claim {
                 service: service.clone(),
                 purpose,
                 number,
-                port: host_port(port, number, target),
+                port: if is_let_in { host_port(port, number, target) } else { Err(Obstacle::Sources) },
             });
         };
         if is_balanced_here(service) {
@@ -100,6 +104,16 @@ fn claims_of(service: &Arc<Service>) -> Vec<Claim> {
         }
     }
     claims
+}
+
+/// Whoever connects to a load balancer here comes from 127.0.0.1. Node ports know no sources, as in Kubernetes.
+fn lets_in_this_machine(spec: &ServiceSpec) -> bool {
+    let ranges = spec.load_balancer_source_ranges.as_deref().unwrap_or_default();
+    let lets_in = |text: &String| {
+        let (address, prefix) = text.trim().split_once('/')?;
+        Some(Range::new(address.parse().ok()?, prefix.parse().ok()?).contains(ADDRESS))
+    };
+    ranges.is_empty() || ranges.iter().any(|range| lets_in(range) == Some(true))
 }
 
 fn host_port(port: &ServicePort, number: u16, target: Option<Ipv4Addr>) -> Result<HostPort, Obstacle> {
@@ -219,6 +233,9 @@ impl Obstacle {
             Self::Protocol(protocol) => format!("{protocol} is not carried here; use TCP or UDP"),
             Self::NoTarget => {
                 "the Service has no cluster address; leave `clusterIP` to the cluster".to_owned()
+            }
+            Self::Sources => {
+                "`loadBalancerSourceRanges` leaves this machine out; add `127.0.0.1/32` to them".to_owned()
             }
         }
     }

@@ -35,7 +35,7 @@ pub fn rules(pods: &[Arc<Pod>]) -> Vec<ServiceRule> {
         let address = exposed.address.or(exposed.node)?;
         let backends = vec![exposed.target];
         let (port, protocol) = (exposed.number, exposed.protocol);
-        Some(ServiceRule { address, port, protocol, backends, affinity: None })
+        Some(ServiceRule { address, port, protocol, backends, near: Vec::new(), affinity: None })
     };
     oldest_first(pods).iter().flat_map(|pod| exposed(pod)).filter_map(|exposed| rule(&exposed)).collect()
 }

@@ -17,6 +17,7 @@ use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
 use apply::Applier;
+use crate::services::Node;
 use changes::Changes;
 
 /// The longest that requests under way are waited for; callers bound the wait themselves.

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use network::pods::Range;
 use network::{Protocol, ServiceRule};
 
 use crate::endpoints;
@@ -12,30 +13,51 @@ use crate::observed::Observed;
 /// Kubernetes' own: a client stays for three hours.
 const AFFINITY_SECONDS: i32 = 10_800;
 
+/// A node, as services see it.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its name, by which endpoints say where they are.
+    pub name: String,
+    /// Its address, on which node ports answer.
+    pub address: Ipv4Addr,
+    /// The addresses of its pods.
+    pub pods: Range,
+}
+
 /// Returns the rules of all services: one for each port of a cluster address, and one for each
 /// node's address and node port. Headless and external services have none.
 #[must_use]
-pub fn rules(observed: &Observed, node_addresses: &[Ipv4Addr]) -> Vec<ServiceRule> {
-    observed.services.iter().flat_map(|service| rules_of(observed, service, node_addresses)).collect()
+pub fn rules(observed: &Observed, nodes: &[Node]) -> Vec<ServiceRule> {
+    observed.services.iter().flat_map(|service| rules_of(observed, service, nodes)).collect()
 }
 
-fn rules_of(observed: &Observed, service: &Service, node_addresses: &[Ipv4Addr]) -> Vec<ServiceRule> {
+fn rules_of(observed: &Observed, service: &Service, nodes: &[Node]) -> Vec<ServiceRule> {
     let Some(spec) = &service.spec else { return Vec::new() };
     if spec.type_.as_deref() == Some("ExternalName") {
         return Vec::new();
     }
     let affinity = affinity(spec);
+    let is_local = |policy: &Option<String>| policy.as_deref() == Some("Local");
     let mut rules = Vec::new();
     for port in spec.ports.iter().flatten() {
         let Some(protocol) = protocol(port) else { continue };
         let backends = endpoints::backends(observed, service, port);
-        let rule = |address, number: i32| {
+        let on = |node: &Node| endpoints::backends_on(observed, service, port, &node.name);
+        let rule = |address, number: i32, backends| {
             let port = u16::try_from(number).ok().filter(|port| *port > 0)?;
-            Some(ServiceRule { address, port, protocol, backends: backends.clone(), affinity })
+            Some(ServiceRule { address, port, protocol, backends, near: Vec::new(), affinity })
         };
-        rules.extend(cluster_addresses(spec).filter_map(|address| rule(address, port.port)));
-        if let Some(node_port) = port.node_port {
-            rules.extend(node_addresses.iter().filter_map(|address| rule(*address, node_port)));
+        for address in cluster_addresses(spec) {
+            let near = nodes.iter().filter(|_| is_local(&spec.internal_traffic_policy));
+            let near = near.map(|node| (node.pods, on(node))).collect();
+            let rule = rule(address, port.port, backends.clone());
+            rules.extend(rule.map(|rule| ServiceRule { near, ..rule }));
+        }
+        for node in nodes {
+            let Some(node_port) = port.node_port else { break };
+            let is_local = is_local(&spec.external_traffic_policy);
+            let backends = if is_local { on(node) } else { backends.clone() };
+            rules.extend(rule(node.address, node_port, backends));
         }
     }
     rules

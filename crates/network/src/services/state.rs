@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     io,
     net::{Ipv4Addr, SocketAddrV4},
+    time::Duration,
 };
 
 use super::{Config, Protocol, ServiceRule, backends};
@@ -16,6 +17,7 @@ use crate::{
         BATCH_BYTES, Batch, Element, Hook, INPUT, Kind, OUTPUT, POSTROUTING, PREROUTING, Register, Rule,
         Value, destination_key,
     },
+    pods::Range,
 };
 
 /// Our tables are this and a number: a new one is filled while the old one still works.
@@ -35,9 +37,10 @@ const AFTER_ROUTING: Hook = Hook { kind: "nat", number: POSTROUTING, priority: 1
 type Key = (Ipv4Addr, Protocol, u16);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Target {
-    backends: Vec<SocketAddrV4>,
-    stay: bool,
+pub(super) struct Target {
+    pub(super) backends: Vec<SocketAddrV4>,
+    pub(super) near: Vec<(Range, Vec<SocketAddrV4>)>,
+    pub(super) stay: Option<Duration>,
 }
 
 type Wanted = BTreeMap<Key, Target>;
@@ -154,10 +157,16 @@ fn wanted(rules: Vec<ServiceRule>) -> Wanted {
     rules
         .into_iter()
         .map(|rule| {
-            let mut backends = rule.backends;
-            backends.sort_unstable();
-            backends.dedup();
-            let target = Target { backends, stay: rule.affinity.is_some() };
+            let tidy = |mut backends: Vec<SocketAddrV4>| {
+                backends.sort_unstable();
+                backends.dedup();
+                backends
+            };
+            let target = Target {
+                backends: tidy(rule.backends),
+                near: rule.near.into_iter().map(|(range, backends)| (range, tidy(backends))).collect(),
+                stay: rule.affinity,
+            };
             ((rule.address, rule.protocol, rule.port), target)
         })
         .filter(|(_, target)| !target.backends.is_empty())
@@ -168,26 +177,36 @@ fn wanted(rules: Vec<ServiceRule>) -> Wanted {
 fn update(socket: &mut Socket, table: &str, present: &Wanted, wanted: &Wanted) -> io::Result<()> {
     let mut batch = Batch::new(table);
     update_itself(&mut batch, present, wanted);
-    for key in present.keys().filter(|key| !wanted.contains_key(key)) {
+    for (key, target) in present.iter().filter(|(key, _)| !wanted.contains_key(key)) {
         let chain = chain_name(key);
         batch.delete_elements(SERVICES, &[element(*key, Value::None)]);
         batch.flush_chain(&chain);
         batch.delete_chain(&chain);
+        backends::memories(&chain, target).values().for_each(|memory| batch.delete_set(memory));
         batch = commit_when_full(batch, socket, table)?;
     }
     for (key, target) in wanted {
         let chain = chain_name(key);
-        match present.get(key) {
-            Some(same) if same == target => continue,
-            Some(_) => {
-                batch.flush_chain(&chain);
-                backends::write(&mut batch, &chain, &target.backends, target.stay);
-            }
-            None => {
-                batch.add_chain(&chain);
-                backends::write(&mut batch, &chain, &target.backends, target.stay);
-                batch.add_elements(SERVICES, &[element(*key, Value::Goto(chain))]);
-            }
+        let before = present.get(key);
+        if before == Some(target) {
+            continue;
+        }
+        let memories = backends::memories(&chain, target);
+        let known = before.map(|before| backends::memories(&chain, before)).unwrap_or_default();
+        match before {
+            Some(_) => batch.flush_chain(&chain),
+            None => batch.add_chain(&chain),
+        }
+        // Of a backend that stays, its clients do too.
+        for (_, memory) in memories.iter().filter(|(backend, _)| !known.contains_key(backend)) {
+            batch.add_set(memory, Kind::Memory, 4);
+        }
+        backends::write(&mut batch, &chain, target);
+        for (_, memory) in known.iter().filter(|(backend, _)| !memories.contains_key(backend)) {
+            batch.delete_set(memory);
+        }
+        if before.is_none() {
+            batch.add_elements(SERVICES, &[element(*key, Value::Goto(chain))]);
         }
         batch = commit_when_full(batch, socket, table)?;
     }

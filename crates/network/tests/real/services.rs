@@ -217,6 +217,21 @@ fn settles() {
     });
 }
 
+fn near() {
+    in_cluster(|_entered| async {
+        let (pods, services) = (pod_network().await, services().await);
+        let (first, a) = pod(&pods, 2).await;
+        let (second, b) = pod(&pods, 3).await;
+        let only = |address: &SocketAddrV4| Range::new(*address.ip(), 32);
+        let near = vec![(only(&a), vec![a]), (only(&b), vec![])];
+        services.apply(vec![ServiceRule { near, ..rule(Protocol::Tcp, &[a, b]) }]).await.unwrap();
+        assert!((0..20).all(|_| in_pod(&first, || ask_tcp(ADDRESS)).unwrap().starts_with("2 ")));
+        let refused = in_pod(&second, || ask_tcp(ADDRESS)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(tally(None, ask_tcp).len(), 2, "everybody else has all");
+    });
+}
+
 fn datagrams_move() {
     in_cluster(|_entered| async {
         let (pods, services) = (pod_network().await, services().await);
@@ -247,9 +262,12 @@ fn stays() {
         for n in 2..6 {
             backends.push(pod(&pods, n).await.1);
         }
-        let sticky =
-            ServiceRule { affinity: Some(Duration::from_secs(10_800)), ..rule(Protocol::Tcp, &backends) };
-        services.apply(vec![sticky]).await.unwrap();
+        let sticky = |time, backends: &[SocketAddrV4]| ServiceRule {
+            affinity: Some(time),
+            ..rule(Protocol::Tcp, backends)
+        };
+        let long = Duration::from_secs(10_800);
+        services.apply(vec![sticky(long, &backends)]).await.unwrap();
         let mut picked = std::collections::HashSet::new();
         for n in 20..40 {
             let namespace = pods.attach(&format!("client-{n}"), Ipv4Addr::new(10, 244, 0, n)).await.unwrap();
@@ -258,6 +276,19 @@ fn stays() {
             picked.extend(tally.into_keys().map(|answer| answer.split(' ').next().unwrap().to_owned()));
         }
         assert!(picked.len() > 1, "different clients go to different backends");
+
+        // Its backend among others, and longer than the clients stay.
+        let own = ask_tcp(ADDRESS).unwrap();
+        backends.push(pod(&pods, 6).await.1);
+        services.apply(vec![sticky(long, &backends)]).await.unwrap();
+        assert!((0..20).all(|_| ask_tcp(ADDRESS).unwrap() == own), "a change of others moves nobody");
+        let short = Duration::from_millis(50);
+        services.apply(vec![sticky(short, &backends)]).await.unwrap();
+        support::eventually("the client moves", || {
+            std::thread::sleep(2 * short);
+            ask_tcp(ADDRESS).unwrap() != own
+        });
+        services.apply(vec![]).await.unwrap();
     });
 }
 

@@ -169,3 +169,19 @@ fn a_refusal_says_what_to_do() {
         assert_eq!(claims[0].advice(), Some(expected));
     }
 }
+
+#[test]
+fn a_load_balancer_for_other_sources_is_not_opened_here() {
+    let with = |ranges: Value| {
+        let mut service = balancer("web", 1, "10.96.0.7", 80);
+        service["spec"]["loadBalancerSourceRanges"] = ranges;
+        service
+    };
+    check(&[with(json!(["10.0.0.0/8", " 127.0.0.0/8 "]))], &["80/Tcp -> 10.96.0.7:80"]);
+    check(&[with(json!(["10.0.0.0/8"]))], &[]);
+    assert_eq!(
+        advice(&[with(json!(["10.0.0.0/8"]))]),
+        ["127.0.0.1:80 was not opened on the host: `loadBalancerSourceRanges` leaves this machine out; add \
+          `127.0.0.1/32` to them"]
+    );
+}

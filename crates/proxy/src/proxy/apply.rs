@@ -74,7 +74,7 @@ impl Applier {
         let zone = zone::zone(&observed, &self.config.domain);
         addresses.extend(zone_addresses(&zone));
         self.dns.set(zone);
-        let mut rules = services::rules(&observed, &self.config.node_addresses);
+        let mut rules = services::rules(&observed, &self.config.nodes);
         // A pod's own ports lead to it until it is gone, so that they do not hold up its drain.
         let of_services: HashSet<IpAddr> = rules.iter().flat_map(rule_addresses).collect();
         rules.extend(pod_ports::rules(&observed.exposed));

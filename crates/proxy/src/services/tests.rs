@@ -19,6 +19,40 @@ fn http() -> serde_json::Value {
     json!([{ "name": "http", "port": 80, "targetPort": "web", "protocol": "TCP" }])
 }
 
+fn nodes() -> [Node; 2] {
+    [1, 2].map(|number: u8| Node {
+        name: format!("node-{number}"),
+        address: Ipv4Addr::new(10, 243, 0, number),
+        pods: Range::new(Ipv4Addr::new(10, 244, number - 1, 0), 24),
+    })
+}
+
+#[test]
+fn a_local_policy_keeps_traffic_on_the_node_it_comes_from() {
+    let mut slice = slice("web", &[("http", 8000)], &[("10.244.0.2", true), ("10.244.0.3", true)]);
+    for endpoint in slice["endpoints"].as_array_mut().unwrap() {
+        endpoint["nodeName"] = json!("node-1");
+    }
+    let ports = json!([{ "name": "http", "port": 80, "protocol": "TCP", "nodePort": 30080 }]);
+    let spec = json!({
+        "type": "NodePort", "clusterIP": "10.96.0.7", "ports": ports,
+        "externalTrafficPolicy": "Local", "internalTrafficPolicy": "Local",
+    });
+    let rules = rules(&observed(&[web(spec)], &[slice], &[]), &nodes());
+    assert_eq!(
+        rule_words(&rules),
+        [
+            "10.96.0.7:80/Tcp -> 10.244.0.2:8000 10.244.0.3:8000",
+            "10.243.0.1:30080/Tcp -> 10.244.0.2:8000 10.244.0.3:8000",
+            "10.243.0.2:30080/Tcp ->",
+        ]
+    );
+    let near: Vec<(Ipv4Addr, usize)> =
+        rules[0].near.iter().map(|(range, backends)| (range.address, backends.len())).collect();
+    assert_eq!(near, [(Ipv4Addr::new(10, 244, 0, 0), 2), (Ipv4Addr::new(10, 244, 1, 0), 0)]);
+    assert!(rules[1].near.is_empty());
+}
+
 #[test]
 fn a_cluster_address_leads_to_the_ready_endpoints_on_the_ports_the_slices_name() {
     let slices = [
@@ -48,7 +82,7 @@ fn a_node_port_answers_on_every_node_and_clients_stay_for_three_hours() {
         "ports": [{ "port": 53, "protocol": "UDP", "nodePort": 30053 }],
     });
     let observed = observed(&[web(spec)], &[slice("web", &[("", 5353)], &[])], &[]);
-    let rules = rules(&observed, &["10.243.0.1".parse().unwrap(), "10.243.0.2".parse().unwrap()]);
+    let rules = rules(&observed, &nodes());
     assert_eq!(
         rule_words(&rules),
         ["10.96.0.7:53/Udp ->", "10.243.0.1:30053/Udp ->", "10.243.0.2:30053/Udp ->"]
