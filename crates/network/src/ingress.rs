@@ -98,6 +98,9 @@ pub enum PathType {
     Prefix,
     /// As Prefix here.
     ImplementationSpecific,
+    /// The beginning of the path matches this regular expression, upper and lower case alike, as in
+    /// locations of nginx. One that cannot be read matches nothing.
+    Regex,
 }
 
 /// Requests for a host and path go to a backend.
@@ -124,6 +127,9 @@ pub struct Treatment {
     pub speaks_http2: bool,
     /// A longer body of a request is refused (413).
     pub max_body_bytes: Option<u64>,
+    /// Endpoints are asked for this path; `$1` to `$9` stand for what the groups of the route's regular
+    /// expression have matched. The query stays.
+    pub rewrite: Option<String>,
     /// In place of [`Config::connect_timeout`].
     pub connect_timeout: Option<Duration>,
     /// In place of [`Config::response_timeout`].

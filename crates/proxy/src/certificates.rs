@@ -18,7 +18,7 @@ pub(crate) struct Certificates {
 /// What a version of a secret was found to hold.
 struct Parsed {
     version: Option<String>,
-    key: Option<Arc<CertifiedKey>>,
+    key: Result<Arc<CertifiedKey>, String>,
 }
 
 /// Why a secret is no certificate.
@@ -53,17 +53,21 @@ impl Certificates {
         if let Some(known) = self.parsed.get(key)
             && known.version == *version
         {
-            return known.key.clone();
+            return known.key.clone().ok();
         }
-        let parsed = parse(secret).map(Arc::new);
-        if let Err(error) = &parsed {
-            let cause = std::error::Error::source(error).map(ToString::to_string);
+        let parsed = parse(secret).map(Arc::new).map_err(|error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::warn!(namespace = key.0, secret = key.1, %error, cause, "a TLS secret is unusable");
-        }
-        let parsed = parsed.ok();
+            cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+        });
         let known = Parsed { version: version.clone(), key: parsed.clone() };
         self.parsed.insert(key.clone(), known);
-        parsed
+        parsed.ok()
+    }
+
+    /// Returns what is wrong with a secret that was asked for.
+    pub(crate) fn fault(&self, key: &(String, String)) -> Option<String> {
+        self.parsed.get(key)?.key.as_ref().err().cloned()
     }
 
     /// Forgets secrets that nobody names any more.

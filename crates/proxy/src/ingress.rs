@@ -1,5 +1,7 @@
 //! Hosts and paths from outside: Ingresses to the routes of the proxy in front.
 
+mod faults;
+
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use network::ingress::{Host, PathType, Route, Routes, Treatment};
 
 use crate::observed::{Observed, name, namespace};
 use crate::{endpoints, treatment};
+
+pub use faults::{Fault, faults};
 
 /// The controller that an IngressClass names to have its Ingresses served here.
 pub const CONTROLLER: &str = "pinnace/ingress";
@@ -85,6 +89,7 @@ fn route(
 ) -> Route {
     let path_type = match path.path_type.as_str() {
         "Exact" => PathType::Exact,
+        _ if treatment::has_regex_paths(ingress) => PathType::Regex,
         "Prefix" => PathType::Prefix,
         _ => PathType::ImplementationSpecific,
     };

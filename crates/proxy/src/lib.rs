@@ -20,7 +20,7 @@
 //! - [`proxy`]: the loop, and the answer to "does any route still lead to this pod?".
 //!
 //! It never watches the API itself (the shared caches do), never writes anything but the status of
-//! Ingresses and Services and Events about Services, and writes no files.
+//! Ingresses and Services and Events about them, and writes no files.
 
 mod certificates;
 pub mod endpoints;

@@ -2,6 +2,7 @@
 
 mod apply;
 mod changes;
+mod faults;
 mod openings;
 
 use std::collections::HashSet;
@@ -16,8 +17,8 @@ use network::{HostPorts, Policies, Services};
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
-use apply::Applier;
 use crate::services::Node;
+use apply::Applier;
 use changes::Changes;
 
 /// The longest that requests under way are waited for; callers bound the wait themselves.
@@ -27,11 +28,11 @@ const QUIESCENCE: Duration = Duration::from_secs(30);
 /// so that a client that keeps its connection would hold up every pod.
 const SETTLING: Duration = Duration::from_millis(500);
 
-/// What a proxy needs to know before it starts.
-#[derive(Debug, Clone)]
 /// How often connections from the host are asked to leave a pod.
 const LEAVING_INTERVAL: Duration = Duration::from_millis(20);
 
+/// What a proxy needs to know before it starts.
+#[derive(Debug, Clone)]
 pub struct Config {
     /// The cluster's domain, without a trailing dot.
     pub domain: String,
@@ -53,10 +54,10 @@ pub struct Dependencies {
     pub services: Services,
     /// Ports of the host that lead to services.
     pub host_ports: HostPorts,
-    /// Names.
-    pub dns: DnsServer,
     /// What pods may exchange.
     pub policies: Policies,
+    /// Names.
+    pub dns: DnsServer,
     /// Hosts and paths from outside.
     pub ingress: IngressProxy,
 }

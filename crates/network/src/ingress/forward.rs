@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use tokio::time;
 
 use super::{
-    Shared, Treatment,
+    Shared,
     accept::Client,
     answer::Refusal,
     body::{EndpointBody, ProxyBody},
@@ -58,7 +58,7 @@ pub(super) async fn handle(
         (Ok(_), None) => Err(Refusal::NoRoute),
         (Ok(authority), Some(destination)) => {
             let place = Place::new(shared, host.clone(), uri.path().to_owned());
-            answer(&place, &destination.treatment, &client, request, &authority).await
+            answer(&place, &destination, &client, request, &authority).await
         }
         (Err(refusal), _) => Err(refusal),
     };
@@ -76,11 +76,12 @@ pub(super) async fn handle(
 
 async fn answer(
     place: &Place,
-    treatment: &Treatment,
+    destination: &Destination,
     client: &Client,
     mut request: Request<Incoming>,
     authority: &str,
 ) -> Result<Response<ProxyBody>, Refusal> {
+    let treatment = &destination.treatment;
     if request.method() == Method::CONNECT {
         return Err(Refusal::Connect);
     }
@@ -95,6 +96,11 @@ async fn answer(
     let limit = treatment.max_body_bytes.unwrap_or(u64::MAX);
     if request.body().size_hint().lower() > limit {
         return Err(Refusal::TooLarge);
+    }
+    if treatment.rewrite.is_some()
+        && let Some(target) = destination.rewritten(&headers::origin_form(request.uri()).to_string())
+    {
+        *request.uri_mut() = target.parse().map_err(|_| Refusal::Malformed("the rewritten path is none"))?;
     }
     let is_call = treatment.speaks_http2 || grpc::is_call(&request);
     headers::for_endpoint(request.headers_mut(), client, authority)?;

@@ -171,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Answers a request; says whether the connection goes on.
-    async fn handle(&mut self, request: Request) -> bool {
+    async fn handle(&mut self, mut request: Request) -> bool {
         let table = self.shared.table();
         let found = table.destination(&request.host, &request.path);
         let backend = found.as_ref().map_or(&table.nobody, |destination| &destination.backend).clone();
@@ -179,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let answer = match found {
             _ if request.method == http::Method::CONNECT => Err(Refusal::Connect.into()),
             None => Err(Refusal::NoRoute.into()),
-            Some(destination) => self.answer(&request, destination).await,
+            Some(destination) => self.answer(&mut request, destination).await,
         };
         let (status, took, reason, goes_on) = match answer {
             Ok(answered) => (answered.status, answered.took, answered.broke, answered.goes_on),
@@ -205,7 +205,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Has an endpoint answer.
-    async fn answer(&mut self, request: &Request, destination: Arc<Destination>) -> Result<Answered, Ending> {
+    async fn answer(
+        &mut self,
+        request: &mut Request,
+        destination: Arc<Destination>,
+    ) -> Result<Answered, Ending> {
         let treatment = &destination.treatment;
         if treatment.redirects_to_https && self.client.scheme == "http" {
             return Err(
@@ -216,10 +220,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if destination.backend.is_empty() {
             return Err(Refusal::NoEndpoint.into());
         }
+        if let Some(target) = destination.rewritten(&request.target) {
+            // It stands behind the method and a space.
+            let start = request.method.as_str().len() + 1;
+            self.message.splice(start..start + request.target.len(), target.bytes());
+            request.target = target;
+        }
         let limit = treatment.max_body_bytes.unwrap_or(u64::MAX);
         if matches!(request.framing, Framing::Length(length) if length > limit) {
             return Err(Refusal::TooLarge.into());
         }
+        // What is rare has its state apart: that of every connection would be as large.
         if treatment.speaks_http2 {
             return Box::pin(self.translate(request, limit)).await;
         }
@@ -233,7 +244,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 let waited = self.keep_body(request, length).await?;
                 self.exchange(request, Some(destination).filter(|_| !waited)).await
             }
-        // What is rare has its state apart: that of every connection would be as large.
             Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
                 Box::pin(self.stream(request, limit)).await
             }

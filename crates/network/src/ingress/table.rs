@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use regex::{Regex, RegexBuilder};
 use rustls::sign::CertifiedKey;
 
 use super::{Host, PathType, Registry, Route, Routes, Treatment, endpoint::Backend};
@@ -32,6 +33,7 @@ pub(super) struct Table {
 struct Rule {
     path: String,
     kind: PathType,
+    regex: Option<Regex>,
     destination: Arc<Destination>,
 }
 
@@ -40,6 +42,50 @@ struct Rule {
 pub(super) struct Destination {
     pub(super) backend: Arc<Backend>,
     pub(super) treatment: Treatment,
+    /// Of the rule that leads here, if it has one.
+    regex: Option<Regex>,
+}
+
+impl Destination {
+    /// Returns the target that an endpoint is asked for in place of the client's, if that differs.
+    pub(super) fn rewritten(&self, target: &str) -> Option<String> {
+        let template = self.treatment.rewrite.as_deref()?;
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        let groups = self.regex.as_ref().and_then(|regex| regex.captures(path));
+        let group = |number: u32| {
+            let found = groups.as_ref()?.get(usize::try_from(number).ok()?)?;
+            Some(found.as_str())
+        };
+        let mut text = String::with_capacity(target.len());
+        let mut rest = template.chars().peekable();
+        while let Some(letter) = rest.next() {
+            match (letter, rest.peek().and_then(|next| next.to_digit(10))) {
+                ('$', Some(number)) => {
+                    rest.next();
+                    text.push_str(group(number).unwrap_or_default());
+                }
+                (letter, _) => text.push(letter),
+            }
+        }
+        if !text.starts_with('/') {
+            text.insert(0, '/');
+        }
+        if let Some(query) = query {
+            text.push('?');
+            text.push_str(query);
+        }
+        Some(text)
+    }
+}
+
+/// Bounds the memory that an expression of a user may take.
+const MAX_REGEX_BYTES: usize = 1 << 20;
+
+fn compile_regex(path: &str) -> Option<Regex> {
+    RegexBuilder::new(&format!("^(?:{path})")).case_insensitive(true).size_limit(MAX_REGEX_BYTES).build().ok()
 }
 
 impl Table {
@@ -57,8 +103,10 @@ impl Table {
             backends.entry(key.to_owned()).or_insert_with(empty).clone()
         };
         for Route { host, path, path_type, backend: key, treatment } in routes.rules {
-            let destination = Arc::new(Destination { backend: backend(&key), treatment });
-            let rule = Rule { path, kind: path_type, destination };
+            let regex = if path_type == PathType::Regex { compile_regex(&path) } else { None };
+            let destination =
+                Arc::new(Destination { backend: backend(&key), treatment, regex: regex.clone() });
+            let rule = Rule { path, kind: path_type, regex, destination };
             match host {
                 Host::Any => table.any.push(rule),
                 Host::Exact(name) => table.exact.entry(normal(&name).into_owned()).or_default().push(rule),
@@ -70,7 +118,7 @@ impl Table {
         }
         table.default = routes
             .default_backend
-            .map(|(key, treatment)| Arc::new(Destination { backend: backend(&key), treatment }));
+            .map(|(key, treatment)| Arc::new(Destination { backend: backend(&key), treatment, regex: None }));
         table.nobody = backend("");
         table.backends = backends.into_keys().collect();
         let lists = table.exact.values_mut().chain(table.wildcard.values_mut());
@@ -127,7 +175,7 @@ impl Table {
 impl Rule {
     fn order(&self) -> (std::cmp::Reverse<usize>, bool) {
         let length = match self.kind {
-            PathType::Exact => self.path.len(),
+            PathType::Exact | PathType::Regex => self.path.len(),
             PathType::Prefix | PathType::ImplementationSpecific => self.path.trim_end_matches('/').len(),
         };
         (std::cmp::Reverse(length), self.kind != PathType::Exact)
@@ -137,6 +185,7 @@ impl Rule {
     fn matches(&self, path: &str) -> bool {
         match self.kind {
             PathType::Exact => path == self.path,
+            PathType::Regex => self.regex.as_ref().is_some_and(|regex| regex.is_match(path)),
             PathType::Prefix | PathType::ImplementationSpecific => {
                 let prefix = self.path.trim_end_matches('/');
                 path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -243,6 +292,25 @@ mod tests {
         // A wildcard stands for exactly one label.
         check(&table, "a.baz.foo.com", "/", Some("any"));
         check(&table, "foo.com", "/", Some("any"));
+    }
+
+    #[test]
+    fn a_rewritten_path_is_made_of_what_the_expression_has_matched() {
+        let check = |path: &str, template: &str, asked: &str, expected: Option<&str>| {
+            let treatment = Treatment { rewrite: Some(template.to_owned()), ..Treatment::default() };
+            let (path, path_type, host) = (path.to_owned(), PathType::Regex, Host::Any);
+            let rules = vec![Route { host, path, path_type, backend: "b".to_owned(), treatment }];
+            let table = Table::compile(Routes { rules, ..Routes::default() }, &mut Registry::default());
+            let found = table.destination("h", asked.split('?').next().unwrap());
+            let target = found.map(|destination| destination.rewritten(asked).unwrap());
+            assert_eq!(target.as_deref(), expected, "{asked}");
+        };
+        check("/api(/|$)(.*)", "/$2", "/api/v1/x?a=b", Some("/v1/x?a=b"));
+        check("/api(/|$)(.*)", "/$2", "/API", Some("/"));
+        check("/api(/|$)(.*)", "/$2", "/apix", None);
+        check("/a|/b", "/", "/b/c", Some("/"));
+        check("/x/(.+)", "$1/y$9", "/x/z", Some("/z/y"));
+        check("/a(", "/", "/a(", None);
     }
 
     #[test]

@@ -116,3 +116,34 @@ fn only_an_ingress_that_does_not_show_its_address_needs_a_write() {
         without_address(&observed, "127.0.0.1").into_iter().map(|ingress| name(&ingress.metadata)).collect();
     assert_eq!(names, ["b"]);
 }
+
+#[test]
+fn what_does_not_work_is_told_with_its_reason() {
+    let other = json!({ "service": { "name": "gone", "port": { "number": 80 } } });
+    let rules = [
+        rule("a.test", "/ok", backend(json!({ "name": "http" }))),
+        rule("a.test", "/port", backend(json!({ "number": 81 }))),
+        rule("", "/service", other),
+    ];
+    let tls = json!([{ "secretName": "missing" }, { "secretName": "broken" }]);
+    let mut bad = ingress("bad", EARLY, json!({ "rules": rules, "tls": tls }));
+    bad["metadata"]["annotations"] = json!({ "nginx.ingress.kubernetes.io/auth-type": "basic" });
+    let mut observed = observe(&[bad]);
+    let broken = ("shop".to_owned(), "broken".to_owned());
+    observed.secrets.insert(broken.clone(), Arc::default());
+    let told = faults(&observed, |key| (*key == broken).then(|| "key `tls.crt` is missing".to_owned()));
+    let told: Vec<String> = told.iter().map(|fault| format!("{}: {}", fault.reason, fault.message)).collect();
+    assert_eq!(
+        told,
+        [
+            "PortNotFound: `a.test/port` goes to port `81` of Service `web`, which has no such port; requests are \
+             answered with 503",
+            "ServiceNotFound: `/service` of any host goes to Service `gone`, which does not exist; requests are \
+             answered with 503",
+            "SecretNotFound: Secret `missing` does not exist; HTTPS is answered with the cluster's own certificate",
+            "InvalidCertificate: Secret `broken` is no certificate: key `tls.crt` is missing; HTTPS is answered \
+             with the cluster's own certificate",
+            "AnnotationIgnored: the annotation `nginx.ingress.kubernetes.io/auth-type` has no effect here",
+        ]
+    );
+}

@@ -14,6 +14,7 @@ use network::{Policies, ServiceRule, Services};
 use serde_json::json;
 
 use super::changes::Kinds;
+use super::faults::Faults;
 use super::openings::Openings;
 use super::{Config, Dependencies};
 use crate::certificates::Certificates;
@@ -29,46 +30,48 @@ pub(super) struct Applier {
     kinds: Kinds,
     client: kube::Client,
     services: Services,
-    dns: network::dns::DnsServer,
     policies: Policies,
+    dns: network::dns::DnsServer,
     ingress: network::ingress::IngressProxy,
     openings: Openings,
+    faults: Faults,
     certificates: Certificates,
     /// The rules in force; `None` before the first pass, while those of an earlier process hold.
     rules: Option<Vec<ServiceRule>>,
     /// The addresses that services lead to by them.
     served: HashSet<IpAddr>,
     has_failed: bool,
-}
-
     /// The policies were not applied.
     policies_failed: bool,
+}
+
 impl Applier {
     pub(super) fn new(config: Config, dependencies: &Dependencies) -> Self {
         Self {
             config,
             kinds: Kinds::of(&dependencies.caches),
             openings: Openings::new(dependencies),
+            faults: Faults::new(dependencies),
             client: dependencies.caches.client().clone(),
             services: dependencies.services.clone(),
+            policies: dependencies.policies.clone(),
             dns: dependencies.dns.clone(),
             ingress: dependencies.ingress.clone(),
             certificates: Certificates::default(),
-            policies: dependencies.policies.clone(),
             rules: None,
             served: HashSet::new(),
             has_failed: false,
+            policies_failed: false,
         }
     }
 
-            policies_failed: false,
     /// Makes the network as the caches are now; returns every address that a route leads to.
     pub(super) async fn pass(&mut self) -> HashSet<IpAddr> {
+        // Before anything new leads anywhere.
+        self.apply_policies().await;
         let observed = self.observe();
         // The fastest first: an endpoint that is gone is gone for new requests at once.
         let routes = self.routes(&observed);
-        // Before anything new leads anywhere.
-        self.apply_policies().await;
         let mut addresses = route_addresses(&routes);
         self.ingress.set(routes);
         let zone = zone::zone(&observed, &self.config.domain);
@@ -84,6 +87,7 @@ impl Applier {
         addresses.extend(self.served.iter().copied());
         self.openings.apply(&observed).await;
         self.show_addresses(&observed);
+        self.faults.note(ingress::faults(&observed, |secret| self.certificates.fault(secret)));
         addresses
     }
 
@@ -92,7 +96,10 @@ impl Applier {
         if self.has_failed || self.policies_failed {
             tokio::time::sleep(RETRY).await;
         } else {
-            self.openings.retry().await;
+            tokio::select! {
+                () = self.openings.retry() => {}
+                () = self.faults.due() => {}
+            }
         }
     }
 
@@ -133,13 +140,6 @@ impl Applier {
         routes
     }
 
-    /// Returns whether the rules are in force.
-    async fn apply_rules(&mut self, rules: Vec<ServiceRule>) -> bool {
-        if self.rules.as_ref() == Some(&rules) && !self.has_failed {
-            return true;
-        }
-        match self.services.apply(rules.clone()).await {
-            Ok(()) => {
     async fn apply_policies(&mut self) {
         let kinds = &self.kinds;
         let policies = kinds.policies.list();
@@ -154,6 +154,13 @@ impl Applier {
         }
     }
 
+    /// Returns whether the rules are in force.
+    async fn apply_rules(&mut self, rules: Vec<ServiceRule>) -> bool {
+        if self.rules.as_ref() == Some(&rules) && !self.has_failed {
+            return true;
+        }
+        match self.services.apply(rules.clone()).await {
+            Ok(()) => {
                 self.rules = Some(rules);
                 self.has_failed = false;
             }
