@@ -88,8 +88,8 @@ impl HostNetwork {
         self.run(move || crate::lock(&files).resolvers()).await.unwrap_or_default()
     }
 
-    /// Finds a name's addresses as the host would: its `hosts` file, then its name servers. IPv4 comes
-    /// first.
+    /// Finds a name's addresses as the host would: its `hosts` file, then its name servers, for each domain
+    /// that `resolv.conf` has searched. IPv4 comes first.
     ///
     /// # Errors
     /// When no name server answers, or the name has no address.
@@ -97,9 +97,20 @@ impl HostNetwork {
         if let Ok(address) = name.parse() {
             return Ok(vec![address]);
         }
-        let asked = name.to_owned();
-        let listed = self.run(move || files::hosts_entry(&asked)).await?;
-        if listed.is_empty() { crate::dns::forward::lookup(self, name).await } else { Ok(listed) }
+        let (asked, files) = (name.to_owned(), self.files.clone());
+        let look = move || (files::hosts_entry(&asked), crate::lock(&files).candidates(&asked));
+        let (listed, candidates) = self.run(look).await?;
+        if !listed.is_empty() {
+            return Ok(listed);
+        }
+        let mut missing = None;
+        for candidate in candidates {
+            match crate::dns::forward::lookup(self, &candidate).await {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => missing = Some(error),
+                found => return found,
+            }
+        }
+        Err(missing.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
     }
 
     async fn tcp_socket(&self, address: SocketAddr) -> io::Result<TcpSocket> {

@@ -17,19 +17,70 @@ pub(super) struct HostFiles {
     checked: Option<Instant>,
     modified: Option<SystemTime>,
     resolvers: Vec<SocketAddr>,
+    searched: Searched,
 }
 
 impl HostFiles {
     pub(super) fn resolvers(&mut self) -> Vec<SocketAddr> {
+        self.refresh();
+        self.resolvers.clone()
+    }
+
+    /// Lists the names that a name may stand for, in the order in which they are tried.
+    pub(super) fn candidates(&mut self, name: &str) -> Vec<String> {
+        self.refresh();
+        self.searched.candidates(name)
+    }
+
+    fn refresh(&mut self) {
         if self.checked.is_none_or(|at| at.elapsed() > FRESH) {
             let modified = fs::metadata(RESOLV_CONF).and_then(|data| data.modified()).ok();
             if self.checked.is_none() || modified != self.modified {
-                self.resolvers = name_servers(&fs::read_to_string(RESOLV_CONF).unwrap_or_default());
+                let text = fs::read_to_string(RESOLV_CONF).unwrap_or_default();
+                self.resolvers = name_servers(&text);
+                self.searched = Searched::read(&text);
                 self.modified = modified;
             }
             self.checked = Some(Instant::now());
         }
-        self.resolvers.clone()
+    }
+}
+
+/// Where names that are not whole are looked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Searched {
+    domains: Vec<String>,
+    /// A name with so many dots is tried as it is first.
+    dots: usize,
+}
+
+impl Searched {
+    /// Reads `resolv.conf(5)`: of several lists the last one counts.
+    fn read(text: &str) -> Self {
+        let mut searched = Self { domains: Vec::new(), dots: 1 };
+        for line in text.lines() {
+            let mut words = line.split_whitespace();
+            match words.next() {
+                Some("search" | "domain") => searched.domains = words.map(str::to_owned).collect(),
+                Some("options") => {
+                    let dots = words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok()).next_back();
+                    searched.dots = dots.unwrap_or(searched.dots);
+                }
+                Some(_) | None => {}
+            }
+        }
+        searched
+    }
+
+    fn candidates(&self, name: &str) -> Vec<String> {
+        if name.ends_with('.') {
+            return vec![name.to_owned()];
+        }
+        let mut names: Vec<String> =
+            self.domains.iter().map(|domain| format!("{name}.{}", domain.trim_end_matches('.'))).collect();
+        let place = if name.matches('.').count() >= self.dots { 0 } else { names.len() };
+        names.insert(place, name.to_owned());
+        names
     }
 }
 
@@ -79,6 +130,17 @@ mod tests {
         let expected: Vec<SocketAddr> = ["10.0.0.1:53", "[fd00::1]:53"].map(|a| a.parse().unwrap()).into();
         assert_eq!(name_servers(text), expected);
         assert_eq!(name_servers("options edns0"), ["127.0.0.1:53".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_name_is_searched_in_the_domains_unless_it_has_dots_enough() {
+        let text = "search old\nsearch default.svc.cluster.local svc.cluster.local.\noptions edns0 ndots:2\n";
+        let searched = Searched::read(text);
+        let web = ["web.default.svc.cluster.local", "web.svc.cluster.local", "web"];
+        assert_eq!(searched.candidates("web"), web);
+        assert_eq!(searched.candidates("a.b.c")[0], "a.b.c");
+        assert_eq!(searched.candidates("web."), ["web."]);
+        assert_eq!(Searched::read("").candidates("web"), ["web"]);
     }
 
     #[test]
