@@ -1,7 +1,8 @@
 //! Whole-process figures: what a user waits for and pays for. Prints the rows of `docs/benchmarks.md`.
 //!
 //! `cargo bench -p cli --bench cluster [-- NAME]`, where NAME is one of the sections below. As root the start is
-//! measured as root and as an ordinary user. Each figure is the median of five; the machine should be idle.
+//! measured as root and as an ordinary user. Each figure is the median of five; the machine should be idle. The soak
+//! runs only when it is named: `SOAK_REQUESTS` and `SOAK_ROLLOUTS` say how long.
 #![expect(
     unreachable_pub,
     clippy::print_stdout,
@@ -10,9 +11,16 @@
     reason = "a benchmark prints and may fail"
 )]
 
+#[path = "cluster/endpoints.rs"]
+mod endpoints;
+#[path = "cluster/soak.rs"]
+mod soak;
 #[expect(dead_code, reason = "the tests use all of it")]
 #[path = "../tests/e2e/support.rs"]
 mod support;
+#[expect(dead_code, reason = "the tests use all of it")]
+#[path = "../tests/e2e/toolbox.rs"]
+mod toolbox;
 
 use std::net::UdpSocket;
 use std::process::Command;
@@ -44,7 +52,10 @@ fn main() {
     if words.first().is_some_and(|word| word == "ask-dns") {
         return ask_dns();
     }
-    let sections: [(&str, fn()); 7] = [
+    if words.first().is_some_and(|word| word == "serve-abruptly") {
+        return soak::serve_abruptly();
+    }
+    let sections: [(&str, fn()); 9] = [
         ("start", start),
         ("serving", serving),
         ("idle", idle),
@@ -52,10 +63,13 @@ fn main() {
         ("image", image),
         ("rollouts", rollouts),
         ("many", many),
+        ("endpoints", endpoints::endpoints),
+        ("soak", soak::soak),
     ];
     println!("| what | figure |\n|---|---|");
     for (name, run) in sections {
-        if words.is_empty() || words.iter().any(|word| word == name) {
+        // The soak takes minutes: only when asked for.
+        if (words.is_empty() && name != "soak") || words.iter().any(|word| word == name) {
             run();
         }
     }

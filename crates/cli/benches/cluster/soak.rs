@@ -27,7 +27,7 @@ const PORT: u16 = 8000;
 /// Who answers: the model server drains, the other one stops in the midst of things.
 const APPS: [&str; 2] = ["drains", "abrupt"];
 
-/// Serves until SIGTERM and stops there and then, in the midst of whatever it does.
+/// Serves its own name until SIGTERM and stops there and then, in the midst of whatever it does.
 pub(crate) fn serve_abruptly() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -36,12 +36,15 @@ pub(crate) fn serve_abruptly() {
             told.recv().await;
             std::process::exit(0);
         });
+        let host = std::fs::read_to_string("/etc/hostname").unwrap();
+        let name = Bytes::from(json!({ "model": host.trim() }).to_string());
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await.unwrap();
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
+            let name = name.clone();
             tokio::spawn(async move {
                 let answer = |_: Request<Incoming>| async {
-                    Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"{}"))))
+                    Ok::<_, Infallible>(Response::new(Full::new(name.clone())))
                 };
                 let service = hyper::service::service_fn(answer);
                 hyper::server::conn::http1::Builder::new()
@@ -54,7 +57,7 @@ pub(crate) fn serve_abruptly() {
 }
 
 /// Gives the user the image `abrupt:1`: this program, which serves as above.
-fn load_abrupt(user: &User) {
+pub(crate) fn load_abrupt(user: &User) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root");
     std::fs::create_dir_all(&root).unwrap();
@@ -64,7 +67,7 @@ fn load_abrupt(user: &User) {
 }
 
 /// A Deployment of three, a Service of every type in one, and an Ingress.
-fn manifest(name: &str, container: &Value) -> String {
+pub(crate) fn manifest(name: &str, container: &Value) -> String {
     let probe = json!({ "httpGet": { "path": "/api/v1/ready", "port": "http" }, "periodSeconds": 1 });
     let mut container = container.clone();
     container["name"] = json!("app");
@@ -92,12 +95,16 @@ fn manifest(name: &str, container: &Value) -> String {
     json!({ "apiVersion": "v1", "kind": "List", "items": [deployment, service, ingress] }).to_string()
 }
 
-/// A pod that asks the Service by its name, from inside.
+/// A pod that asks the Service by its name, from inside. Its connection leads to the pod itself, so that nobody but
+/// the application can end a kept one in order.
 fn asker(name: &str, port: &str) -> String {
     let url = format!("http://{name}:{port}/api/v1/version");
+    let mut command = vec!["/pinnace", "load", &url, "--connections", "1", "--duration", "24h"];
+    if name == "abrupt" {
+        command.push("--fresh");
+    }
     let container = json!({
-        "name": "ask", "image": "jokemeter:lr", "imagePullPolicy": "IfNotPresent",
-        "command": ["/pinnace", "load", url, "--fresh", "--connections", "1", "--duration", "24h"],
+        "name": "ask", "image": "jokemeter:lr", "imagePullPolicy": "IfNotPresent", "command": command,
     });
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": { "name": format!("ask-{name}") },
@@ -125,22 +132,22 @@ pub(crate) fn soak() {
     user.up();
     user.apply(&manifest("drains", &json!({ "image": "jokemeter:lr" })));
     user.apply(&manifest("abrupt", &json!({ "image": "abrupt:1", "command": ["/app", "serve-abruptly"] })));
-    let mut ways: Vec<Vec<String>> = Vec::new();
+    let mut ways: Vec<(String, Vec<String>)> = Vec::new();
     for name in APPS {
         user.kubectl(&["rollout", "status", &format!("deployment/{name}"), "--timeout=120s"]);
         let of = |field: &str| {
             let path = format!("jsonpath={{.spec.ports[0].{field}}}");
             user.kubectl(&["get", "service", name, "-o", &path])
         };
-        let way = |port: &str, more: &[&str]| {
+        let mut way = |through: &str, port: &str, more: &[&str]| {
             let url = format!("http://127.0.0.1:{port}/api/v1/version");
             let fixed = ["load", &url, "--connections", "1", "--duration", "24h"];
-            fixed.iter().chain(more).map(|word| (*word).to_owned()).collect()
+            let words = fixed.iter().chain(more).map(|word| (*word).to_owned()).collect();
+            ways.push((format!("{name} through its {through}"), words));
         };
-        ways.push(way(&user.http_port.to_string(), &["--host", &format!("{name}.localhost")]));
-        // On a kept connection to the pod itself nobody but the application can end a request in order.
-        ways.push(way(&of("nodePort"), &["--fresh"]));
-        ways.push(way(&of("port"), &["--fresh"]));
+        way("Ingress", &user.http_port.to_string(), &["--host", &format!("{name}.localhost")]);
+        way("node port", &of("nodePort"), &[]);
+        way("load balancer", &of("port"), &[]);
         user.apply(&asker(name, &of("port")));
     }
     let inside = APPS.map(|name| follow(&user, &format!("ask-{name}")));
@@ -150,7 +157,7 @@ pub(crate) fn soak() {
     let answers = std::thread::scope(|scope| {
         let loads: Vec<_> = ways
             .iter()
-            .map(|words| {
+            .map(|(_, words)| {
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
                 let (user, done) = (&user, &done);
                 scope.spawn(move || user.run_until(&words, done).stdout)
@@ -163,25 +170,35 @@ pub(crate) fn soak() {
         done.store(true, Ordering::Relaxed);
         loads.into_iter().map(|load| load.join().unwrap()).collect::<Vec<_>>()
     });
-    let mut told: Vec<(String, String)> = ways.iter().map(|words| words[1].clone()).zip(answers).collect();
+    let mut told: Vec<(String, String)> = ways.iter().map(|(way, _)| way.clone()).zip(answers).collect();
     for (name, log) in APPS.iter().zip(inside) {
         user.kubectl(&["delete", "pod", &format!("ask-{name}")]);
         let output = log.wait_with_output().unwrap();
-        told.push((format!("http://{name}"), String::from_utf8_lossy(&output.stdout).into_owned()));
+        told.push((format!("{name} from a pod"), String::from_utf8_lossy(&output.stdout).into_owned()));
     }
-    let mut total = 0;
+    let (mut total, mut failed) = (0, 0);
     for (way, answer) in &told {
-        let line = answer.lines().find(|line| line.starts_with("requests")).unwrap_or("no count");
-        total += line.split_whitespace().nth(1).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
-        row(&format!("soak, {way}"), line.trim_start_matches("requests").trim());
+        let counted = |word: usize| -> u64 {
+            let line = answer.lines().find(|line| line.starts_with("requests"));
+            let count = line.and_then(|line| line.split_whitespace().nth(word)?.parse().ok());
+            count.unwrap_or_else(|| panic!("{way} gave no count: {answer}"))
+        };
+        total += counted(1);
+        failed += counted(3);
+        // Which pod answered is not asked here.
+        let lines = answer.lines().filter(|line| !line.trim_start().starts_with("model"));
+        let lines = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        let lines: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
+        row(&format!("soak, {way}"), &lines.join("; "));
     }
-    row("soak in all", &format!("{total} requests, {count} rollouts, {:.0?}", started.elapsed()));
+    let figure = format!("{failed} failed of {total} requests, {count} rollouts, {:.0?}", started.elapsed());
+    row("soak in all", &figure);
 }
 
 /// Changes the pods' template: by turns one by one, and all at once beside the old ones.
 fn roll_out(user: &User, name: &str, number: u32) {
     let (surge, word) =
-        if number / 2 % 2 == 0 { (json!(1), "rolling") } else { (json!("100%"), "blue-green") };
+        if (number / 2).is_multiple_of(2) { (json!(1), "rolling") } else { (json!("100%"), "blue-green") };
     let patch = json!({ "spec": {
         "strategy": { "rollingUpdate": { "maxSurge": surge, "maxUnavailable": 0 } },
         "template": { "metadata": { "annotations": { "soak": format!("{word} {number}") } } },

@@ -21,7 +21,7 @@ pub fn load(user: &User) {
     for folder in ["tmp", "proc", "sys", "dev", "etc"] {
         std::fs::create_dir_all(root.join(folder)).unwrap();
     }
-    let archive = pack(folder.path(), &root);
+    let archive = pack(folder.path(), &root, "toolbox:1");
     let bytes = std::fs::read(archive).unwrap();
     let given = user.write("toolbox.tar", "");
     std::fs::write(&given, bytes).unwrap();
@@ -41,10 +41,10 @@ fn files() -> BTreeSet<String> {
     files
 }
 
-/// As `docker save` writes it.
-fn pack(folder: &Path, root: &Path) -> std::path::PathBuf {
+/// Writes an image of one layer, `root`, as `docker save` does.
+pub fn pack(folder: &Path, root: &Path, tag: &str) -> std::path::PathBuf {
     let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
-    let (layer, archive) = (at("layer.tar"), at("toolbox.tar"));
+    let (layer, archive) = (at("layer.tar"), at("image.tar"));
     said("tar", &["-C", root.to_str().unwrap(), "--owner=0", "--group=0", "-cf", &layer, "."]);
     let sum = said("sha256sum", &[&layer]);
     let digest = sum.split_whitespace().next().unwrap();
@@ -55,8 +55,7 @@ fn pack(folder: &Path, root: &Path) -> std::path::PathBuf {
         "config": {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Cmd": ["sh"]},
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{digest}")]},
     });
-    let manifest =
-        serde_json::json!([{"Config": "config.json", "RepoTags": ["toolbox:1"], "Layers": ["layer.tar"]}]);
+    let manifest = serde_json::json!([{"Config": "config.json", "RepoTags": [tag], "Layers": ["layer.tar"]}]);
     std::fs::write(at("config.json"), config.to_string()).unwrap();
     std::fs::write(at("manifest.json"), manifest.to_string()).unwrap();
     let names = ["manifest.json", "config.json", "layer.tar"];
