@@ -80,6 +80,34 @@ fn an_ingress_follows_hosts_paths_certificates_and_annotations() {
     eventually("the bound", || (post(10) == 200).then_some(()));
     assert_eq!(post(2000), 413);
 
+    let rewritten = json!({
+        "nginx.ingress.kubernetes.io/rewrite-target": "/api/v1/$2",
+        "nginx.ingress.kubernetes.io/auth-type": "basic",
+    });
+    let mut rewriting: serde_json::Value =
+        serde_json::from_str(&ingress("rewritten", "rewritten.test", &rewritten, &none)).unwrap();
+    let path = &mut rewriting["spec"]["rules"][0]["http"]["paths"][0];
+    path["path"] = json!("/model(/|$)(.*)");
+    path["pathType"] = json!("ImplementationSpecific");
+    user.apply(&rewriting.to_string());
+    eventually("the rewritten path", || (ask("rewritten.test", "/model/version") == 200).then_some(()));
+    assert_eq!(ask("rewritten.test", "/modelversion"), 404);
+
+    // What does not work is told, in events and by `why`.
+    let missing = json!({ "service": { "name": "nobody", "port": { "number": 80 } } });
+    user.apply(&ingress("broken", "broken.test", &none, &json!({ "defaultBackend": missing })));
+    let events = |name: &str| {
+        let of = format!("involvedObject.name={name}");
+        user.kubectl(&["get", "events", "--field-selector", &of, "-o", "jsonpath={.items[*].reason}"])
+    };
+    eventually("the event", || events("broken").contains("ServiceNotFound").then_some(()));
+    eventually("the event", || events("rewritten").contains("AnnotationIgnored").then_some(()));
+    assert!(
+        user.try_pinnace(&["why", "ingress/broken"])
+            .stdout
+            .contains("Service `nobody`, which does not exist")
+    );
+
     let metrics = user.kubectl(&["get", "--raw", "/metrics"]);
     let count = |code: &str| {
         let labels = "{namespace=\"default\",service=\"jokemeter\",port=\"http\"";
@@ -138,4 +166,54 @@ fn replicas_follow_the_rate_of_requests() {
     assert!(described.lines().any(is_active), "{described}");
     let told = user.kubectl(&["get", "events", "--field-selector=reason=SuccessfulRescale"]);
     assert!(told.contains("All metrics below target"), "{told}");
+}
+
+#[test]
+fn a_policy_closes_pods_and_a_kept_connection_outlives_a_rollout() {
+    let user = started();
+    let policy = |peers: &serde_json::Value| {
+        let policy = json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": { "name": "jokes" },
+            "spec": { "podSelector": { "matchLabels": { "app": "jokemeter" } }, "ingress": peers },
+        });
+        user.apply(&policy.to_string());
+    };
+    // Asks from inside, by name, and ends with its answer.
+    let asks = |name: &str| {
+        let url = "http://jokemeter/api/v1/version";
+        let command = ["/pinnace", "load", url, "--fresh", "--connections", "1", "--duration", "500ms"];
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "labels": { "asks": "jokes" } },
+            "spec": { "restartPolicy": "Never", "containers": [{
+                "name": "ask", "image": "jokemeter:lr", "imagePullPolicy": "IfNotPresent",
+                "command": command,
+            }] },
+        });
+        user.apply(&pod.to_string());
+        let phase = ["get", "pod", name, "-o", "jsonpath={.status.phase}"];
+        eventually("it has asked", || {
+            Some(user.kubectl(&phase)).filter(|phase| ["Succeeded", "Failed"].contains(&phase.as_str()))
+        })
+    };
+    policy(&json!([]));
+    assert_eq!(asks("closed"), "Failed");
+    assert_eq!(user.get("jokemeter.localhost", "/api/v1/version").0, 200, "the Ingress comes from the node");
+    policy(&json!([{ "from": [{ "podSelector": { "matchLabels": { "asks": "jokes" } } }] }]));
+    assert_eq!(asks("open"), "Succeeded", "{}", user.kubectl(&["logs", "open"]));
+
+    let patch = r#"{"spec":{"type":"NodePort"}}"#;
+    user.kubectl(&["patch", "service", "jokemeter", "-p", patch]);
+    let port = ["get", "service", "jokemeter", "-o", "jsonpath={.spec.ports[0].nodePort}"];
+    let url = format!("http://127.0.0.1:{}/api/v1/version", user.kubectl(&port));
+    eventually("the node port", || (user.curl(&[&url]).0 == 200).then_some(()));
+    let words = ["load", &url, "--connections", "2", "--duration", "10m"];
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let load = scope.spawn(|| user.run_until(&words, &done));
+        user.kubectl(&["rollout", "restart", "deployment/jokemeter"]);
+        user.kubectl(&["rollout", "status", "deployment/jokemeter", "--timeout=60s"]);
+        done.store(true, Ordering::Relaxed);
+        let answer = load.join().unwrap();
+        assert!(answer.stdout.contains(" 0 failed"), "{answer:?}");
+    });
 }
