@@ -1,7 +1,5 @@
 //! How apply sees a value: as one piece, as a map, or as a list with identities.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
 
 use crate::schema::{Field, Form, ListType, Shape, Type};
@@ -94,13 +92,6 @@ impl Structure {
             }
         }
         Ok(found)
-    }
-
-    /// Returns the elements that more than one item has.
-    pub(super) fn duplicates(self, list: &[Value]) -> BTreeSet<String> {
-        let mut seen = BTreeSet::new();
-        let elements = list.iter().filter_map(|item| self.element(item).ok());
-        elements.filter(|element| !seen.insert(element.clone())).collect()
     }
 
     /// Returns the first element that two items share.

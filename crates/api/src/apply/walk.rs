@@ -34,14 +34,9 @@ fn collect(value: &Value, structure: Structure, path: &mut Vec<String>, set: &mu
         }
         (Structure::ScalarSet | Structure::Keyed(..), Value::Array(list)) => {
             let items = structure.items(list).map_err(|fault| Fault { path: path.clone(), fault })?;
-            let twice = structure.duplicates(list);
             for (element, item) in items {
-                let is_twice = twice.contains(&element);
                 path.push(element);
-                // what stands twice is owned as a whole: nobody can say which one's fields are meant
-                if !is_twice {
-                    collect(item, structure.item(), path, set)?;
-                }
+                collect(item, structure.item(), path, set)?;
                 set.insert(path);
                 path.pop();
             }

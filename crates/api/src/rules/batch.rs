@@ -75,19 +75,21 @@ pub(super) fn validate_job(object: &Value) -> Vec<FieldError> {
         errors.push(FieldError::required("spec.selector", ""));
     }
     if let Some(selector) = at(spec, "/selector") {
-        errors.extend(validate_selector(selector, "spec.selector"));
+        let faults = validate_selector(selector, "spec.selector");
+        let is_sound = faults.is_empty();
+        errors.extend(faults);
         let template = at(spec, "/template").unwrap_or(&Value::Null);
-        if LabelSelector::from_json(selector).is_ok() && !selects_template(selector, template) {
+        if is_sound && !selects_template(selector, template) {
             errors.push(labels_mismatch(template, "spec.template"));
         }
+        errors.extend(generated_errors(object, selector, is_sound));
     }
-    errors.extend(generated_errors(object));
     errors.extend(job_spec(spec, "spec"));
     errors
 }
 
 /// Judges what the server made so that the job's pods are its own: nobody may take it away.
-fn generated_errors(job: &Value) -> Vec<FieldError> {
+fn generated_errors(job: &Value, selector: &Value, is_sound: bool) -> Vec<FieldError> {
     let spec = at(job, "/spec").unwrap_or(&Value::Null);
     if is_true(spec, "/manualSelector") {
         return Vec::new();
@@ -108,9 +110,9 @@ fn generated_errors(job: &Value) -> Vec<FieldError> {
     let all: Map<String, Value> =
         expected.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
     let own = json!({"metadata": {"labels": all}});
-    let selector = at(spec, "/selector").cloned().unwrap_or_default();
-    if LabelSelector::from_json(&selector).is_ok_and(|selector| !selector.matches_object(&own)) {
-        errors.push(FieldError::invalid("spec.selector", selector, "`selector` not auto-generated"));
+    let selects_own = LabelSelector::from_json(selector).is_ok_and(|selector| selector.matches_object(&own));
+    if is_sound && !selects_own {
+        errors.push(FieldError::invalid("spec.selector", selector.clone(), "`selector` not auto-generated"));
     }
     errors
 }

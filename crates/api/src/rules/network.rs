@@ -169,10 +169,14 @@ pub(super) fn default_ingress_class(object: &mut Value) {
     }
 }
 
+/// Bytes of the name of a controller of Ingresses.
+const CONTROLLER_MAX: usize = 250;
+
 pub(super) fn validate_ingress_class(object: &Value) -> Vec<FieldError> {
     let controller = text(object, "/spec/controller");
     let path = "spec.controller";
     let mut errors = match controller.split_once('/') {
+        _ if controller.len() > CONTROLLER_MAX => vec![FieldError::too_long(path, CONTROLLER_MAX)],
         _ if controller.is_empty() => vec![FieldError::required(path, "")],
         Some((domain, rest)) if !domain.is_empty() && !rest.is_empty() => names::dns_subdomain_errors(domain)
             .into_iter()
@@ -239,8 +243,9 @@ fn path_segment_errors(name: &str) -> Vec<String> {
 }
 
 pub(super) fn validate_ingress_class_update(new: &Value, old: &Value) -> Vec<FieldError> {
-    let pointer = "/spec/controller";
-    immutable(at(new, pointer), at(old, pointer), "spec.controller").into_iter().collect()
+    let (now, before) = (text(new, "/spec/controller"), text(old, "/spec/controller"));
+    let fault = (now != before).then(|| FieldError::invalid("spec.controller", now, "field is immutable"));
+    fault.into_iter().collect()
 }
 
 pub(super) fn validate_ingress(object: &Value) -> Vec<FieldError> {

@@ -92,6 +92,7 @@ pub(super) fn prepare_update(new: &mut Value, old: &Value) {
     let needs_address = |spec: &Value| text(spec, "/type") != "ExternalName";
     let needs_ports = |spec: &Value| ["NodePort", "LoadBalancer"].contains(&text(spec, "/type"));
     if needs_address(old_spec) && needs_address(spec) {
+        normalise_addresses(spec, old_spec);
         if text(spec, "/clusterIP").is_empty() && list(spec, "/clusterIPs").is_empty() {
             for key in ["clusterIP", "clusterIPs"] {
                 super::look::set_or_remove(spec, key, old_spec.get(key).cloned());
@@ -129,6 +130,18 @@ pub(super) fn prepare_update(new: &mut Value, old: &Value) {
     default_addresses(spec);
     if !is_balancer {
         section(new, "status")["loadBalancer"] = json!({});
+    }
+}
+
+/// Who changes the single address only means the list as well.
+fn normalise_addresses(spec: &mut Value, old_spec: &Value) {
+    let is_same = |key: &str| spec.get(key) == old_spec.get(key);
+    if is_same("clusterIP") || !is_same("clusterIPs") {
+        return;
+    }
+    match text(spec, "/clusterIP").to_owned() {
+        address if address.is_empty() => drop(remove(spec, "clusterIPs")),
+        address => spec["clusterIPs"] = json!([address]),
     }
 }
 
@@ -300,6 +313,14 @@ fn addresses(spec: &Value, kind: &str) -> Vec<FieldError> {
         errors.push(FieldError::invalid("spec.clusterIPs", all.clone(), why));
     }
     let addresses = list(spec, "/clusterIPs");
+    let family = |address: &Value| address.as_str()?.parse::<IpAddr>().ok().map(|address| address.is_ipv4());
+    if let [first, second] = addresses
+        && family(first).is_some()
+        && family(first) == family(second)
+    {
+        let why = "may specify no more than one IP for each IP family";
+        errors.push(FieldError::invalid("spec.clusterIPs", all.clone(), why));
+    }
     if addresses.len() > 2 {
         errors.push(FieldError::invalid("spec.clusterIPs", all.clone(), "may only hold up to 2 values"));
     }
@@ -319,10 +340,14 @@ fn addresses(spec: &Value, kind: &str) -> Vec<FieldError> {
     }
     let policy = text(spec, "/ipFamilyPolicy");
     let policies = ["PreferDualStack", "RequireDualStack", "SingleStack"];
-    if !policy.is_empty() && !policies.contains(&policy) {
+    if at(spec, "/ipFamilyPolicy").is_some() && !policies.contains(&policy) {
         errors.push(FieldError::not_supported("spec.ipFamilyPolicy", policy, &policies));
     }
-    for (place, family) in list(spec, "/ipFamilies").iter().enumerate() {
+    let families = list(spec, "/ipFamilies");
+    for (place, family) in families.iter().enumerate() {
+        if families[..place].contains(family) {
+            errors.push(FieldError::duplicate(format!("spec.ipFamilies[{place}]"), family.clone()));
+        }
         if family != "IPv4" && family != "IPv6" {
             let path = format!("spec.ipFamilies[{place}]");
             errors.push(FieldError::not_supported(path, family.clone(), &["IPv4", "IPv6"]));
@@ -374,7 +399,11 @@ pub(super) fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
     let given = at(new, "/spec/clusterIPs").cloned().unwrap_or_default();
     let (new_first, old_first) = (text(new, "/spec/clusterIPs/0"), text(old, "/spec/clusterIPs/0"));
     let path = "spec.clusterIPs[0]";
-    if !old_first.is_empty() && new_first.is_empty() {
+    let is_given = !list(new, "/spec/clusterIPs").is_empty();
+    let is_sound = new_first == "None" || new_first.parse::<IpAddr>().is_ok() || !is_given;
+    if !is_sound {
+        // what is no address is told by itself
+    } else if !old_first.is_empty() && new_first.is_empty() {
         errors.push(FieldError::invalid(path, given, "primary clusterIP can not be unset"));
     } else if !old_first.is_empty() && new_first != old_first {
         errors.push(FieldError::invalid(path, given, "may not change once set"));

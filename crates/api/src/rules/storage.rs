@@ -133,11 +133,9 @@ pub(super) fn validate_volume(object: &Value) -> Vec<FieldError> {
     }
     if let Some(quantity) = capacity.get("storage") {
         let path = "spec.capacity[storage]";
-        let is_negative = quantity.as_str().is_some_and(|text| {
-            text.parse::<crate::quantity::Quantity>().is_ok_and(|quantity| quantity.is_negative())
-        });
-        if is_negative {
-            errors.push(FieldError::invalid(path, quantity.clone(), "must be a valid resource quantity"));
+        let amount = quantity.as_str().and_then(|text| text.parse::<crate::quantity::Quantity>().ok());
+        if let Some(amount) = amount.filter(|amount| amount.is_negative()) {
+            errors.push(FieldError::invalid(path, amount.bytes(), "must be a valid resource quantity"));
         }
         errors.extend(positive(quantity, path));
     }
@@ -181,6 +179,13 @@ pub(super) fn validate_class(object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if text(object, "/provisioner").is_empty() {
         errors.push(FieldError::required("provisioner", ""));
+    } else {
+        let provisioner = text(object, "/provisioner");
+        let faults = names::qualified_name_errors(&provisioner.to_lowercase());
+        errors.extend(faults.into_iter().map(|why| FieldError::invalid("provisioner", provisioner, why)));
+    }
+    if super::look::entries(object, "/parameters").any(|(key, _)| key.is_empty()) {
+        errors.push(FieldError::invalid("parameters", "", "field can not be empty."));
     }
     let policy = text(object, "/reclaimPolicy");
     if !["Delete", "Retain"].contains(&policy) {

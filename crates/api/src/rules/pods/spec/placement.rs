@@ -264,17 +264,16 @@ fn match_label_keys(constraint: &Value, path: &str) -> Vec<FieldError> {
         let here = format!("{here}[{place}]");
         errors.extend(faults.into_iter().map(|why| FieldError::invalid(&here, *key, why)));
     }
-    // The keys together make up the selector, so that one key twice is a fault too; told with the last place.
-    let selected = entries(selector, "/matchLabels").map(|(key, _)| key.as_str());
-    let expressed = list(selector, "/matchExpressions").iter().map(|one| text(one, "/key"));
-    let mut told = Vec::new();
-    for key in selected.chain(expressed) {
-        let Some(place) = keys.iter().rposition(|known| *known == key) else { continue };
-        if !told.contains(&key) {
-            told.push(key);
+    // A new pod's selector has got the keys already, with its own values: one that is there twice was given too.
+    let mut seen: Vec<&str> = entries(selector, "/matchLabels").map(|(key, _)| key.as_str()).collect();
+    for expression in list(selector, "/matchExpressions") {
+        let key = text(expression, "/key");
+        let place = keys.iter().rposition(|known| *known == key);
+        if let Some(place) = place.filter(|_| seen.contains(&key)) {
             let why = "exists in both matchLabelKeys and labelSelector";
             errors.push(FieldError::invalid(format!("{path}[{place}]"), key, why));
         }
+        seen.push(key);
     }
     errors
 }
