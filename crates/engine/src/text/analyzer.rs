@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::characters::{Accents, is_space, is_word};
+use super::characters::{Accents, is_space, is_word, lowercase};
 use super::pattern::{Pattern, PatternTooSlow};
 
 /// What terms are made of.
@@ -63,7 +63,7 @@ impl Analyzer {
         scratch: &mut Scratch,
         mut sink: impl FnMut(&str),
     ) -> Result<(), PatternTooSlow> {
-        let lowered = self.lowercase.then(|| text.to_lowercase());
+        let lowered = self.lowercase.then(|| lowercase(text));
         let text = lowered.as_deref().unwrap_or(text);
         let stripped = self.accents.map(|accents| accents.strip(text));
         let text = stripped.as_deref().unwrap_or(text);

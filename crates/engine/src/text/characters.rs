@@ -37,6 +37,32 @@ pub(crate) fn is_space(character: char) -> bool {
     character.is_whitespace() || ('\x1c'..='\x1f').contains(&character)
 }
 
+/// `str.lower()`: as the standard library has it, with a shorter way for ASCII and Cyrillic.
+pub(crate) fn lowercase(text: &str) -> String {
+    // at the end of a word it becomes another letter than elsewhere
+    if text.contains('Σ') {
+        return text.to_lowercase();
+    }
+    let mut lower = String::with_capacity(text.len());
+    for character in text.chars() {
+        let shift = match character {
+            '\0'..='\x7f' => {
+                lower.push(character.to_ascii_lowercase());
+                continue;
+            }
+            'а'..='џ' => 0,
+            'А'..='Я' => 0x20,
+            'Ѐ'..='Џ' => 0x50,
+            _ => {
+                lower.extend(character.to_lowercase());
+                continue;
+            }
+        };
+        lower.push(char::from_u32(u32::from(character) + shift).unwrap_or(character));
+    }
+    lower
+}
+
 /// How accents are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Accents {
@@ -61,6 +87,15 @@ impl Accents {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lowercase_is_that_of_the_standard_library() {
+        for character in (0..=0x10_ffff).filter_map(char::from_u32) {
+            let text = format!("a{character}B");
+            assert_eq!(lowercase(&text), text.to_lowercase(), "{:x}", u32::from(character));
+        }
+        assert_eq!(lowercase("ΟΔΟΣ Я"), "ΟΔΟΣ Я".to_lowercase());
+    }
 
     #[test]
     fn the_fast_paths_agree_with_the_table() {
