@@ -111,6 +111,10 @@ pub(crate) struct Fitted {
     pub(crate) steps: Vec<Box<dyn Transform>>,
     pub(crate) transform: Option<Box<dyn Transform>>,
     pub(crate) head: Option<Head>,
+    /// The names of the columns it takes, where another library's file has them.
+    pub(crate) names: Vec<String>,
+    /// The library that made it, where it is not the pickle's.
+    pub(crate) origin: Option<String>,
 }
 
 /// The parts of a model do not belong together.

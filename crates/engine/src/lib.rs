@@ -5,7 +5,7 @@
 //! `text`, `preprocess`. Heads: `linear`, `tree`, `machine`, `network`, `likelihood`, `constant`,
 //! and `committee`, which are made of others. `file` is the engine's own format; `pickle` opens
 //! Python's files without running them, `sklearn` turns what they hold into steps and heads;
-//! [`train`] makes new models from CSV tables.
+//! `boosters` reads the files of gradient boosting libraries; [`train`] makes new models from CSV tables.
 //!
 //! `docs/models.md` lists what is opened, and says how sameness with the libraries is tested.
 //!
@@ -15,6 +15,7 @@
 pub mod model;
 pub mod train;
 
+mod boosters;
 mod committee;
 mod constant;
 mod data;
@@ -38,6 +39,7 @@ mod text;
 mod topics;
 mod tree;
 
+pub use boosters::BoosterError;
 pub use file::DecodeError;
 pub use model::{Cell, Input, InputKind, Label, Model, OpenError, PredictError, Prediction, SaveError};
 pub use pickle::PickleError;

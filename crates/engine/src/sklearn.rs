@@ -8,8 +8,9 @@
 //! join steps; [`text`], [`scaling`], [`encoding`], [`imputing`], [`selection`], [`shaping`] make
 //! features; [`linear`], [`trees`], [`boosting`] with [`histogram`], [`machines`], [`likelihoods`],
 //! [`neighbours`], [`kernels`], [`mixtures`] and [`dummy`] answer; [`committees`], [`multiclass`], [`importance`] and
-//! [`targets`] are made of others. [`rows`] reads matrices that models keep.
+//! [`targets`] are made of others; [`boosters`] are other libraries' estimators. [`rows`] reads matrices that models keep.
 
+mod boosters;
 mod boosting;
 mod columns;
 mod committees;
@@ -53,6 +54,13 @@ struct Class {
     read: fn(&Estimator<'_>) -> Result<Fitted, ExtractError>,
 }
 
+impl Class {
+    /// Whether the class is another library's, with parameters and versions of its own.
+    fn is_foreign(&self) -> bool {
+        !is_in(self.package, "sklearn")
+    }
+}
+
 /// A row of a family's table.
 const fn class(
     package: &'static str,
@@ -85,6 +93,7 @@ const FAMILIES: &[&[Class]] = &[
     targets::CLASSES,
     kernels::CLASSES,
     mixtures::CLASSES,
+    boosters::CLASSES,
 ];
 
 /// The row of a class, told by package and name.
@@ -101,16 +110,20 @@ fn is_in(module: &str, package: &str) -> bool {
 /// Makes a model of what a pickle holds.
 pub(crate) fn extract(root: View<'_>) -> Result<Parts, ExtractError> {
     let estimator = Estimator::new(root, &Context::new(root))?;
-    let version = estimator.version_text.clone();
-    let names = labels::names_of(&estimator)?;
+    let mut names = labels::names_of(&estimator)?;
     let fitted = (estimator.class.read)(&estimator)?;
+    if names.is_empty() {
+        names = fitted.names;
+    }
+    let own = format!("scikit-learn {}", estimator.version_text);
+    let origin = fitted.origin.filter(|_| estimator.class.is_foreign()).unwrap_or(own);
     let mut steps = fitted.steps;
     if fitted.head.is_none() {
         steps.extend(fitted.transform);
     }
     let mismatch =
         |error: crate::fitted::MismatchError| ExtractError::Mismatch { problem: error.to_string() };
-    Parts::new(format!("scikit-learn {version}"), names, steps, fitted.head).map_err(mismatch)
+    Parts::new(origin, names, steps, fitted.head).map_err(mismatch)
 }
 
 #[cfg(test)]

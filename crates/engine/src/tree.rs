@@ -1,13 +1,19 @@
 //! Decision trees and what is made of many of them.
 //!
 //! [`grown`] checks trees as files hold them, so that a walk always ends at a leaf and never
-//! leaves its arrays; [`packed`] walks them fast; [`forest`] averages their leaves, [`boosted`]
-//! adds them up.
+//! leaves its arrays; [`arranged`] brings nodes of any order into that form. [`packed`] finds
+//! leaves fast: [`columns`] gathers what is asked for as the keys of [`number`], [`walk`] follows
+//! nodes, [`flat`] does without. [`forest`] averages leaves, [`boosted`] adds them up.
 
+pub(crate) mod arranged;
 pub(crate) mod boosted;
+mod columns;
+mod flat;
 pub(crate) mod forest;
 pub(crate) mod grown;
+mod number;
 pub(crate) mod packed;
+mod walk;
 
 pub(crate) use forest::{Forest, ForestRegressor, IsolationForest};
 pub(crate) use grown::{Node, Tree};

@@ -218,6 +218,6 @@ fn decode_node(payload: &mut Reader<'_>) -> Result<Node, Malformed> {
         left: payload.u32()?,
         right: payload.u32()?,
         missing_left: payload.bool()?,
-        is_categorical: false,
+        ..Node::leaf()
     })
 }

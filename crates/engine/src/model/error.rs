@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::boosters::BoosterError;
 use crate::file::DecodeError;
 use crate::pickle::PickleError;
 use crate::sklearn::ExtractError;
@@ -76,6 +77,15 @@ pub enum OpenError {
         /// The cause.
         #[source]
         source: DecodeError,
+    },
+    /// A model of a gradient boosting library is damaged or not supported.
+    #[error("failed to read the boosted trees of `{path}`")]
+    Booster {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: BoosterError,
     },
     /// The pickle is damaged.
     #[error("failed to read pickle `{path}`")]

@@ -23,10 +23,8 @@ pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
         [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => Some("an image"),
         [0x7f, b'E', b'L', b'F', ..] => Some("a program"),
         [b'G', b'G', b'U', b'F', ..] => Some("a GGUF file"),
-        [b'{', b'L', ..] => Some("UBJSON (an XGBoost model, which is not supported yet)"),
         _ if is_old_pickle(bytes) => None,
         _ if is_onnx(bytes) => Some("an ONNX model, which is not supported yet"),
-        _ if bytes.starts_with(b"tree\nversion=") => Some("a LightGBM model, which is not supported yet"),
         _ if is_text(bytes) => Some("a text file (a table becomes a model by `pinnace train`)"),
         _ => Some("a file of an unknown kind"),
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{Model, OpenError, Parts, kind};
 use crate::pickle::packing::{self, Packing};
-use crate::{file, pickle, sklearn, skops};
+use crate::{boosters, file, pickle, sklearn, skops};
 
 /// The most a model file may have, and the most it may unpack to.
 const LIMIT: u64 = 2 << 30;
@@ -35,6 +35,9 @@ fn parts(path: &Path, bytes: &[u8]) -> Result<Parts, OpenError> {
         let archive = skops::Archive::open(bytes, LIMIT).map_err(skops_error)?;
         let graph = skops::graph(&archive).map_err(skops_error)?;
         return sklearn::extract(graph.root()).map_err(|source| OpenError::Extract { path: owned(), source });
+    }
+    if let Some(format) = boosters::sniff(bytes) {
+        return boosters::open(format, bytes).map_err(|source| OpenError::Booster { path: owned(), source });
     }
     if let Some(what) = kind::foreign(bytes) {
         return Err(OpenError::NotAModel { path: owned(), what });

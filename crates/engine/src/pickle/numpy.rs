@@ -40,6 +40,17 @@ fn bytes(view: View<'_>) -> Option<Cow<'_, [u8]>> {
             let bytes: Option<Vec<u8>> = text.chars().map(|character| u8::try_from(character).ok()).collect();
             bytes.map(Cow::Owned)
         }
+        // protocol 2: bytearray(text, "latin-1")
+        ("builtins" | "__builtin__", "bytearray") if view.argument(1).is_some() => {
+            let text = view
+                .argument(0)?
+                .str()
+                .filter(|_| view.argument(1).and_then(|name| name.str()) == Some("latin-1"))?;
+            text.chars()
+                .map(|character| u8::try_from(character).ok())
+                .collect::<Option<Vec<u8>>>()
+                .map(Cow::Owned)
+        }
         ("builtins" | "__builtin__", "bytearray" | "bytes") => match view.argument(0) {
             None => Some(Cow::Borrowed(&[])),
             // one step only: bytearray(bytearray(…)) is nobody's array
@@ -52,6 +63,13 @@ fn bytes(view: View<'_>) -> Option<Cow<'_, [u8]>> {
     }
 }
 
+impl<'g> View<'g> {
+    /// A bytes object or bytearray, in any of the ways it is pickled.
+    pub(crate) fn bytes(&self) -> Option<Cow<'g, [u8]>> {
+        bytes(*self)
+    }
+}
+
 impl View<'_> {
     /// What would have been a numpy scalar.
     pub(super) fn scalar(&self) -> Option<Scalar> {
@@ -61,12 +79,6 @@ impl View<'_> {
         let dtype = Dtype::read(self.argument(0)?).ok()?;
         let item = bytes(self.argument(1)?)?;
         if item.len() == dtype.size { dtype.scalar(&item) } else { None }
-    }
-
-    /// The bytes of a bytes object.
-    #[cfg(test)]
-    pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
-        bytes(*self).map(Cow::into_owned)
     }
 
     /// A Python or numpy scalar.

@@ -258,13 +258,14 @@ fn stacking_classifier(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError
     if !numbered(estimator, &labels)?.into_iter().eq(0..classes.len()) {
         return Err(estimator.misfit("final_estimator_"));
     }
-    Ok(Fitted { steps: vec![sayings], transform: None, head: Some(Head::Classifier(last, classes)) })
+    let head = Some(Head::Classifier(last, classes));
+    Ok(Fitted { steps: vec![sayings], head, ..Fitted::default() })
 }
 
 fn stacking_regressor(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     let sayings = sayings(estimator)?;
     let last = regressor_of(estimator, estimator.get("final_estimator_")?)?;
-    Ok(Fitted { steps: vec![sayings], transform: None, head: Some(Head::Regressor(last)) })
+    Ok(Fitted { steps: vec![sayings], head: Some(Head::Regressor(last)), ..Fitted::default() })
 }
 
 fn calibrated(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {

@@ -67,6 +67,15 @@ pub enum ExtractError {
         /// Why.
         reason: &'static str,
     },
+    /// The file of another library inside the pickle.
+    #[error("failed to read the model inside `{class}`")]
+    Booster {
+        /// The class.
+        class: String,
+        /// The cause.
+        #[source]
+        source: crate::boosters::BoosterError,
+    },
     /// The parts contradict each other.
     #[error("the parts of the model do not fit each other: {problem}")]
     Mismatch {

@@ -67,7 +67,8 @@ impl<'g> Estimator<'g> {
         if view.state().is_none() {
             return Err(ExtractError::NotAModel { what: view.describe() });
         }
-        let (version_text, version) = version(view)?;
+        let (version_text, version) =
+            if known.is_foreign() { (String::new(), OLDEST) } else { version(view)? };
         let context = Context { depth: context.depth + 1, ..context.clone() };
         let estimator = Estimator { view, class: known, version, version_text, context };
         if estimator.context.depth > MAX_DEPTH || estimator.context.spend(100).is_none() {
@@ -75,7 +76,9 @@ impl<'g> Estimator<'g> {
                 problem: "estimators are nested too deep or too often".to_owned(),
             });
         }
-        estimator.check_parameters()?;
+        if !known.is_foreign() {
+            estimator.check_parameters()?;
+        }
         Ok(estimator)
     }
 
@@ -184,9 +187,8 @@ impl<'g> Estimator<'g> {
         value: View<'g>,
     ) -> Result<Array<'g>, ExtractError> {
         let array = Array::read(value).map_err(|error| self.problem(attribute, error.to_string()))?;
-        self.context
-            .spend(array.len())
-            .ok_or_else(|| self.problem(attribute, "is named too often".to_owned()))?;
+        let spent = self.context.spend(array.len());
+        spent.ok_or_else(|| self.problem(attribute, "is named too often".to_owned()))?;
         Ok(array)
     }
 

@@ -177,15 +177,16 @@ impl Nodes<'_> {
         let feature = index(&cells[2])?;
         let is_categorical = flag(&cells[7])?;
         let threshold = if is_categorical {
-            let left = self.sets.get(index(&cells[8])? as usize)?.clone();
+            let listed = self.sets.get(index(&cells[8])? as usize)?.clone();
             let known = self.known.get(feature as usize)?.clone();
-            sets.push(CategorySet { left, known: Some(known?) });
+            sets.push(CategorySet { listed, listed_left: true, known: Some(known?) });
             f64::from(u32::try_from(sets.len() - 1).ok()?)
         } else {
             cells[3].as_float()?
         };
         let (left, right) = (index(&cells[5])?, index(&cells[6])?);
-        Some(Node { threshold, feature, left, right, missing_left: flag(&cells[4])?, is_categorical })
+        let missing_left = flag(&cells[4])?;
+        Some(Node { threshold, feature, left, right, missing_left, is_categorical, ..Node::leaf() })
     }
 }
 

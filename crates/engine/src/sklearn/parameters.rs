@@ -23,7 +23,7 @@ mod tests {
 
     #[test]
     fn every_class_is_in_the_table() {
-        for class in FAMILIES.iter().copied().flatten() {
+        for class in FAMILIES.iter().copied().flatten().filter(|class| !class.is_foreign()) {
             assert!(BY_CLASS.contains_key(class.name), "{}", class.name);
         }
     }

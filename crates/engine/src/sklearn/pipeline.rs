@@ -37,6 +37,9 @@ fn pipeline(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
         }
         let member = estimator.member(step)?;
         let fitted = (member.class.read)(&member)?;
+        if whole.steps.is_empty() {
+            whole.names = fitted.names;
+        }
         whole.steps.extend(fitted.steps);
         if number + 1 == count {
             (whole.transform, whole.head) = (fitted.transform, fitted.head);

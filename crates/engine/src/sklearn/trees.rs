@@ -345,7 +345,7 @@ fn read_node([left, right, feature, threshold, missing]: [Scalar; 5]) -> Option<
         feature: u32::try_from(feature.as_int()?).ok()?,
         left: u32::try_from(left).ok()?,
         right: u32::try_from(right).ok()?,
-        is_categorical: false,
         missing_left: missing.as_int().map(|flag| flag != 0).or_else(|| missing.as_bool())?,
+        ..Node::leaf()
     })
 }

@@ -89,8 +89,7 @@ impl<'a> Grower<'a> {
                 feature: split.feature,
                 left: node_number(index + 1),
                 right: 0,
-                missing_left: false,
-                is_categorical: false,
+                ..Node::leaf()
             });
             let middle = self.divide(&task, split);
             let depth = task.depth + 1;

@@ -31,9 +31,10 @@ impl Average {
     fn sum(&self, matrix: &Matrix<'_>) -> Dense {
         let outputs = self.trees.outputs();
         let mut sums = Dense::zeros(matrix.rows(), outputs);
-        self.trees.walk(matrix, |row, _, leaf| {
-            for (sum, value) in sums.values[row * outputs..].iter_mut().zip(self.trees.values(leaf)) {
-                *sum += value;
+        self.trees.visit(matrix, |first, _, leaves| {
+            for (row, &leaf) in (first..).zip(leaves) {
+                let sums = &mut sums.values[row * outputs..][..outputs];
+                sums.iter_mut().zip(self.trees.values(leaf)).for_each(|(sum, value)| *sum += value);
             }
         });
         sums

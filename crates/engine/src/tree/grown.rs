@@ -19,6 +19,8 @@ pub(crate) struct Node {
     pub(crate) missing_left: bool,
     /// Whether the value is a category to be looked up in a set.
     pub(crate) is_categorical: bool,
+    /// Whether a zero counts as missing here, and what is as small as LightGBM's zeros are.
+    pub(crate) zero_is_missing: bool,
 }
 
 impl Node {
@@ -31,6 +33,7 @@ impl Node {
             right: NO_CHILD,
             missing_left: false,
             is_categorical: false,
+            zero_is_missing: false,
         }
     }
 
@@ -49,12 +52,14 @@ pub(crate) struct Tree {
     pub(super) sets: Vec<CategorySet>,
 }
 
-/// The categories that go left at a split; others go right.
+/// The categories that go to one side of a split; others, and what is no category, go to the
+/// other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CategorySet {
-    pub(crate) left: Bits,
-    /// The categories that training has seen; others go where missing values go. `None`: they go
-    /// right.
+    pub(crate) listed: Bits,
+    /// Whether those that are listed go left.
+    pub(crate) listed_left: bool,
+    /// The categories that training has seen, where others go the way of missing values.
     pub(crate) known: Option<Bits>,
 }
 
@@ -144,8 +149,23 @@ impl Tree {
         Ok(Tree { nodes, values, outputs, sets })
     }
 
+    /// The values of all leaves, in the order of the nodes.
+    pub(crate) fn values(&self) -> &[f64] {
+        &self.values
+    }
+
     pub(crate) fn outputs(&self) -> usize {
         self.outputs
+    }
+
+    /// The longest way to a leaf.
+    pub(super) fn depth(&self) -> usize {
+        let mut depths = vec![0; self.nodes.len()];
+        for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.is_leaf()) {
+            depths[node.left as usize] = depths[index] + 1;
+            depths[node.right as usize] = depths[index] + 1;
+        }
+        depths.into_iter().max().unwrap_or(0)
     }
 }
 
