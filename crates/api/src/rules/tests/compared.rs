@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{pod, refusal};
+use super::{pod, refusal, update_refusal};
 
 fn container(change: Value) -> Value {
     let mut container = json!({"name": "a", "image": "x"});
@@ -46,6 +46,43 @@ fn parts_of_pods() {
     check(
         volume(json!({"nfs": {"server": "s", "path": "relative"}})),
         "spec.volumes[0].nfs.path: Invalid value: \"relative\": must be an absolute path",
+    );
+}
+
+/// The values of the keys become part of the selector before it is judged: only what is there twice is refused.
+#[test]
+fn keys_of_spread_constraints() {
+    let check = |selector: Value, words: &str| {
+        let constraint = json!({"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway",
+            "matchLabelKeys": ["tier"], "labelSelector": selector});
+        let object = json!({"metadata": {"name": "x", "namespace": "n", "labels": {"tier": "back"}},
+            "spec": {"containers": [{"name": "a", "image": "x"}], "topologySpreadConstraints": [constraint]}});
+        assert_eq!(refusal("", "Pod", object), words);
+    };
+    check(json!({"matchLabels": {"app": "web"}}), "");
+    let told = "spec.topologySpreadConstraints[0][0]: Invalid value: \"tier\": exists in both matchLabelKeys and labelSelector";
+    check(json!({"matchLabels": {"tier": "back"}}), told);
+    check(json!({"matchExpressions": [{"key": "tier", "operator": "Exists"}]}), told);
+    check(
+        json!(null),
+        "spec.topologySpreadConstraints[0].matchLabelKeys: Forbidden: must not be specified when labelSelector is not set",
+    );
+}
+
+#[test]
+fn the_storage_of_claims_and_volumes() {
+    let claim = |spec: Value| json!({"metadata": {"name": "x", "namespace": "n"}, "spec": spec});
+    let sound = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1500u"}}});
+    assert_eq!(refusal("", "PersistentVolumeClaim", claim(sound.clone())), "");
+    let grown = |claim: &mut Value| claim["spec"]["resources"]["requests"]["storage"] = json!("2");
+    let why = "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+    assert_eq!(update_refusal("", "PersistentVolumeClaim", claim(sound), grown), why);
+    let volume = json!({"metadata": {"name": "x"}, "spec": {"accessModes": ["ReadWriteOnce"],
+        "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/data"}}});
+    let moved = |volume: &mut Value| volume["spec"]["hostPath"]["path"] = json!("/other");
+    assert_eq!(
+        update_refusal("", "PersistentVolume", volume, moved),
+        "spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation"
     );
 }
 

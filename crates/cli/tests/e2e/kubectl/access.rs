@@ -69,10 +69,13 @@ fn certificates(s: &Session<'_>) {
     );
     s.until("kubectl get csr jane", "Approved,Issued");
     s.ok("kubectl get csr jane -o jsonpath='{.status.certificate}' | base64 -d > jane.crt");
-    s.ok("kubectl config set-credentials jane --client-key=jane.key --client-certificate=jane.crt");
-    s.refuses("kubectl get pods --user=jane", &[r#"User "jane" cannot list resource "pods""#]);
-    s.ok("kubectl create rolebinding developers --clusterrole=view --group=dev");
-    s.until("kubectl get pods --user=jane 2>&1", "No resources found");
+    // Debian's 1.20 crashes when it writes credentials.
+    if s.minor >= 24 {
+        s.ok("kubectl config set-credentials jane --client-key=jane.key --client-certificate=jane.crt");
+        s.refuses("kubectl get pods --user=jane", &[r#"User "jane" cannot list resource "pods""#]);
+        s.ok("kubectl create rolebinding developers --clusterrole=view --group=dev");
+        s.until("kubectl get pods --user=jane 2>&1", "No resources found");
+    }
     s.ok("kubectl delete csr jane && kubectl apply -f jane.yaml");
     s.sees("kubectl certificate deny jane", &["certificatesigningrequest.certificates.k8s.io/jane denied"]);
     s.sees("kubectl get csr jane", &["Denied"]);
