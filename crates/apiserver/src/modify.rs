@@ -116,8 +116,9 @@ where
         let Decoded { object: mut new, mut warnings } = change(&found.object)?;
         keep_namespace(&mut new, &found.object);
         check_preconditions(call, &new, &found.object)?;
-        prepare(call, edit.part, &mut new, &found.object);
+        // first what the server completes: what it puts back is no change that the generation counts
         warnings.extend(admission::admit_change(core, call, &mut new, &found.object)?);
+        prepare(call, edit.part, &mut new, &found.object);
         check_valid(call, edit.part, &new, &found.object)?;
         let mut services = core.services.lock_for(row).await;
         if let Some(services) = &mut services

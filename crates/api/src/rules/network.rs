@@ -176,7 +176,6 @@ pub(super) fn validate_ingress_class(object: &Value) -> Vec<FieldError> {
     let controller = text(object, "/spec/controller");
     let path = "spec.controller";
     let mut errors = match controller.split_once('/') {
-        _ if controller.len() > CONTROLLER_MAX => vec![FieldError::too_long(path, CONTROLLER_MAX)],
         _ if controller.is_empty() => vec![FieldError::required(path, "")],
         Some((domain, rest)) if !domain.is_empty() && !rest.is_empty() => names::dns_subdomain_errors(domain)
             .into_iter()
@@ -188,6 +187,9 @@ pub(super) fn validate_ingress_class(object: &Value) -> Vec<FieldError> {
             "must be a domain-prefixed path (such as \"acme.io/foo\")",
         )],
     };
+    if controller.len() > CONTROLLER_MAX {
+        errors.push(FieldError::too_long(path, CONTROLLER_MAX));
+    }
     if let Some(parameters) = at(object, "/spec/parameters") {
         errors.extend(class_parameters_errors(parameters, "spec.parameters"));
     }
@@ -217,7 +219,6 @@ fn class_parameters_errors(parameters: &Value, path: &str) -> Vec<FieldError> {
     let at_namespace = format!("{path}.namespace");
     let namespace = at(parameters, "/namespace").and_then(Value::as_str);
     match (text(parameters, "/scope"), namespace) {
-        ("", _) => errors.push(FieldError::required(format!("{path}.scope"), "")),
         ("Namespace", None) => {
             let why = "`parameters.scope` is set to 'Namespace'";
             errors.push(FieldError::required(at_namespace, why));

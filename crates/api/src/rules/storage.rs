@@ -180,9 +180,10 @@ pub(super) fn validate_class(object: &Value) -> Vec<FieldError> {
     if text(object, "/provisioner").is_empty() {
         errors.push(FieldError::required("provisioner", ""));
     } else {
-        let provisioner = text(object, "/provisioner");
-        let faults = names::qualified_name_errors(&provisioner.to_lowercase());
-        errors.extend(faults.into_iter().map(|why| FieldError::invalid("provisioner", provisioner, why)));
+        let provisioner = text(object, "/provisioner").to_lowercase();
+        let faults = names::qualified_name_errors(&provisioner);
+        let told = |why| FieldError::invalid("provisioner", provisioner.as_str(), why);
+        errors.extend(faults.into_iter().map(told));
     }
     if super::look::entries(object, "/parameters").any(|(key, _)| key.is_empty()) {
         errors.push(FieldError::invalid("parameters", "", "field can not be empty."));

@@ -148,6 +148,37 @@ pub(super) fn validate_daemon_set(object: &Value) -> Vec<FieldError> {
             &["RollingUpdate", "OnDelete"],
         ));
     }
+    if let Some(rolling) = at(spec, "/updateStrategy/rollingUpdate").filter(|_| kind == "RollingUpdate") {
+        errors.extend(daemon_rolling_update(rolling));
+    }
+    errors
+}
+
+/// A DaemonSet goes either without some of its pods for a while, or with more than one on a node.
+fn daemon_rolling_update(rolling: &Value) -> Vec<FieldError> {
+    const PATH: &str = "spec.updateStrategy.rollingUpdate";
+    let mut errors = Vec::new();
+    let amount = |key: &str| rolling.get(key).and_then(amount_of).unwrap_or(0);
+    match (amount("maxUnavailable") != 0, amount("maxSurge") != 0) {
+        (true, true) => {
+            let surge = rolling.get("maxSurge").cloned().unwrap_or_default();
+            let why = "may not be set when maxUnavailable is non-zero";
+            errors.push(FieldError::invalid(format!("{PATH}.maxSurge"), surge, why));
+        }
+        (false, false) => {
+            let why = "cannot be 0 when maxSurge is 0";
+            errors.push(FieldError::required(format!("{PATH}.maxUnavailable"), why));
+        }
+        (true, false) | (false, true) => {}
+    }
+    for key in ["maxUnavailable", "maxSurge"] {
+        let Some(value) = rolling.get(key) else { continue };
+        let path = format!("{PATH}.{key}");
+        errors.extend(count_or_percent(value, &path));
+        if value.is_string() && amount_of(value).is_some_and(|percent| percent > 100) {
+            errors.push(FieldError::invalid(path, value.clone(), "must not be greater than 100%"));
+        }
+    }
     errors
 }
 

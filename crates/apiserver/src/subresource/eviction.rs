@@ -29,7 +29,7 @@ pub(crate) async fn create(core: &Core, call: &Call, body: Bytes) -> Result<Answ
         spend_disruption(core, call, &pod, options.dry_run).await?;
     }
     if api::meta::deletion_timestamp(&pod).is_none() {
-        announce(core, call, &pod).await?;
+        announce(core, call, &pod, options.dry_run).await?;
     }
     delete::delete_one(core, call, &call.target, &options).await?;
     Ok(Answer::created(
@@ -38,11 +38,11 @@ pub(crate) async fn create(core: &Core, call: &Call, body: Bytes) -> Result<Answ
 }
 
 /// Says in the pod's status that it is disrupted, and not at fault: policies of Jobs ask for that.
-async fn announce(core: &Core, call: &Call, pod: &Value) -> Result<(), ApiError> {
+async fn announce(core: &Core, call: &Call, pod: &Value, dry_run: bool) -> Result<(), ApiError> {
     let name = api::meta::name(pod).unwrap_or_default();
     let inner =
         Call { target: call.target.sibling(call.target.row, name), ..Call::internal(call.target.clone()) };
-    let edit = Edit { part: Part::Internal, manager: None, dry_run: call.query.dry_run()? };
+    let edit = Edit { part: Part::Internal, manager: None, dry_run };
     let condition = json!({"type": TARGET, "status": "True", "reason": "EvictionByEvictionAPI",
         "message": "Eviction API: evicting", "lastTransitionTime": api::time::seconds(call.now)});
     modify::modify(core, &inner, &edit, |old| {

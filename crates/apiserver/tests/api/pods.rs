@@ -114,6 +114,8 @@ async fn an_eviction_asks_the_budget() {
     let mut tried = eviction.clone();
     tried["deleteOptions"] = json!({"dryRun": ["All"]});
     assert_eq!(server.post(&format!("{path}/eviction"), tried).await.0, 201);
+    let spared = server.get(&path).await.1;
+    assert!(!spared["status"].to_string().contains("DisruptionTarget"), "a try is no disruption: {spared}");
     assert_eq!(server.get(&format!("{budgets}/b")).await.1["status"]["disruptionsAllowed"], 1, "only tried");
     assert_eq!(server.post(&format!("{path}/eviction"), eviction).await.0, 201);
     let evicted = server.get(&path).await.1;
@@ -202,4 +204,22 @@ async fn pods_and_services_are_reached_through_the_proxy() {
         server.post("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", slice).await;
     assert_eq!(code, 201, "{answer}");
     assert_eq!(ask(path).await, (418, expected));
+}
+
+/// Whoever writes a pod from a manifest leaves out what the server has added.
+#[tokio::test]
+async fn what_the_server_puts_back_is_no_change() {
+    let server = Inside::start().await;
+    let pods = "/api/v1/namespaces/default/pods";
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "kept"},
+        "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let (code, created) = server.post(pods, pod).await;
+    assert_eq!(code, 201, "{created}");
+    let mut bare = created.clone();
+    for added in ["tolerations", "priority", "preemptionPolicy"] {
+        assert!(bare["spec"].as_object_mut().unwrap().remove(added).is_some(), "{added}");
+    }
+    let (code, updated) = server.put(&format!("{pods}/kept"), bare).await;
+    assert_eq!((code, &updated["metadata"]["generation"]), (200, &json!(1)), "{updated}");
+    assert_eq!(updated["spec"], created["spec"]);
 }

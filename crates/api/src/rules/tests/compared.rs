@@ -70,6 +70,31 @@ fn keys_of_spread_constraints() {
 }
 
 #[test]
+fn daemon_sets_surge_or_go_without() {
+    let check = |rolling: Value, words: &str| {
+        let object = json!({"metadata": {"name": "x", "namespace": "n"}, "spec": {
+            "selector": {"matchLabels": {"a": "b"}}, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
+            "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "x"}]}}}});
+        assert_eq!(refusal("apps", "DaemonSet", object), words);
+    };
+    let path = "spec.updateStrategy.rollingUpdate";
+    check(json!({"maxUnavailable": "50%"}), "");
+    check(json!({"maxUnavailable": 0, "maxSurge": 1}), "");
+    check(
+        json!({"maxSurge": 1}),
+        &format!("{path}.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero"),
+    );
+    check(
+        json!({"maxUnavailable": 0}),
+        &format!("{path}.maxUnavailable: Required value: cannot be 0 when maxSurge is 0"),
+    );
+    check(
+        json!({"maxUnavailable": "101%"}),
+        &format!("{path}.maxUnavailable: Invalid value: \"101%\": must not be greater than 100%"),
+    );
+}
+
+#[test]
 fn the_storage_of_claims_and_volumes() {
     let claim = |spec: Value| json!({"metadata": {"name": "x", "namespace": "n"}, "spec": spec});
     let sound = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1500u"}}});
