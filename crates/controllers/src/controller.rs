@@ -27,6 +27,9 @@ pub struct Controller {
 pub struct Env<'a> {
     /// The time.
     pub now: Timestamp,
+    /// Since when the machine's date has run evenly, as far as is known: dates from before, or yet to
+    /// come, were written when it was another one, and no length of time follows from them.
+    pub steady_since: Timestamp,
     /// A number that differs at each pass: names of new objects are made from it.
     pub seed: u64,
     /// Why the last pass over this key did not get through.

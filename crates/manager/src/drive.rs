@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+use crate::date::Date;
 use crate::execute::{Executor, Failure};
 use crate::kinds::{Kinds, Sink};
 use crate::queue::{Outcome, Queue};
@@ -35,7 +36,14 @@ pub(crate) fn start(
         synced.push(kind.synced());
         tasks.spawn(kind.follow(all.clone(), controller.clone(), shared.sink()));
     }
-    let driver = Driver { controller, kinds: all, executor: Arc::new(executor), settings, shared };
+    let driver = Driver {
+        controller,
+        kinds: all,
+        executor: Arc::new(executor),
+        settings,
+        shared,
+        date: Mutex::default(),
+    };
     tasks.spawn(async move {
         join_all(synced).await;
         driver.run().await;
@@ -81,6 +89,7 @@ struct Driver {
     executor: Arc<Executor>,
     settings: Arc<Settings>,
     shared: Arc<Shared>,
+    date: Mutex<Date>,
 }
 
 /// The work on one key, done.
@@ -128,9 +137,9 @@ impl Driver {
             let held = self.shared.lock();
             (held.failures.get(key).cloned(), held.waiting.get(key).copied())
         };
-        let now = Timestamp::now();
+        let (now, steady_since) = self.date.lock().unwrap_or_else(PoisonError::into_inner).look();
         let (seed, failure, settings) = (fastrand::u64(..), failure.as_deref(), self.settings.as_ref());
-        let env = Env { now, seed, failure, waiting_since, settings };
+        let env = Env { now, steady_since, seed, failure, waiting_since, settings };
         let plan = (self.controller.reconcile)(&self.kinds.view, key, &env);
         for waiting in &plan.waiting {
             tracing::debug!(controller = self.controller.name, %key, reason = waiting.reason, "{}", waiting.message);

@@ -5,6 +5,7 @@
 //! - [`Config`], [`run`]: what is set, and the whole
 //! - `kinds`: the kinds there are, each with its cache
 //! - `queue`, `drive`: which key is worked on when
+//! - `date`: since when the machine's date has run evenly
 //! - `execute`: carries a plan out
 //! - `schedule`: binds pods to nodes
 //! - `autoscale`: sizes workloads by what they use
@@ -15,6 +16,7 @@
 
 mod autoscale;
 mod collect;
+mod date;
 mod drive;
 mod execute;
 mod inventory;

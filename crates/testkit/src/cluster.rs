@@ -128,6 +128,7 @@ impl Cluster {
         let failure = self.failures.get(&id).cloned();
         let env = Env {
             now: self.server.now,
+            steady_since: jiff::Timestamp::MIN,
             seed: self.seed,
             failure: failure.as_deref(),
             waiting_since: self.waiting.get(&id).copied(),
