@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::cgroup::Layout;
-use crate::{Enforcement, Method};
+use crate::{Enforcement, Method, process};
 
 /// Where the unified hierarchy is.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -16,7 +16,10 @@ const NEEDED: [&str; 3] = ["memory", "cpu", "pids"];
 /// process is prepared for it, as far as it is ours.
 pub(crate) fn detect(rootless: bool) -> Enforcement {
     match (Layout::detect(), rootless) {
-        (Some(Layout::Unified), _) => match prepare(Path::new(ROOT), rootless) {
+        (Some(Layout::Unified), _) => match inside()
+            .and_then(|()| prepare(Path::new(ROOT), rootless))
+            .and_then(|()| try_out(Path::new(ROOT)))
+        {
             Ok(()) => kernel(),
             Err(reason) => watchdog(reason),
         },
@@ -57,6 +60,33 @@ fn missing(file: &Path) -> Vec<&'static str> {
     NEEDED.iter().filter(|name| !present.contains(name)).copied().collect()
 }
 
+/// Makes a group as containers get, to see whether it has all that limits need.
+fn try_out(root: &Path) -> Result<(), String> {
+    let group = root.join(format!("pinnace-trial-{}", std::process::id()));
+    fs::create_dir(&group).map_err(|_| NOT_DELEGATED.to_owned())?;
+    let files = NEEDED.map(|controller| group.join(format!("{controller}.max")));
+    let is_complete = files.iter().all(|file| fs::OpenOptions::new().write(true).open(file).is_ok());
+    // Empty, it costs next to nothing should it stay.
+    let _ = fs::remove_dir(&group);
+    if is_complete { Ok(()) } else { Err(NOT_DELEGATED.to_owned()) }
+}
+
+/// Whether this process is in the control groups that it sees. One that came to the namespaces of an
+/// earlier main process from another login may be outside, and could put nothing into them.
+fn inside() -> Result<(), String> {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    if is_outside(&groups) { Err(OUTSIDE.to_owned()) } else { Ok(()) }
+}
+
+/// Whether these groups, as `/proc/self/cgroup` has them, are not below the root of the namespace
+/// (cgroup_namespaces(7)).
+fn is_outside(groups: &str) -> bool {
+    groups.lines().any(|line| line.starts_with("0::/.."))
+}
+
+const OUTSIDE: &str = "this process is outside of the control group that was delegated to the cluster; \
+    `systemd-run --user --scope pinnace up` starts it where it can get there";
+
 /// Makes the control group at the root of our view one that can have limited groups below it. Only
 /// the machine's own root may have those and processes too; elsewhere (a group delegated to an
 /// ordinary user, a container) this process and its children move to a leaf.
@@ -83,14 +113,15 @@ fn prepare(root: &Path, rootless: bool) -> Result<(), String> {
 const NOT_DELEGATED: &str = "no control group was delegated to this user; \
     `systemd-run --user --scope -p Delegate=yes pinnace up` gets one where systemd runs";
 
-/// Moves this process and its children to a control group.
+/// Moves this process, its children and the one that started it in the background to a control group.
 fn move_to(leaf: &Path) -> Result<(), String> {
     if !leaf.is_dir() {
         fs::create_dir(leaf).map_err(|_| NOT_DELEGATED.to_owned())?;
     }
     let own = std::process::id();
-    let children = crate::process::children(i32::try_from(own).unwrap_or_default());
-    for pid in children.iter().map(ToString::to_string).chain([own.to_string()]) {
+    let children = process::children(i32::try_from(own).unwrap_or_default());
+    let starter = process::starter_of_the_same_program().map(|pid| pid.to_string());
+    for pid in starter.into_iter().chain(children.iter().map(ToString::to_string)).chain([own.to_string()]) {
         fs::write(leaf.join("cgroup.procs"), &pid)
             .map_err(|error| format!("the control group refuses process {pid}: {error}"))?;
     }
@@ -128,6 +159,13 @@ mod tests {
         check("hugetlb\n", false, Err("controllers memory, cpu, pids are not available"));
         check("cpu pids\n", false, Err("controllers memory are not available"));
         check("", true, Err("no control group was delegated to this user"));
+    }
+
+    #[test]
+    fn a_group_beyond_the_root_of_the_namespace_is_outside() {
+        assert!(is_outside("0::/../session-3.scope\n"));
+        assert!(!is_outside("4:memory:/../x\n0::/pinnace-main\n"));
+        assert!(!is_outside("0::/\n"));
     }
 
     #[test]

@@ -98,6 +98,14 @@ pub(crate) fn is_in_own_namespace(pid: i32) -> bool {
     own.is_some() && inode(&pid.to_string()) == own
 }
 
+/// Returns the parent of this process if it is the same program by its name, as one is that starts
+/// another in the background and waits until it serves.
+pub(crate) fn starter_of_the_same_program() -> Option<i32> {
+    let name = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).ok();
+    let parent = nix::unistd::getppid().as_raw();
+    (parent > 1 && name("self")? == name(&parent.to_string())?).then_some(parent)
+}
+
 /// Returns the last word of the command line of a process.
 pub(crate) fn last_argument(pid: i32) -> Option<OsString> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -120,12 +128,16 @@ pub(crate) fn tree(pid: i32) -> Vec<i32> {
     found
 }
 
-/// Returns whether every thread of a process has come to a stop, or is gone.
-pub(crate) fn is_stopped(pid: i32) -> bool {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let mut states = threads
-        .filter_map(|thread| Some(Stat::parse(&fs::read_to_string(thread.path().join("stat")).ok()?)?.state));
-    states.all(|state| matches!(state, 'T' | 't' | 'Z' | 'X'))
+/// Returns the threads of a process.
+pub(crate) fn threads(pid: i32) -> Vec<i32> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Returns the process that debugs a thread, 0 if there is none; `None` if the thread is gone.
+pub(crate) fn tracer(thread: i32) -> Option<i32> {
+    let text = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("TracerPid:")?.trim().parse().ok())
 }
 
 /// Returns the CPU time in nanoseconds that processes have used, with what their children used that have ended.

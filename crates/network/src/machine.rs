@@ -53,9 +53,6 @@ pub struct Machine {
     pub rootless: bool,
     /// More than one user id is mapped: images with other users work.
     pub many_ids: bool,
-    /// The process's own cgroup (v2) may be divided by it, and this is its folder. Always `None` for
-    /// root, who may make cgroups anywhere.
-    pub delegated_cgroup: Option<PathBuf>,
     /// The process that keeps the namespaces; to be written to the state folder.
     pub holder: Pid,
     /// The namespaces of an earlier main process were joined.
@@ -84,26 +81,17 @@ pub fn enter(options: Options) -> Result<Machine, EnterError> {
 }
 
 fn make(name: &str, executable: Option<PathBuf>) -> Result<Machine, EnterError> {
-    let delegated_cgroup = identity::delegated_cgroup();
     let nested = identity::needs_user_namespace();
     if nested {
         identity::enter_user_namespace()?;
     }
     let rootless = nested || !identity::is_initial_user_namespace();
-    let delegated_cgroup = delegated_cgroup.filter(|_| rootless);
     let host = start_host_thread()?;
-    mounts::enter(rootless && delegated_cgroup.is_none())?;
+    mounts::enter(rootless)?;
     unshare(CloneFlags::CLONE_NEWNET).map_err(|e| EnterError::system("create a network namespace", e))?;
     prepare_network()?;
     let holder = holder::spawn(name, executable)?;
-    Ok(Machine {
-        host,
-        rootless,
-        many_ids: identity::has_many_ids(),
-        delegated_cgroup,
-        holder,
-        joined: false,
-    })
+    Ok(Machine { host, rootless, many_ids: identity::has_many_ids(), holder, joined: false })
 }
 
 /// Starts the thread, then stops sharing the working folder with it: joining a mount namespace

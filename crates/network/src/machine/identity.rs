@@ -1,15 +1,15 @@
-//! Who we are: capabilities, the user namespace and its id maps, the cgroup we may divide.
+//! Who we are: capabilities, the user namespace and its id maps.
 
 use std::{
     fs, io,
     io::Write,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
 use nix::{
     sched::{CloneFlags, unshare},
-    unistd::{AccessFlags, access, getegid, geteuid},
+    unistd::{getegid, geteuid},
 };
 
 use super::error::EnterError;
@@ -47,18 +47,6 @@ pub(super) fn has_many_ids() -> bool {
         map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok()).sum()
     };
     count("/proc/self/uid_map") > 1 && count("/proc/self/gid_map") > 1
-}
-
-/// Returns the folder of our own cgroup (v2), when we may make cgroups below it.
-pub(super) fn delegated_cgroup() -> Option<PathBuf> {
-    let own = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let folder = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
-    let controllers = fs::read_to_string(folder.join("cgroup.controllers")).ok()?;
-    let divisible = ["memory", "cpu"].iter().all(|name| controllers.split_whitespace().any(|c| c == *name));
-    let writable = access(&folder, AccessFlags::W_OK).is_ok()
-        && access(&folder.join("cgroup.procs"), AccessFlags::W_OK).is_ok();
-    (divisible && writable).then_some(folder)
 }
 
 /// Becomes root of a new user namespace; ids beyond our own are mapped where `/etc/subuid` and the

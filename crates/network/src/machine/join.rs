@@ -1,6 +1,6 @@
 //! Joining the namespaces that a holder keeps.
 
-use std::{fs, fs::File, os::fd::AsFd};
+use std::{fs, fs::File, os::fd::AsFd, path::Path};
 
 use nix::sched::{CloneFlags, setns};
 
@@ -8,11 +8,11 @@ use super::{Machine, Pid, error::EnterError, holder, identity, start_host_thread
 
 /// Joins the namespaces of a live holder, in the same order in which they were made.
 pub(super) fn join(holder: Pid, name: &str) -> Result<Machine, EnterError> {
-    let delegated_cgroup = identity::delegated_cgroup();
     let spaces = Namespaces::open(holder, name)?;
     let folder = std::env::current_dir();
 
     if let Some(user) = &spaces.user {
+        follow(holder);
         enter(user, CloneFlags::CLONE_NEWUSER, "join the holder's user namespace")?;
     }
     let rootless = !identity::is_initial_user_namespace();
@@ -25,14 +25,17 @@ pub(super) fn join(holder: Pid, name: &str) -> Result<Machine, EnterError> {
     if let Ok(folder) = folder {
         std::env::set_current_dir(folder).ok();
     }
-    Ok(Machine {
-        host,
-        rootless,
-        many_ids: identity::has_many_ids(),
-        delegated_cgroup: delegated_cgroup.filter(|_| rootless),
-        holder,
-        joined: true,
-    })
+    Ok(Machine { host, rootless, many_ids: identity::has_many_ids(), holder, joined: true })
+}
+
+/// Moves this process to the holder's control group (version 2), as long as it can be seen. Outside of
+/// it an ordinary user could put no process into the groups below, where limits hold.
+fn follow(holder: Pid) {
+    let groups = fs::read_to_string(format!("/proc/{holder}/cgroup")).unwrap_or_default();
+    let Some(path) = groups.lines().find_map(|line| line.strip_prefix("0::/")) else { return };
+    let file = Path::new("/sys/fs/cgroup").join(path).join("cgroup.procs");
+    // Where nothing was delegated this is refused, and nothing is lost; else the runtime tells of it.
+    fs::write(file, std::process::id().to_string()).ok();
 }
 
 struct Namespaces {

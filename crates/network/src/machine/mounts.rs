@@ -13,9 +13,12 @@ use super::{RUN_DIRECTORY, error::EnterError};
 /// Run-time state is small; the bound keeps a fault from eating the machine's memory.
 const RUN_OPTIONS: &str = "mode=0755,size=256m";
 
+/// Where everybody looks for cgroups.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
 /// Enters a mount namespace with a fresh `/run`. With `own_cgroup_view` also a cgroup namespace and
-/// a cgroup2 mount that shows it: container libraries look for cgroups they may write, and would
-/// give up on the host's.
+/// a cgroup2 mount that shows it: what an ordinary user may divide, if anything, is his own cgroup,
+/// and container libraries would give up on the host's.
 pub(super) fn enter(own_cgroup_view: bool) -> Result<(), EnterError> {
     let mut flags = CloneFlags::CLONE_NEWNS;
     flags.set(CloneFlags::CLONE_NEWCGROUP, own_cgroup_view);
@@ -35,11 +38,11 @@ pub(super) fn enter(own_cgroup_view: bool) -> Result<(), EnterError> {
         .create(RUN_DIRECTORY)
         .map_err(|e| EnterError::system("create `/run/pinnace`", e))?;
     if own_cgroup_view {
-        match mount(Some("cgroup2"), "/sys/fs/cgroup", Some("cgroup2"), MsFlags::empty(), none) {
-            // Inside another such namespace this very view is there already.
-            Ok(()) | Err(Errno::EBUSY) => {}
-            Err(e) => return Err(EnterError::system("mount cgroup2 on `/sys/fs/cgroup`", e)),
-        }
+        // Where the host's own view is of this kind, the kernel refuses another on the very same place, but not on
+        // an empty folder that hides it.
+        mount(Some("tmpfs"), CGROUPS, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=0755,size=4k"))
+            .and_then(|()| mount(Some("cgroup2"), CGROUPS, Some("cgroup2"), MsFlags::empty(), none))
+            .map_err(|e| EnterError::system("mount cgroup2 on `/sys/fs/cgroup`", e))?;
     }
     Ok(())
 }
