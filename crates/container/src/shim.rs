@@ -3,12 +3,14 @@
 //! Single-threaded and synchronous throughout: it forks, and there are hundreds of it.
 
 mod capability;
+mod census;
 mod client;
 mod clock;
 mod container;
 mod endings;
 mod execution;
 mod executor;
+mod freeze;
 mod helper;
 mod ids;
 mod launch;

@@ -7,8 +7,10 @@ use std::time::SystemTime;
 
 use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, pipe2};
 
+use super::census::Census;
 use super::client::Caller;
 use super::helper::{StartJob, Streams};
 use super::launch::{Launch, Launched};
@@ -37,6 +39,8 @@ pub(super) struct Container {
     pub(super) terminal: Option<OwnedFd>,
     /// What marks its processes, where containers share a process namespace.
     mark: Option<u64>,
+    /// Its processes as the watchdog has found them.
+    pub(super) census: Census,
     /// Set by the watchdog, where the kernel does not limit memory.
     pub(super) killed_for_memory: bool,
     /// Holds its CPU limit, where the kernel does not.
@@ -57,6 +61,24 @@ pub(super) enum Phase {
 pub(super) struct Ending {
     pub(super) code: i32,
     pub(super) signal: Option<i32>,
+}
+
+impl Ending {
+    /// Returns how a process ended of which the kernel tells that it did.
+    pub(super) fn of(status: &WaitStatus) -> Option<Self> {
+        match status {
+            WaitStatus::Exited(_, code) => Some(Self { code: *code, signal: None }),
+            WaitStatus::Signaled(_, signal, _) => {
+                let signal = *signal as i32;
+                Some(Self { code: 128 + signal, signal: Some(signal) })
+            }
+            WaitStatus::Stopped(..)
+            | WaitStatus::PtraceEvent(..)
+            | WaitStatus::PtraceSyscall(_)
+            | WaitStatus::Continued(_)
+            | WaitStatus::StillAlive => None,
+        }
+    }
 }
 
 impl Container {
@@ -95,6 +117,7 @@ impl Container {
             stdin,
             terminal: None,
             mark: None,
+            census: Census::default(),
             killed_for_memory: false,
             throttle: None,
             removers: Vec::new(),

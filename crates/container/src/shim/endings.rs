@@ -9,6 +9,7 @@ use super::container::{Container, Ending, Phase};
 use super::execution::{Execution, ExecutionPhase};
 use super::pause;
 use super::server::{Server, own_pid};
+use super::throttle;
 use crate::process;
 use crate::wire::{Event, Reply};
 use crate::{ExitCode, sys};
@@ -18,16 +19,14 @@ impl Server {
     pub(super) fn reap(&mut self) {
         while let Ok(Some(_)) = self.children.read_signal() {}
         loop {
-            let (pid, ending) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => (pid, Ending { code, signal: None }),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => {
-                    let signal = signal as i32;
-                    (pid, Ending { code: 128 + signal, signal: Some(signal) })
-                }
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) | Err(nix::errno::Errno::ECHILD) => break,
-                Ok(_) | Err(_) => continue,
-            };
-            self.child_ended(pid.as_raw(), ending);
+                Ok(status) => match (Ending::of(&status), status.pid()) {
+                    (Some(ending), Some(pid)) => self.child_ended(pid.as_raw(), ending),
+                    (_, _) => throttle::notice(self, &status),
+                },
+                Err(_) => {}
+            }
         }
         if !self.is_launching() {
             self.unclaimed.clear();
@@ -35,7 +34,7 @@ impl Server {
         }
     }
 
-    fn child_ended(&mut self, pid: i32, ending: Ending) {
+    pub(super) fn child_ended(&mut self, pid: i32, ending: Ending) {
         if let Some((number, _)) = self.containers.iter().find(|(_, container)| container.pid() == Some(pid))
         {
             self.container_ended(*number, ending);

@@ -1,16 +1,16 @@
 //! CPU limits where the kernel does not hold them: has a container pause when it has used up its share.
 //!
 //! This is an ordinary user without a delegated control group. Time is an account: the limit pays in, what the
-//! processes use is taken out. Overdrawn, they are stopped (SIGSTOP) until half a period is paid in again. They notice
-//! nothing but the pause: parents are stopped before and continued after their children, so that no shell takes a
-//! stopped child for a job that was suspended.
+//! processes use is taken out. Overdrawn, they are frozen until half a period is paid in again. They notice nothing but
+//! the pause.
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::wait::WaitStatus;
 
+use super::census::Census;
 use super::container::Container;
+use super::freeze::{self, Frozen};
 use super::server::Server;
 use crate::process;
 
@@ -39,8 +39,9 @@ pub(super) struct Throttle {
     looked: Instant,
     /// What its processes had used then, in nanoseconds.
     used: u64,
-    /// Those that are stopped, parents before their children.
-    stopped: Vec<i32>,
+    census: Census,
+    is_paused: bool,
+    frozen: Frozen,
     next: Instant,
 }
 
@@ -56,7 +57,16 @@ impl Throttle {
     pub(super) fn new(milli: u64) -> Self {
         let now = Instant::now();
         let credit = paid(milli, PERIOD);
-        Self { milli, credit, looked: now, used: 0, stopped: Vec::new(), next: now }
+        Self {
+            milli,
+            credit,
+            looked: now,
+            used: 0,
+            census: Census::default(),
+            is_paused: false,
+            frozen: Frozen::default(),
+            next: now,
+        }
     }
 
     /// When to look next.
@@ -72,7 +82,7 @@ impl Throttle {
         let income = paid(self.milli, since);
         self.credit = self.credit.saturating_add(income).saturating_sub(taken);
         self.credit = self.credit.clamp(-paid(self.milli, LONGEST), paid(self.milli, PERIOD));
-        let is_stopped = !self.stopped.is_empty();
+        let is_stopped = self.is_paused;
         let verdict = match self.credit {
             debt if debt <= 0 && !is_stopped => Verdict::Stop,
             credit if is_stopped && credit >= paid(self.milli, RESUME) => Verdict::Continue,
@@ -110,67 +120,57 @@ fn time_for(milli: u64, amount: i64) -> Duration {
     Duration::from_nanos(amount.saturating_mul(1000) / milli.max(1))
 }
 
+/// Holds a container to another limit, or to none, from now on. `used` is what its processes have used before.
+pub(super) fn change(throttle: &mut Option<Throttle>, milli: Option<u64>, used: u64) {
+    // Whoever was held goes on as this is dropped.
+    *throttle = milli.map(|milli| Throttle { used, ..Throttle::new(milli) });
+}
+
 /// Looks at the containers it is time to look at.
 pub(super) fn hold(server: &mut Server, now: Instant) {
     let due =
         |container: &Container| container.throttle.as_ref().is_some_and(|throttle| throttle.next <= now);
     let due: Vec<u64> =
         server.containers.iter().filter(|(_, container)| due(container)).map(|(number, _)| *number).collect();
+    let mut ended = Vec::new();
     for number in due {
         let Some(id) = server.containers.get(&number).map(|container| container.spec.id.clone()) else {
             continue;
         };
         let commands = server.commands(&id);
         let Some(container) = server.containers.get_mut(&number) else { continue };
-        let processes = container.processes(&commands);
-        let is_running = container.pid().is_some();
-        let Some(throttle) = container.throttle.as_mut() else { continue };
-        if !is_running {
-            container.throttle = None;
+        let Some(mut throttle) = container.throttle.take() else { continue };
+        if container.pid().is_none() {
             continue;
         }
-        match throttle.settle(now, process::cpu_ns(&processes)) {
+        let used = if throttle.census.is_still(&commands) {
+            throttle.used
+        } else {
+            process::cpu_ns(throttle.census.count(|| container.processes(&commands)))
+        };
+        match throttle.settle(now, used) {
             Verdict::Stop => {
-                stop(&processes);
-                // Those that were born meanwhile.
-                let all = container.processes(&commands);
-                stop(&all);
-                if let Some(throttle) = container.throttle.as_mut() {
-                    throttle.stopped = all;
-                }
+                throttle.is_paused = true;
+                ended.extend(throttle.frozen.freeze(|| container.processes(&commands)));
             }
-            Verdict::Continue => go_on(&std::mem::take(&mut throttle.stopped)),
+            Verdict::Continue => {
+                throttle.is_paused = false;
+                throttle.frozen.thaw();
+            }
             Verdict::Leave => {}
         }
+        container.throttle = Some(throttle);
+    }
+    for (pid, ending) in ended {
+        server.child_ended(pid, ending);
     }
 }
 
-fn stop(processes: &[i32]) {
-    for (place, pid) in processes.iter().enumerate() {
-        // One that is gone needs no pause.
-        let is_there = kill(Pid::from_raw(*pid), Signal::SIGSTOP).is_ok();
-        // A parent that waits for its children looks at them once more on its way to a stop.
-        if is_there && place + 1 < processes.len() {
-            wait_until_stopped(*pid);
-        }
-    }
-}
-
-/// How long a process may take to come to a stop. One that is in the middle of a slow read takes longer, and learns
-/// of its children's stop then: that is not worth a wait.
-const STOPPING: Duration = Duration::from_millis(10);
-const LOOK: Duration = Duration::from_micros(50);
-
-fn wait_until_stopped(pid: i32) {
-    let begin = Instant::now();
-    while !process::is_stopped(pid) && begin.elapsed() < STOPPING {
-        std::thread::sleep(LOOK);
-    }
-}
-
-fn go_on(processes: &[i32]) {
-    for pid in processes.iter().rev() {
-        let _ = kill(Pid::from_raw(*pid), Signal::SIGCONT);
+/// Takes note of a process that has come to a stop: one that is held, or one that was not let go yet.
+pub(super) fn notice(server: &mut Server, status: &WaitStatus) {
+    let mut throttles = server.containers.values_mut().filter_map(|container| container.throttle.as_mut());
+    if !throttles.any(|throttle| throttle.frozen.notice(status)) {
+        freeze::let_go(status);
     }
 }
 
@@ -184,15 +184,15 @@ mod tests {
         let (begin, mut used) = (throttle.looked, 0);
         let mut now = begin;
         while now < begin + Duration::from_secs(10) {
-            let is_stopped = !throttle.stopped.is_empty();
+            let is_stopped = throttle.is_paused;
             let next = throttle.next.max(now + Duration::from_millis(1));
             if !is_stopped {
                 used += cores * u64::try_from((next - now).as_nanos()).unwrap();
             }
             now = next;
             match throttle.settle(now, used) {
-                Verdict::Stop => throttle.stopped = vec![1],
-                Verdict::Continue => throttle.stopped.clear(),
+                Verdict::Stop => throttle.is_paused = true,
+                Verdict::Continue => throttle.is_paused = false,
                 Verdict::Leave => {}
             }
         }
