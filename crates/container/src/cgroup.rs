@@ -3,6 +3,8 @@
 //! `libcontainer` makes them and sets the limits; this reads the counters, which it does not do for
 //! out-of-memory kills, and cleans up without it, which must work after a shim was killed.
 
+pub(crate) mod limits;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -175,6 +177,21 @@ impl Layout {
     }
 }
 
+/// Returns where a container finds control groups: the folder of all hierarchies and, in version 1, each of
+/// them, the one without controllers too.
+pub(crate) fn mount_points() -> Vec<String> {
+    points(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
+}
+
+fn points(mounts: &str) -> Vec<String> {
+    let of_line = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        let point = left.split(' ').nth(4)?;
+        (right.starts_with("cgroup ") && point.starts_with(ROOT)).then(|| point.to_owned())
+    };
+    [ROOT.to_owned()].into_iter().chain(mounts.lines().filter_map(of_line)).collect()
+}
+
 /// The version 1 controllers in which `libcontainer` makes groups.
 const KNOWN: [&str; 12] = [
     "cpu",
@@ -261,6 +278,8 @@ mod tests {
         ]));
         assert_eq!(Layout::parse(mounts), Some(expected.clone()));
         assert_eq!(expected.folders("/pinnace/a"), [point.join("pinnace/a")]);
+        let all = ["/sys/fs/cgroup", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/systemd"];
+        assert_eq!(points(mounts), all);
     }
 
     #[test]

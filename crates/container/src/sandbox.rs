@@ -25,7 +25,8 @@ use crate::record::Setup;
 use crate::streams::{self, Control, Pipes};
 use crate::wire::{Reply, Request};
 use crate::{
-    Attachment, ContainerExit, ContainerSpec, ContainerStatus, Error, Exec, ExecSpec, Started, Usage,
+    Attachment, ContainerExit, ContainerSpec, ContainerStatus, Error, Exec, ExecSpec, Resources, Started,
+    Usage,
 };
 
 /// A sandbox. Cheap to clone; dropping it leaves the sandbox running.
@@ -236,6 +237,16 @@ impl Sandbox {
             Some(error) => Err(refused(error)),
             None => Ok(stream),
         }
+    }
+
+    /// Gives a running container other limits of memory and CPU; its processes and its score for the kernel stay.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`]; it uses more memory than it is to have; the kernel refuses the limits; the shim is of an
+    /// older version, which could not do this. Some of the limits may be in force then.
+    pub async fn limit(&self, container_id: &str, resources: Resources) -> Result<(), Error> {
+        let request = Request::Limit { container: container_id.to_owned(), resources };
+        self.call(container_id, request, Vec::new()).await.map(drop)
     }
 
     /// Returns what each running container uses, by container id.

@@ -12,7 +12,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ContainerExit, ContainerSpec, ContainerStatus, Error, ExecSpec, ExitCode, Started, Usage, sys};
+use crate::{
+    ContainerExit, ContainerSpec, ContainerStatus, Error, ExecSpec, ExitCode, Resources, Started, Usage, sys,
+};
 
 /// Version of the protocol spoken by this build.
 pub(crate) const PROTOCOL: u32 = 1;
@@ -49,6 +51,8 @@ pub(crate) enum Request {
         #[serde(default)]
         ipv6: bool,
     },
+    /// Give a running container other limits of memory and CPU.
+    Limit { container: String, resources: Resources },
     /// Measure the containers.
     Usage,
     /// Kill everything and end.

@@ -24,7 +24,7 @@ use super::pause;
 use super::rootfs;
 use super::server::Sandbox;
 use super::trouble::{self, Trouble};
-use crate::cgroup::Layout;
+use crate::cgroup::{self, Layout};
 use crate::paths::ContainerPaths;
 use crate::wire::{Fault, FaultKind, chain};
 use crate::{ContainerSpec, ExecSpec, sys};
@@ -106,6 +106,7 @@ impl StartJob<'_> {
             layout.hide_unused();
         }
         let ids = Ids::read();
+        let cgroup_points = cgroup::mount_points();
         let around = Surroundings {
             paths: self.paths,
             cgroup: self.cgroup,
@@ -114,6 +115,7 @@ impl StartJob<'_> {
             host_ipc: setup.spec.host_ipc,
             rootless: setup.rootless,
             devices_are_limited: devices_are_limited(layout),
+            cgroup_points: &cgroup_points,
             ids: &ids,
         };
         let configuration = oci::configuration(self.spec, &around);

@@ -14,6 +14,7 @@ use super::executor::CommandExecutor;
 use super::ids::Ids;
 use super::seccomp;
 use crate::cgroup::Layout;
+use crate::cgroup::limits::{CPU_PERIOD_US, cpu_quota_us};
 use crate::paths::ContainerPaths;
 use crate::{ContainerSpec, ExecSpec, Resources, SystemCalls, user};
 
@@ -52,6 +53,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) rootless: bool,
     /// Whether a control group keeps containers from devices.
     pub(super) devices_are_limited: bool,
+    /// Where the container sees control groups.
+    pub(super) cgroup_points: &'a [String],
     /// The ids that exist in this user namespace.
     pub(super) ids: &'a Ids,
 }
@@ -69,8 +72,12 @@ pub(super) enum Processes {
 
 /// Returns the configuration, the content of `config.json`.
 pub(super) fn configuration(spec: &ContainerSpec, around: &Surroundings<'_>) -> Value {
-    let (masked, read_only): (&[&str], &[&str]) =
-        if spec.privileged || spec.unmasked { (&[], &[]) } else { (&MASKED, &READ_ONLY) };
+    let (masked, mut read_only): (&[&str], Vec<&str>) =
+        if spec.privileged || spec.unmasked { (&[], Vec::new()) } else { (&MASKED, READ_ONLY.to_vec()) };
+    if !spec.privileged {
+        // The runtime does not heed the mount's own option: a container could lift its limits.
+        read_only.extend(around.cgroup_points.iter().map(String::as_str));
+    }
     // Network, host name and IPC are the shim's own, which the container inherits.
     let processes = match around.processes {
         Processes::Of(pid) => Some(json!({"type": "pid", "path": format!("/proc/{pid}/ns/pid")})),
@@ -197,9 +204,8 @@ fn limits(resources: &Resources) -> Value {
     }
     let mut cpu = json!({});
     if let Some(milli) = resources.cpu_quota_milli {
-        // Kubernetes' own period; the kernel refuses a quota below a millisecond.
         cpu["period"] = json!(CPU_PERIOD_US);
-        cpu["quota"] = json!((milli * CPU_PERIOD_US / 1000).max(1000));
+        cpu["quota"] = json!(cpu_quota_us(milli));
     }
     if let Some(shares) = resources.cpu_shares {
         cpu["shares"] = json!(shares.max(2));
@@ -212,8 +218,6 @@ fn limits(resources: &Resources) -> Value {
     }
     limits
 }
-
-const CPU_PERIOD_US: u64 = 100_000;
 
 /// Whether a limit on swap can be set: the machine has swap, and the kernel accounts for it.
 fn swap_is_limited() -> bool {
@@ -272,6 +276,7 @@ mod tests {
             host_ipc: false,
             rootless: false,
             devices_are_limited: true,
+            cgroup_points: &["/sys/fs/cgroup".to_owned()],
             ids: &ids,
         };
         let spec = ContainerSpec {

@@ -15,10 +15,12 @@ use super::helper::ExecJob;
 use super::log::Stream;
 use super::oci::Processes;
 use super::server::{Server, own_pid};
+use super::throttle;
 use crate::cgroup::Layout;
 use crate::paths::is_id;
+use crate::process;
 use crate::wire::{Fault, FaultKind, PROTOCOL, Reply, Request};
-use crate::{ContainerSpec, ExecSpec};
+use crate::{ContainerSpec, ExecSpec, Resources};
 
 impl Server {
     /// Does what is asked, and answers now or when it is done.
@@ -31,6 +33,7 @@ impl Server {
             Request::List => Ok(Some(Reply::Containers { containers: self.statuses() })),
             Request::Usage => Ok(Some(Reply::Usage { usage: self.usage() })),
             Request::Start { spec } => self.start(*spec, caller).map(|()| None),
+            Request::Limit { container, resources } => self.limit(&container, &resources).map(Some),
             Request::Signal { container, signal } => self.signal(&container, signal).map(Some),
             Request::Remove { container } => Ok(self.remove(&container, caller)),
             Request::Exec { container, spec } => {
@@ -125,6 +128,31 @@ impl Server {
         let (_, target) = self.find(target)?;
         let pid = target.pid().ok_or_else(|| Fault::new(FaultKind::NotRunning, &target.spec.id))?;
         Ok(Processes::Of(pid))
+    }
+
+    /// Gives a container other limits, by the kernel or by the watchdog and the throttle.
+    fn limit(&mut self, id: &str, wanted: &Resources) -> Result<Reply, Fault> {
+        let layout = self.counting_layout().cloned();
+        let commands = self.commands(id);
+        let container = self.find_running(id)?;
+        let failed = |error: std::io::Error| Fault::container("cannot change the limits", &error);
+        match layout {
+            Some(layout) => layout.change_limits(&container.cgroup, wanted).map_err(failed)?,
+            None => {
+                let used = container.usage(None, &commands).map_or(0, |usage| usage.memory_bytes);
+                if let Some(limit) = wanted.memory_bytes.filter(|limit| *limit < used) {
+                    let message =
+                        format!("the memory limit of {limit} bytes is below the {used} bytes in use");
+                    return Err(Fault::new(FaultKind::Container, message));
+                }
+                let used = process::cpu_ns(&container.processes(&commands));
+                throttle::change(&mut container.throttle, wanted.cpu_quota_milli, used);
+            }
+        }
+        let limits = &mut container.spec.resources;
+        (limits.memory_bytes, limits.cpu_quota_milli) = (wanted.memory_bytes, wanted.cpu_quota_milli);
+        limits.cpu_shares = wanted.cpu_shares;
+        Ok(Reply::Done)
     }
 
     fn signal(&mut self, id: &str, signal: i32) -> Result<Reply, Fault> {

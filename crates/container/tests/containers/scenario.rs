@@ -87,6 +87,8 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = scenarios![
     faults::many_sandboxes_come_and_go_at_once,
     limits::memory_beyond_the_limit_is_an_oom_kill,
     limits::a_child_beyond_the_limit_counts,
+    limits::limits_can_be_changed,
+    limits::a_container_cannot_lift_its_limits,
     limits::processes_beyond_the_limit_are_contained,
     limits::usage_is_measured,
     limits::cpu_time_is_held_to_the_limit,

@@ -37,6 +37,55 @@ pub(crate) async fn a_child_beyond_the_limit_counts(world: &World) {
     sandbox.destroy().await.unwrap();
 }
 
+/// Other limits for a container that runs: they hold from then on, and what it uses already is refused as one.
+pub(crate) async fn limits_can_be_changed(world: &World) {
+    let sandbox = world.sandbox("change").await;
+    let mut spec = world.container("change", &["burn"]);
+    spec.resources = Resources { cpu_quota_milli: Some(100), ..memory(64 * MIB) };
+    sandbox.start(spec).await.unwrap();
+    let used = async || sandbox.usage().await.unwrap()["change"].cpu_ns;
+    sandbox.limit("change", memory(128 * MIB)).await.unwrap();
+    // Ten times of what the first limit allows, far sooner than that would.
+    let (begin, before) = (Instant::now(), used().await);
+    while used().await - before < 1_000_000_000 {
+        assert!(begin.elapsed() < Duration::from_secs(9), "it is still held to a tenth");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut spec = world.container("eater", &["eat", "40000000"]);
+    spec.resources = memory(64 * MIB);
+    sandbox.start(spec).await.unwrap();
+    until("it eats", || world.log("eater").contains("all eaten")).await;
+    let refused = sandbox.limit("eater", memory(16 * MIB)).await.unwrap_err().to_string();
+    assert!(refused.contains("16777216 bytes is below the "), "{refused}");
+    sandbox.limit("eater", memory(60 * MIB)).await.unwrap();
+    assert!(sandbox.limit("nobody", memory(60 * MIB)).await.is_err());
+    sandbox.destroy().await.unwrap();
+}
+
+/// A container sees its own groups and may write to none of their files, nor make groups below, nor leave one.
+pub(crate) async fn a_container_cannot_lift_its_limits(world: &World) {
+    let sandbox = world.sandbox("lift").await;
+    let files = ["memory/memory.limit_in_bytes", "memory.max", "memory/cgroup.procs", "cgroup.procs", "new"];
+    let mut refused = Vec::new();
+    for (number, file) in files.iter().enumerate() {
+        let id = format!("lift-{number}");
+        let mut spec = world.container(&id, &["write", &format!("/sys/fs/cgroup/{file}"), "100000000"]);
+        spec.resources = memory(48 * MIB);
+        sandbox.start(spec).await.unwrap();
+        end_of(&sandbox, &id).await;
+        match world.log(&id).as_str() {
+            "stdout F entity not found\n" => {}
+            "stdout F read-only filesystem or storage medium\n" => refused.push(*file),
+            other => panic!("{file}: {other}"),
+        }
+    }
+    assert!(refused.contains(&"new"), "{refused:?}");
+    let of_version = |version: &[&str]| version.iter().all(|file| refused.contains(file));
+    let is_limited = of_version(&files[..1]) || of_version(&files[1..2]);
+    assert!(is_limited || world.runtime.limits().memory != Method::Kernel, "{refused:?}");
+    sandbox.destroy().await.unwrap();
+}
+
 pub(crate) async fn processes_beyond_the_limit_are_contained(world: &World) {
     let sandbox = world.sandbox("bomb").await;
     let mut spec = world.container("bomb", &["fork", "200"]);
