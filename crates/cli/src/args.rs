@@ -242,6 +242,9 @@ pub(crate) struct Up {
     /// Memory each node offers, such as `4Gi` [default: the machine's]
     #[arg(long, value_name = "QUANTITY")]
     pub(crate) node_memory: Option<String>,
+    /// Processes and threads a container may have: where a fork bomb ends
+    #[arg(long, value_name = "COUNT", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(16..=4_194_304))]
+    pub(crate) pids_limit: u64,
     /// Host port of the Ingress for HTTP
     #[arg(long, default_value_t = 8080)]
     pub(crate) http_port: u16,

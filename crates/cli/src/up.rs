@@ -41,6 +41,7 @@ fn settings(args: &Up) -> Result<Settings> {
         nodes: args.nodes,
         node_cpu: args.node_cpu.clone(),
         node_memory: args.node_memory.clone(),
+        pids_limit: args.pids_limit,
         api_port: args.api_port,
         http_port: args.http_port,
         https_port: args.https_port,

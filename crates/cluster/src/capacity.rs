@@ -8,13 +8,15 @@ use api::quantity::Quantity;
 use crate::advice::Advice;
 use crate::settings::Settings;
 
-/// CPU and memory of one node.
+/// CPU and memory of one node, and what one container may have of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Capacity {
     /// Thousandths of a core.
     pub(crate) cpu_milli: u64,
     /// Bytes.
     pub(crate) memory_bytes: u64,
+    /// Processes and threads of one container.
+    pub(crate) pids: u64,
 }
 
 impl Capacity {
@@ -32,6 +34,7 @@ impl Capacity {
                 }
                 None => machine_memory()?,
             },
+            pids: settings.pids_limit,
         })
     }
 }

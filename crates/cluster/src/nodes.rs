@@ -137,6 +137,7 @@ impl Nodes<'_> {
                 memory_bytes: self.capacity.memory_bytes,
                 ephemeral_storage_bytes: disk_bytes(self.folder.path())?,
                 pods: PODS_PER_NODE,
+                pids_per_container: self.capacity.pids,
             },
             directories: Directories {
                 pods: self.folder.node(name).join("pods"),

@@ -18,6 +18,8 @@ pub struct Settings {
     pub node_cpu: Option<String>,
     /// Memory each node offers, a quantity; the machine's when absent.
     pub node_memory: Option<String>,
+    /// How many processes and threads a container may have.
+    pub pids_limit: u64,
     /// Host port of the API.
     pub api_port: u16,
     /// Host port of the Ingress, HTTP.

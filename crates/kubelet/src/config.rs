@@ -56,6 +56,8 @@ pub struct Capacity {
     pub ephemeral_storage_bytes: u64,
     /// The largest number of pods.
     pub pods: u32,
+    /// How many processes and threads a container may have.
+    pub pids_per_container: u64,
 }
 
 /// Where a kubelet keeps files. Each node of a cluster has its own set.

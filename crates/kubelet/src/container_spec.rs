@@ -138,7 +138,7 @@ pub(crate) fn prepare(inputs: &Inputs<'_>) -> Result<Prepared, SpecError> {
         cwd: cwd.unwrap_or_else(|| image.config.working_dir.clone()).into(),
         user: permissions.user,
         mounts,
-        resources: resources::runtime_resources(pod, container, node.config.capacity.memory_bytes),
+        resources: resources::runtime_resources(pod, container, &node.config.capacity),
         read_only_root: permissions.read_only_root,
         capabilities: permissions.capabilities,
         no_new_privileges: permissions.no_new_privileges,

@@ -6,6 +6,7 @@ use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{Container, Pod, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as WireQuantity;
 
+use crate::config::Capacity;
 use crate::spec;
 
 /// How a pod is treated when the node runs short.
@@ -53,13 +54,9 @@ pub fn qos_class(pod: &Pod) -> QosClass {
     }
 }
 
-/// How many processes and threads a container may have: what no application needs, and a fork bomb ends at.
-const PIDS: u64 = 4096;
-
-/// Returns what the container runtime is told to enforce. `memory_capacity` is the node's, in
-/// bytes.
+/// Returns what the container runtime is told to enforce on a node of this capacity.
 #[must_use]
-pub fn runtime_resources(pod: &Pod, container: &Container, memory_capacity: u64) -> container::Resources {
+pub fn runtime_resources(pod: &Pod, container: &Container, capacity: &Capacity) -> container::Resources {
     let memory = bytes(limits(container), "memory").filter(|bytes| *bytes > 0);
     let cpu_limit = amount(limits(container), "cpu").and_then(|milli| u64::try_from(milli).ok());
     let cpu_request =
@@ -69,8 +66,8 @@ pub fn runtime_resources(pod: &Pod, container: &Container, memory_capacity: u64)
         cpu_quota_milli: cpu_limit.filter(|milli| *milli > 0),
         // The kernel's least share is 2; a core is 1024.
         cpu_shares: Some(cpu_request.map_or(2, |milli| (milli * 1024 / 1000).max(2))),
-        pids: Some(PIDS),
-        oom_score_adj: Some(oom_score(pod, container, memory_capacity)),
+        pids: Some(capacity.pids_per_container),
+        oom_score_adj: Some(oom_score(pod, container, capacity.memory_bytes)),
     }
 }
 

@@ -40,8 +40,13 @@ fn run(container: Value) -> Result<BTreeMap<String, String>, EnvironmentError> {
         service("shop", "headless", "None"),
         service("elsewhere", "other", "10.96.0.9"),
     ];
-    let capacity =
-        Capacity { cpu_milli: 4000, memory_bytes: 1 << 30, ephemeral_storage_bytes: 1 << 30, pods: 110 };
+    let capacity = Capacity {
+        cpu_milli: 4000,
+        memory_bytes: 1 << 30,
+        ephemeral_storage_bytes: 1 << 30,
+        pods: 110,
+        pids_per_container: 1,
+    };
     let pod_address = Some(IpAddr::V4(Ipv4Addr::new(10, 244, 0, 5)));
     let facts = Facts { pod_address, node_address: IpAddr::V4(Ipv4Addr::new(10, 243, 0, 1)), capacity };
     let inputs = Inputs { pod: &pod, facts: &facts, sources: &Fixed, services: &services };

@@ -74,7 +74,13 @@ fn pod(volumes: serde_json::Value) -> Pod {
 }
 
 fn prepared(home: &Home, pod: &Pod, colour: &'static str) -> Result<(), VolumeError> {
-    let capacity = Capacity { cpu_milli: 1, memory_bytes: 1, ephemeral_storage_bytes: 1, pods: 1 };
+    let capacity = Capacity {
+        cpu_milli: 1,
+        memory_bytes: 1,
+        ephemeral_storage_bytes: 1,
+        pods: 1,
+        pids_per_container: 1,
+    };
     let facts = Facts { pod_address: None, node_address: [10, 243, 0, 1].into(), capacity };
     let tokens = Tokens::from([(("v".to_owned(), "token".to_owned()), "secret".to_owned())]);
     let known = Config(colour);
