@@ -108,6 +108,24 @@ fn out_of_something(pod: &Pod, node: &NodeState) -> Option<Rejection> {
     Some(Rejection { reason: format!("OutOf{name}"), message })
 }
 
+/// Returns what the node would not have enough of were it empty, in Kubernetes' words.
+#[must_use]
+pub(crate) fn too_large(pod: &Pod, node: &Arc<Node>) -> Option<String> {
+    let snapshot = Snapshot::new([node.clone()], [], BTreeMap::new());
+    let allocatable = &snapshot.nodes().first()?.allocatable;
+    let wanted = Resources::requested(pod);
+    let name = ["cpu", "memory"].into_iter().find(|name| wanted.get(name) > allocatable.get(name))?;
+    let (requested, capacity) = (wanted.get(name), allocatable.get(name));
+    Some(format!("Node didn't have enough capacity: {name}, requested: {requested}, capacity: {capacity}"))
+}
+
+/// Returns what the node does not have enough of beside the other pods.
+#[must_use]
+pub(crate) fn no_room(pod: &Pod, node: Arc<Node>, others: Vec<Arc<Pod>>) -> Option<Rejection> {
+    let snapshot = Snapshot::new([node], others, BTreeMap::new());
+    out_of_something(pod, snapshot.nodes().first()?)
+}
+
 /// Whether the node has a taint that would drive the pod out at once.
 fn repelled(pod: &Pod, node: &NodeState) -> bool {
     let taints = node.node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();

@@ -8,7 +8,7 @@
 //! - [`config`]: what a kubelet needs to know before it starts;
 //! - [`observed`]: what is known of a pod at one moment;
 //! - [`admission`]: whether a pod can stay, a pure function of it and the node;
-//! - [`plan`], [`back_off`]: what to do next, a pure function of it;
+//! - [`plan`], [`back_off`], [`resize`]: what to do next, pure functions of it;
 //! - [`status`]: the pod's status, a pure function of it;
 //! - [`spec`], [`resources`], [`security`], `signals`: questions about a pod's specification;
 //! - [`fields`], [`environment`], [`files`]: what a container is told of its pod;
@@ -53,6 +53,7 @@ mod probe;
 mod provisioner;
 mod pulls;
 mod registration;
+pub mod resize;
 pub mod resources;
 pub mod security;
 mod signals;

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, ResourceRequirements};
 
 use crate::admission::Rejection;
 use crate::back_off::BackOff;
+use crate::resize::{Pending, Resizing};
 
 /// A pod, as the API has it and as the node has it.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct PodObserved {
     pub ending_since: Option<Timestamp>,
     /// Why the node wants to be rid of the pod.
     pub evicted: Option<String>,
+    /// Why the node has no room for other requests of running containers.
+    pub resize_pending: Option<Pending>,
     /// The pod's sandbox.
     pub sandbox: Sandbox,
     /// The pod's volumes.
@@ -82,7 +85,7 @@ pub enum Volumes {
 }
 
 /// One container of a pod.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Container {
     /// How many times it was started again.
     pub restarts: u32,
@@ -99,7 +102,7 @@ pub struct Container {
 }
 
 /// What a container does.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum State {
     /// It was not started in this sandbox.
     #[default]
@@ -170,7 +173,7 @@ impl RefusalReason {
 }
 
 /// A container that runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Running {
     /// The runtime's name of this run.
     pub id: String,
@@ -186,6 +189,10 @@ pub struct Running {
     pub unhealthy: Option<Unhealthy>,
     /// When it will be killed, if it was told to stop.
     pub kill_at: Option<Timestamp>,
+    /// The requests and limits that are in force.
+    pub resources: Option<ResourceRequirements>,
+    /// What became of giving it those of its manifest, where they are others.
+    pub resizing: Option<Resizing>,
 }
 
 /// The probe that condemned a container.

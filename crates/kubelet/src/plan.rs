@@ -56,6 +56,11 @@ pub enum Action {
         /// When to kill it.
         kill_at: Timestamp,
     },
+    /// Give a running container the limits of its manifest.
+    Resize {
+        /// Its name.
+        container: String,
+    },
     /// Kill what is left of the sandbox and give its address back.
     DestroySandbox,
     /// Remove the volumes' files.
@@ -81,6 +86,8 @@ pub enum StopReason {
     Startup,
     /// Its `postStart` hook failed.
     PostStart,
+    /// It gets other resources, which its `resizePolicy` wants it to begin with.
+    Resize,
 }
 
 /// Something a pod waits for.
@@ -109,6 +116,8 @@ pub enum Waiting {
     },
     /// The end of a container that was told to stop.
     Stopping(String),
+    /// Other limits for a container, or room for them.
+    Resize(String),
 }
 
 /// Why a pod has to end.

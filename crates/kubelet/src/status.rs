@@ -116,12 +116,24 @@ pub fn patch(pod: &Pod, status: &PodStatus) -> serde_json::Value {
         {
             condition.as_object_mut().into_iter().for_each(clear_absent_words);
         }
+        // A passing one may have been written that has not come back yet: only a pod that never changed has none.
+        if pod.metadata.generation.is_some_and(|generation| generation > 1) {
+            take_back_passing(fields);
+        }
         // Merged by address: without this the address of an earlier sandbox would stay.
         if let (true, Some(serde_json::Value::Array(addresses))) = (has_moved, fields.get_mut("podIPs")) {
             addresses.push(serde_json::json!({ "$patch": "replace" }));
         }
     }
     serde_json::json!({ "metadata": { "uid": spec::uid(pod) }, "status": wire })
+}
+
+/// Has the merge remove the conditions that last no longer.
+fn take_back_passing(fields: &mut serde_json::Map<String, serde_json::Value>) {
+    let Some(serde_json::Value::Array(conditions)) = fields.get_mut("conditions") else { return };
+    let is_over = |name: &&str| conditions.iter().all(|condition| condition["type"] != **name);
+    let over: Vec<&str> = conditions::PASSING.iter().copied().filter(is_over).collect();
+    conditions.extend(over.iter().map(|name| serde_json::json!({ "type": name, "$patch": "delete" })));
 }
 
 /// Has the merge remove a reason or message that is not there any more.

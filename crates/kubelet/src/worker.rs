@@ -8,6 +8,7 @@ mod act;
 mod adopt;
 mod listen;
 mod receive;
+mod resize;
 mod sandbox;
 mod start;
 mod statuses;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, ResourceRequirements};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -85,6 +86,13 @@ enum Message {
         kind: probe::Kind,
         report: probe::Report,
     },
+    /// A container has other limits, or why not.
+    Resized {
+        container: String,
+        id: String,
+        to: Option<ResourceRequirements>,
+        error: Option<String>,
+    },
     Forgotten,
 }
 
@@ -121,6 +129,8 @@ pub(crate) struct Worker {
     announced: HashSet<String>,
     /// Ends that are on their way to the API.
     telling: HashSet<String>,
+    /// The generation of the pod whose resize was announced.
+    resize_told: Option<i64>,
 }
 
 /// Failed attempts to get a container's image.
@@ -150,6 +160,7 @@ impl Worker {
             rejection: rejection.or_else(|| rejected_before(&update.pod)),
             ending_since: None,
             evicted: None,
+            resize_pending: None,
             sandbox: Sandbox::Absent,
             volumes: Volumes::Unknown,
             containers: adopt::from_status(&update.pod),
@@ -180,6 +191,7 @@ impl Worker {
             unstarted: HashMap::new(),
             announced: HashSet::new(),
             telling: HashSet::new(),
+            resize_told: None,
         };
         worker.adopt(adopted);
         worker
@@ -193,6 +205,7 @@ impl Worker {
                 self.seen.ending_since = Some(self.seen.now);
                 self.starting.values().for_each(CancellationToken::cancel);
             }
+            self.look_at_resizes();
             let plan = plan::plan(&self.seen);
             self.announce(&plan.waiting);
             for action in plan.actions {

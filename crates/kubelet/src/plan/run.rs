@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::Container as ContainerSpec;
 use super::{Action, PodPlan, StopReason, Waiting};
 use crate::back_off::later;
 use crate::observed::{Exit, PodObserved, Running, Sandbox, State, Unhealthy, Volumes};
+use crate::resize;
 use crate::spec::{self, Role};
 
 /// Whether what comes after a container may go on.
@@ -120,11 +121,34 @@ fn plan_running(
             own_grace.and_then(|seconds| u64::try_from(seconds).ok()).map(std::time::Duration::from_secs);
         let kill_at = later(observed.now, grace.unwrap_or_else(|| spec::grace(&observed.pod)));
         plan.act(Action::Stop { container: container.name.clone(), reason, kill_at });
+    } else if matches!(role, Role::Main | Role::Sidecar) && resize::is_wanted(container, running) {
+        plan_resize(observed, container, running, plan);
     }
     match role {
         Role::Init => Turn::Hold,
         Role::Sidecar if !running.is_started => Turn::Hold,
         Role::Sidecar | Role::Main | Role::Ephemeral => Turn::Next,
+    }
+}
+
+/// A running container has other resources than its manifest says.
+fn plan_resize(observed: &PodObserved, container: &ContainerSpec, running: &Running, plan: &mut PodPlan) {
+    let container_name = container.name.clone();
+    if observed.resize_pending.is_some() {
+        plan.look_again(later(observed.now, resize::RETRY), observed.now);
+        return plan.wait(Waiting::Resize(container_name));
+    }
+    match &running.resizing {
+        Some(resizing) if resizing.error.is_none() => plan.wait(Waiting::Resize(container_name)),
+        Some(resizing) if resizing.retry_at > observed.now => {
+            plan.look_again(resizing.retry_at, observed.now);
+            plan.wait(Waiting::Resize(container_name));
+        }
+        Some(_) | None if resize::needs_restart(container, running) => {
+            let kill_at = later(observed.now, spec::grace(&observed.pod));
+            plan.act(Action::Stop { container: container_name, reason: StopReason::Resize, kill_at });
+        }
+        Some(_) | None => plan.act(Action::Resize { container: container_name }),
     }
 }
 

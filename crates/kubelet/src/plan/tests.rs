@@ -14,6 +14,7 @@ use crate::back_off::BackOff;
 use crate::observed::{
     Before, Container, Exit, Refusal, RefusalReason, Running, Sandbox, Unhealthy, Volumes,
 };
+use crate::resize::{Pending, Resizing};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_000_000 + second).unwrap()
@@ -33,6 +34,7 @@ fn observed(spec: Value) -> PodObserved {
         rejection: None,
         ending_since: None,
         evicted: None,
+        resize_pending: None,
         sandbox: Sandbox::Ready { address: [10, 244, 0, 2].into() },
         volumes: Volumes::Ready,
         containers: Default::default(),
@@ -48,6 +50,8 @@ fn running(name: &str) -> State {
         is_ready: true,
         unhealthy: None,
         kill_at: None,
+        resources: None,
+        resizing: None,
     };
     State::Running(running)
 }
@@ -91,6 +95,7 @@ fn word(observed: &PodObserved, action: &Action) -> String {
             let left = kill_at.duration_since(observed.now).as_secs();
             format!("stop {container} {reason:?} {left}")
         }
+        Action::Resize { container } => format!("resize {container}"),
         Action::DestroySandbox => "destroy sandbox".to_owned(),
         Action::RemoveVolumes => "remove volumes".to_owned(),
         Action::Forget => "forget".to_owned(),
@@ -108,6 +113,29 @@ fn with_init() -> Value {
         ],
         "containers": [{ "name": "a" }],
     })
+}
+
+#[test]
+fn other_resources_are_given_while_it_runs_or_by_a_restart_once_there_is_room() {
+    let limits = json!({ "limits": { "cpu": "1" } });
+    let restarts = json!([{ "resourceName": "cpu", "restartPolicy": "RestartContainer" }]);
+    let spec = json!({ "containers": [
+        { "name": "a", "resources": limits }, { "name": "b", "resources": limits, "resizePolicy": restarts },
+    ] });
+    let mut pod = observed(spec).with("a", running("a")).with("b", running("b"));
+    check(&pod, &["resize a", "stop b Resize 30"]);
+    pod.resize_pending = Some(Pending { reason: "Deferred", message: String::new() });
+    check(&pod, &[]);
+    assert_eq!(plan(&pod).recheck, Some(at(5)));
+    pod.resize_pending = None;
+    let State::Running(a) = &mut pod.containers.get_mut("a").unwrap().state else { panic!() };
+    a.resizing = Some(Resizing { error: None, retry_at: at(0) });
+    check(&pod, &["stop b Resize 30"]);
+    let State::Running(a) = &mut pod.containers.get_mut("a").unwrap().state else { panic!() };
+    a.resizing = Some(Resizing { error: Some("no".to_owned()), retry_at: at(3) });
+    assert_eq!(plan(&pod).recheck, Some(at(3)));
+    pod.now = at(3);
+    check(&pod, &["resize a", "stop b Resize 30"]);
 }
 
 #[test]
@@ -296,6 +324,12 @@ fn succeed(observed: &mut PodObserved, action: &Action) {
         }
         Action::Stop { container, .. } => {
             observed.containers.get_mut(container).unwrap().state = exited(container, 143);
+        }
+        Action::Resize { container } => {
+            let wanted = spec::find_container(&observed.pod, container).unwrap().0.resources.clone();
+            if let State::Running(running) = &mut observed.containers.get_mut(container).unwrap().state {
+                running.resources = wanted;
+            }
         }
         Action::DestroySandbox => observed.sandbox = Sandbox::Absent,
         Action::RemoveVolumes => observed.volumes = Volumes::Absent,

@@ -7,11 +7,24 @@ use super::phase::Phase;
 use super::whole_second;
 use crate::observed::{PodObserved, Sandbox};
 use crate::plan;
+use crate::resize;
 use crate::spec::{self, Role};
 
 /// The conditions that a kubelet writes.
-pub(super) const OWNED: [&str; 5] =
-    ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+pub(super) const OWNED: [&str; 7] = [
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+    RESIZE_PENDING,
+    RESIZE_IN_PROGRESS,
+];
+
+/// Those that are there only while what they tell of lasts.
+pub(super) const PASSING: [&str; 2] = [RESIZE_PENDING, RESIZE_IN_PROGRESS];
+const RESIZE_PENDING: &str = "PodResizePending";
+const RESIZE_IN_PROGRESS: &str = "PodResizeInProgress";
 
 /// One condition before its transition time is known.
 struct Claim {
@@ -31,16 +44,17 @@ pub(super) fn conditions(
     let previous =
         observed.pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let containers_ready = containers_ready(observed, phase, init, containers);
-    let claims = [
+    let mut claims = vec![
         ready_to_start(observed),
         initialized(observed, phase, init),
         ready(observed, &containers_ready),
         containers_ready,
         Claim { name: "PodScheduled", holds: true, reason: None, message: None },
     ];
+    claims.extend(resize(observed, phase));
     let mut conditions: Vec<PodCondition> = Vec::with_capacity(previous.len() + claims.len());
     conditions.extend(claims.iter().map(|claim| condition(observed, claim, previous)));
-    let foreign = |condition: &&PodCondition| claims.iter().all(|claim| claim.name != condition.type_);
+    let foreign = |condition: &&PodCondition| !OWNED.contains(&condition.type_.as_str());
     conditions.extend(previous.iter().filter(foreign).cloned());
     conditions
 }
@@ -59,6 +73,22 @@ fn condition(observed: &PodObserved, claim: &Claim, previous: &[PodCondition]) -
         last_transition_time: unchanged.and_then(|before| before.last_transition_time.clone()).or(Some(now)),
         observed_generation: observed.pod.metadata.generation,
     }
+}
+
+/// What there is to tell of other requests and limits for running containers.
+fn resize(observed: &PodObserved, phase: Phase) -> Option<Claim> {
+    if phase != Phase::Running {
+        return None;
+    }
+    let wanting: Vec<_> = resize::wanting(observed).collect();
+    if let (Some(pending), false) = (&observed.resize_pending, wanting.is_empty()) {
+        let message = Some(pending.message.clone());
+        return Some(Claim { name: RESIZE_PENDING, holds: true, reason: Some(pending.reason), message });
+    }
+    let errors = wanting.iter().filter_map(|(_, running)| running.resizing.as_ref()?.error.clone());
+    let message = errors.reduce(|one, other| format!("{one}; {other}"));
+    let reason = message.as_ref().map(|_| "Error");
+    (!wanting.is_empty()).then_some(Claim { name: RESIZE_IN_PROGRESS, holds: true, reason, message })
 }
 
 fn ready_to_start(observed: &PodObserved) -> Claim {

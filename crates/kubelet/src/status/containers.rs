@@ -1,15 +1,19 @@
 //! The status of one container.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{
     Container as ContainerSpec, ContainerState, ContainerStateRunning, ContainerStateTerminated,
     ContainerStateWaiting, ContainerStatus,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::whole_second;
 use crate::back_off;
 use crate::observed::{Before, Container, Exit, PodObserved, Running, State};
 use crate::plan;
+use crate::resize;
 use crate::spec::{self, Role};
 
 /// Returns the runtime's name of a container run as the API shows it.
@@ -35,12 +39,24 @@ pub fn container_status(observed: &PodObserved, container: &ContainerSpec) -> Co
         restart_count: i32::try_from(runs_before(&known)).unwrap_or(i32::MAX),
         state: Some(state),
         last_state: Some(last),
-        allocated_resources: container.resources.as_ref().and_then(|resources| resources.requests.clone()),
+        allocated_resources: allocated(observed, container, &known),
         allocated_resources_status: None,
-        resources: known.running().and(container.resources.clone()),
+        resources: known.running().and_then(|running| running.resources.clone()),
         stop_signal: None,
         user: None,
         volume_mounts: None,
+    }
+}
+
+/// What the node has set aside for the container: what its manifest requests, unless the node has no room for that.
+fn allocated(
+    observed: &PodObserved,
+    container: &ContainerSpec,
+    known: &Container,
+) -> Option<BTreeMap<String, Quantity>> {
+    match (known.running(), &observed.resize_pending) {
+        (Some(running), Some(_)) => resize::requests(running.resources.as_ref()),
+        (_, _) => resize::requests(container.resources.as_ref()),
     }
 }
 

@@ -22,6 +22,7 @@ fn observed(spec: Value) -> PodObserved {
         rejection: None,
         ending_since: None,
         evicted: None,
+        resize_pending: None,
         sandbox: Sandbox::Ready { address: [10, 244, 0, 2].into() },
         volumes: Volumes::Ready,
         containers: Default::default(),
@@ -41,6 +42,8 @@ fn running(is_started: bool, is_ready: bool) -> State {
         is_ready,
         unhealthy: None,
         kill_at: None,
+        resources: None,
+        resizing: None,
     })
 }
 
@@ -223,4 +226,36 @@ fn ephemeral_containers_have_statuses_of_their_own() {
     let ended = shown.state.as_ref().unwrap().terminated.as_ref().unwrap();
     assert_eq!((ended.exit_code, ended.reason.as_deref()), (3, Some("Error")));
     check(&pod.with("look", exited(3, "Error")), "Running", "running", true);
+}
+
+#[test]
+fn a_resize_shows_while_it_lasts_and_is_taken_back_whatever_was_written_before() {
+    let resources = |cpu: &str| json!({ "limits": { "cpu": cpu }, "requests": { "cpu": cpu } });
+    let spec = json!({ "containers": [{ "name": "a", "image": "web:1", "resources": resources("2") }] });
+    let mut pod = observed(spec).with("a", running(true, true));
+    Arc::make_mut(&mut pod.pod).metadata.generation = Some(2);
+    let shown = |pod: &PodObserved| {
+        let status = status(pod);
+        let container = serde_json::to_value(&status.container_statuses.as_ref().unwrap()[0]).unwrap();
+        let patch = patch(&pod.pod, &status);
+        let told = patch["status"]["conditions"].as_array().unwrap().iter().filter_map(|condition| {
+            let name = condition["type"].as_str()?.strip_prefix("PodResize")?;
+            let what = condition["$patch"].as_str().or(condition["reason"].as_str()).unwrap_or("holds");
+            Some(format!("{name} {what}"))
+        });
+        let told: Vec<String> = told.collect();
+        let (has, set_aside) =
+            (&container["resources"]["limits"]["cpu"], &container["allocatedResources"]["cpu"]);
+        format!("{has} of {set_aside}: {}", told.join(", "))
+    };
+    let mut check = |has: &str, pending: Option<&'static str>, expected: &str| {
+        let State::Running(run) = &mut pod.containers.get_mut("a").unwrap().state else { panic!() };
+        run.resources = serde_json::from_value(resources(has)).unwrap();
+        pod.resize_pending =
+            pending.map(|reason| crate::resize::Pending { reason, message: "no room".to_owned() });
+        assert_eq!(shown(&pod), expected);
+    };
+    check("1", None, r#""1" of "2": InProgress holds, Pending delete"#);
+    check("1", Some("Deferred"), r#""1" of "1": Pending Deferred, InProgress delete"#);
+    check("2", None, r#""2" of "2": Pending delete, InProgress delete"#);
 }

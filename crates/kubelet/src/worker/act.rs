@@ -22,6 +22,7 @@ impl Worker {
             }
             Action::Start { container, restarts } => self.start(container, restarts),
             Action::Stop { container, reason, kill_at } => self.stop(&container, reason, kill_at),
+            Action::Resize { container } => self.resize(&container),
             Action::DestroySandbox => self.destroy_sandbox(),
             Action::RemoveVolumes => self.remove_volumes(),
             Action::Forget => self.forget(),
@@ -158,6 +159,7 @@ impl Worker {
             StopReason::Liveness => format!("Container {name} failed liveness probe, will be restarted"),
             StopReason::Startup => format!("Container {name} failed startup probe, will be restarted"),
             StopReason::PostStart => "FailedPostStartHook".to_owned(),
+            StopReason::Resize => format!("Container {name} resize requires restart"),
         };
         let event = ("Killing", message.as_str());
         self.node.container_event(&self.seen.pod, name, EventType::Normal, event);

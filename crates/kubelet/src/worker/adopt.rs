@@ -83,6 +83,10 @@ impl Worker {
                     is_ready: container.readiness_probe.is_none() || was(shown.map(|shown| shown.ready)),
                     unhealthy: None,
                     kill_at: None,
+                    resources: shown
+                        .filter(|_| is_same)
+                        .map_or_else(|| container.resources.clone(), |shown| shown.resources.clone()),
+                    resizing: None,
                 };
                 (State::Running(running), *started_at)
             }
@@ -160,6 +164,8 @@ fn from_container_status(pod: &Pod, status: &ContainerStatus) -> Container {
             is_ready: status.ready,
             unhealthy: None,
             kill_at: None,
+            resources: status.resources.clone(),
+            resizing: None,
         }),
         Some(state) if state.terminated.is_some() => {
             terminated(&id, state).map(State::Exited).unwrap_or_default()

@@ -36,6 +36,7 @@ impl Worker {
             Message::Exited { container, exit } => self.exited(&container, exit),
             Message::Told { container, id } => self.told(&container, &id),
             Message::Probed { container, id, kind, report } => self.probed(&container, &id, kind, report),
+            Message::Resized { container, id, to, error } => self.resized(&container, &id, to, error),
             Message::Forgotten => self.is_forgotten = true,
         }
     }
@@ -214,6 +215,8 @@ impl Worker {
             is_ready,
             unhealthy,
             kill_at: None,
+            resources: container.resources.clone(),
+            resizing: None,
         });
         match self.early.remove(id) {
             Some(exit) => self.exited(name, exit),
