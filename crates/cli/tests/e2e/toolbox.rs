@@ -6,8 +6,28 @@ use std::process::Command;
 
 use crate::support::User;
 
-const PROGRAMS: [&str; 14] =
-    ["sh", "cat", "ls", "tar", "sleep", "stty", "head", "dd", "id", "sha256sum", "rm", "mkdir", "grep", "tr"];
+const PROGRAMS: [&str; 20] = [
+    "sh",
+    "bash",
+    "cat",
+    "ls",
+    "ln",
+    "tar",
+    "sleep",
+    "stty",
+    "head",
+    "dd",
+    "id",
+    "sha256sum",
+    "rm",
+    "mkdir",
+    "mknod",
+    "mount",
+    "find",
+    "grep",
+    "wc",
+    "tr",
+];
 
 /// Gives the user the image `toolbox:1`.
 pub fn load(user: &User) {
