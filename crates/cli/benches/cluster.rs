@@ -55,7 +55,7 @@ fn main() {
     if words.first().is_some_and(|word| word == "serve-abruptly") {
         return soak::serve_abruptly();
     }
-    let sections: [(&str, fn()); 9] = [
+    let sections: [(&str, fn()); 10] = [
         ("start", start),
         ("serving", serving),
         ("idle", idle),
@@ -63,6 +63,7 @@ fn main() {
         ("image", image),
         ("rollouts", rollouts),
         ("many", many),
+        ("sleepers", sleepers),
         ("endpoints", endpoints::endpoints),
         ("soak", soak::soak),
     ];
@@ -349,6 +350,56 @@ fn many() {
         })
         .collect();
     row("rolling update of 10 replicas, surge 1", &format!("{:.2?}", median(times)));
+}
+
+/// What 50 pods cost that sleep, each with limits and a probe each second: the main process and the pods' shims, which
+/// watch the limits where the kernel does not hold them.
+#[expect(clippy::cast_precision_loss, reason = "some ticks")]
+fn sleepers() {
+    for who in everyone() {
+        let user = User::new(who);
+        user.build_images();
+        user.up();
+        let probe = json!({ "httpGet": { "path": "/api/v1/ready", "port": 8000 }, "periodSeconds": 1 });
+        let container = json!({
+            "name": "model", "image": "jokemeter:lr", "readinessProbe": probe,
+            "resources": { "limits": { "memory": "64Mi", "cpu": "200m" }, "requests": { "cpu": "1m", "memory": "8Mi" } },
+        });
+        let labels = json!({ "app": "sleepers" });
+        let deployment = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "sleepers" },
+            "spec": { "replicas": 50, "selector": { "matchLabels": labels },
+                "template": { "metadata": { "labels": labels }, "spec": { "containers": [container] } } },
+        });
+        user.apply(&deployment.to_string());
+        user.kubectl(&["rollout", "status", "deployment/sleepers"]);
+        let main = user.record()["main"]["pid"].to_string();
+        let shims = shims_of(&user);
+        assert_eq!(shims.len(), 50);
+        std::thread::sleep(Duration::from_secs(10));
+        let ticks = || (cpu_ticks(&main), shims.iter().map(|shim| cpu_ticks(shim)).sum::<u64>());
+        let before = ticks();
+        std::thread::sleep(IDLE);
+        let after = ticks();
+        let share = |before: u64, after: u64| (after - before) as f64 / IDLE.as_secs_f64();
+        let figure = format!("{:.1} + {:.1} % of a core", share(before.0, after.0), share(before.1, after.1));
+        row(
+            &format!("50 pods with limits and probes each second: main process + shims ({})", name(who)),
+            &figure,
+        );
+    }
+}
+
+/// The processes of the pods' shims.
+fn shims_of(user: &User) -> Vec<String> {
+    let uids = user.kubectl(&["get", "pods", "-o", "jsonpath={.items[*].metadata.uid}"]);
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let shims = processes.filter(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        line.contains("__shim") && uids.split_whitespace().any(|uid| line.contains(uid))
+    });
+    shims.map(|shim| shim.file_name().to_string_lossy().into_owned()).collect()
 }
 
 fn wait_for_pods(user: &User, count: usize) {
