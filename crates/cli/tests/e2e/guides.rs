@@ -96,10 +96,10 @@ struct Reader<'a> {
     user: &'a User,
 }
 
-impl Reader<'_> {
-    /// The shell that a reader has: `pinnace` is on the PATH, and its cluster has ports of its own.
-    fn run(&self, command: &str) -> Output {
-        let user = self.user;
+impl<'a> Reader<'a> {
+    /// `pinnace` is on the reader's PATH, and its cluster has ports of its own. Written once: a command in the
+    /// background may read it late.
+    fn new(user: &'a User) -> Self {
         let ports = &user.up_words()[2..];
         let wrapper = format!(
             "#!/bin/sh\ncase $1 in up) shift; exec {pinnace} up {} \"$@\";; esac\nexec {pinnace} \"$@\"\n",
@@ -109,6 +109,12 @@ impl Reader<'_> {
         let bin = user.write("bin/pinnace", &wrapper);
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&bin, mode).unwrap();
+        Self { user }
+    }
+
+    /// The shell that a reader has.
+    fn run(&self, command: &str) -> Output {
+        let user = self.user;
         let command = command
             .replace("127.0.0.1:8080", &format!("127.0.0.1:{}", user.http_port))
             .replace("127.0.0.1:8443", &format!("127.0.0.1:{}", user.https_port));
@@ -153,7 +159,7 @@ fn follow(user: &User, page: &str) {
     let examples = repository().join("examples");
     assert!(Command::new("cp").arg("-r").arg(examples).arg(&copied).status().unwrap().success());
     user.give(user.home().to_str().unwrap());
-    let reader = Reader { user };
+    let reader = Reader::new(user);
     let steps = steps(&read(page));
     assert!(!steps.is_empty(), "{page} has no commands");
     for step in &steps {
