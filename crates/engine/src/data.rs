@@ -146,6 +146,16 @@ impl<'a> Data<'a> {
         }
     }
 
+    /// The number of columns; texts are one.
+    pub(crate) fn width(&self) -> usize {
+        match self {
+            Data::Texts(_) => 1,
+            Data::Dense(dense) => dense.width,
+            Data::Sparse(sparse) => sparse.width(),
+            Data::Table(table) => table.columns.len(),
+        }
+    }
+
     /// The rows as texts; a table of one column of texts is that, too.
     ///
     /// # Errors

@@ -170,6 +170,8 @@ impl Transform for Quantiles {
 pub(crate) struct Bins {
     /// By column the inner edges, ascending; a value on an edge is above it.
     pub(crate) edges: Vec<Vec<f64>>,
+    /// Whether values are raised a little first, as before scikit-learn 1.2.
+    pub(crate) raises: bool,
 }
 
 impl Transform for Bins {
@@ -190,7 +192,8 @@ impl Transform for Bins {
         let mut dense = data.into_dense(self.edges.len(), Accepts::Finite)?;
         for row in 0..dense.rows {
             for (value, edges) in dense.row_mut(row).iter_mut().zip(&self.edges) {
-                *value = edges.partition_point(|edge| *edge <= *value) as f64;
+                let raised = if self.raises { *value + 1e-8 + 1e-5 * value.abs() } else { *value };
+                *value = edges.partition_point(|edge| *edge <= raised) as f64;
             }
         }
         Ok(Data::Dense(dense))

@@ -123,7 +123,8 @@ pub(crate) enum Function {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Apply {
     pub(crate) function: Function,
-    pub(crate) width: usize,
+    /// How many columns there are, if the file tells: scikit-learn 1.0 did not say.
+    pub(crate) width: Option<usize>,
 }
 
 impl Function {
@@ -157,11 +158,11 @@ impl Function {
 
 impl Transform for Apply {
     fn takes(&self) -> Takes {
-        Takes::Numbers(self.width)
+        self.width.map_or(Takes::Anything, Takes::Numbers)
     }
 
     fn gives(&self) -> Gives {
-        Gives::Numbers(self.width)
+        self.width.map_or(Gives::Same, Gives::Numbers)
     }
 
     fn name(&self) -> &'static str {
@@ -169,7 +170,8 @@ impl Transform for Apply {
     }
 
     fn transform<'a>(&'a self, data: Data<'a>) -> Result<Data<'a>, PredictError> {
-        let mut dense = data.into_dense(self.width, Accepts::Anything)?;
+        let width = self.width.unwrap_or(data.width());
+        let mut dense = data.into_dense(width, Accepts::Anything)?;
         dense.values.iter_mut().for_each(|value| *value = self.function.of(*value));
         Ok(Data::Dense(dense))
     }

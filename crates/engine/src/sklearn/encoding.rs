@@ -207,11 +207,6 @@ fn missing_numbers(estimator: &Estimator<'_>) -> HashMap<usize, usize> {
 
 fn bins(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     const ATTRIBUTE: &str = "bin_edges_";
-    if estimator.version < (1, 2) {
-        return Err(
-            estimator.problem(ATTRIBUTE, "was made before 1.2, which rounds in its own way".to_owned())
-        );
-    }
     let mut edges = Vec::new();
     for column in estimator.items(ATTRIBUTE)? {
         let column = estimator.vector_of(ATTRIBUTE, column)?;
@@ -221,7 +216,7 @@ fn bins(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     if edges.len() != estimator.width()? || edges.iter().any(|edges| !edges.is_sorted()) {
         return Err(estimator.misfit(ATTRIBUTE));
     }
-    let bins = Bins { edges };
+    let bins = Bins { edges, raises: estimator.version < (1, 2) };
     if estimator.text("encode")? == "ordinal" {
         return Ok(Fitted::transformer(bins));
     }

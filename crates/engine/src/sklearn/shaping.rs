@@ -90,7 +90,8 @@ fn function(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     if let Some(arguments) = estimator.some("kw_args") {
         return Err(estimator.refuse("kw_args", arguments, "a function with arguments is not reproduced"));
     }
-    Ok(Fitted::transformer(Apply { function: known, width: estimator.width()? }))
+    let width = estimator.find("n_features_in_").map(|_| estimator.width()).transpose()?;
+    Ok(Fitted::transformer(Apply { function: known, width }))
 }
 
 /// A function of numpy, which the engine computes itself.

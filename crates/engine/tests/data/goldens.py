@@ -102,7 +102,9 @@ def preprocessing():
     yield "polynomial", pp.PolynomialFeatures(3), X[:, :2], ROWS[:-1, :2]
     yield "interactions", pp.PolynomialFeatures((2, 3), interaction_only=True, include_bias=False), X, ROWS[:-1]
     yield "pass", make_pipeline(pp.FunctionTransformer(), pp.StandardScaler()), X, ROWS
-    yield "log1p", pp.FunctionTransformer(np.log1p), np.abs(X), np.abs(ROWS)
+    yield "log1p_scaled", make_pipeline(pp.FunctionTransformer(np.log1p), pp.StandardScaler()), np.abs(X), np.abs(ROWS)
+    if VERSION >= (1, 2):  # before, it did not say how many columns it takes
+        yield "log1p", pp.FunctionTransformer(np.log1p), np.abs(X), np.abs(ROWS)
     yield "pca", PCA(2), X, ROWS
     yield "pca_whiten", PCA(3, whiten=True), X, ROWS
     yield "incremental_pca", IncrementalPCA(2), X, ROWS
