@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod learn;
 pub(crate) mod look;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use learn::{Compare, Predict, Train};
 use look::{Timeline, Why};
 
 /// Takes a trained model from a file to production: serves, packs, runs and rolls it.
@@ -23,10 +25,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the whole story: train, build, deploy, roll out, break, roll back
     Demo(Demo),
-    /// Train a classifier on a CSV file
+    /// Train a model on a table
     Train(Train),
     /// Predict with a model file
     Predict(Predict),
+    /// Compare two models on the same rows, before one takes the other's place
+    Compare(Compare),
     /// Serve a model over HTTP
     Serve(Serve),
     /// Build and manage images
@@ -71,44 +75,6 @@ pub(crate) struct Demo {
     /// Name of the demo's cluster
     #[arg(long, default_value = "demo")]
     pub(crate) name: String,
-}
-
-/// `pinnace train`.
-#[derive(Debug, Args)]
-pub(crate) struct Train {
-    /// Table with a header line
-    pub(crate) data: PathBuf,
-    /// Column with the text; without it, every other column is a numeric feature
-    #[arg(long, value_name = "COLUMN")]
-    pub(crate) text: Option<String>,
-    /// Column with the class
-    #[arg(long, value_name = "COLUMN", default_value = "label")]
-    pub(crate) label: String,
-    /// `logistic` (logistic regression) or `tree` (decision tree)
-    #[arg(long, default_value = "logistic")]
-    pub(crate) algorithm: engine::train::Algorithm,
-    /// Where to write the model
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
-    /// Share of the rows held out to measure accuracy
-    #[arg(long, default_value_t = 0.2, value_parser = share)]
-    pub(crate) held_out: f64,
-    /// Seed of the held-out split
-    #[arg(long, default_value_t = 0)]
-    pub(crate) seed: u64,
-}
-
-/// `pinnace predict`.
-#[derive(Debug, Args)]
-pub(crate) struct Predict {
-    /// Model file
-    pub(crate) model: PathBuf,
-    /// A text, or for a numeric model its features: `1.5,2,0.3` or `radius=1.5,area=2`
-    #[arg(required = true)]
-    pub(crate) input: Vec<String>,
-    /// Print the whole prediction as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// `pinnace serve`.

@@ -68,9 +68,8 @@ fn train(tell: &Tell, data: &Data, name: &str, algorithm: Algorithm, folder: &Pa
         &format!("train `{name}` on {}", data.words),
         &format!("pinnace train {source} --text text --label label --algorithm {algorithm} -o {name}.model"),
     );
-    let columns = Columns { text: Some("text".to_owned()), label: "label".to_owned() };
-    let dataset = Dataset::read_csv(&data.path, &columns)?;
-    let trained = crate::model::with_progress(&dataset, &Options::new(algorithm))?;
+    let dataset = Dataset::read(&data.path, &Columns::text("text", "label"))?;
+    let trained = crate::train::with_progress(&dataset, &Options::new(algorithm))?;
     trained.model.save(&path)?;
     let accuracy = trained.report.accuracy.map_or(String::new(), |accuracy| {
         format!(", right on {:.0} % of {} held-out rows", accuracy * 100.0, trained.report.rows_held_out)

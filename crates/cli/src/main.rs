@@ -1,11 +1,13 @@
 //! The `pinnace` program: one binary for the model server, the image builder and the cluster.
 //!
-//! In reading order: [`args`] is the command line; [`output`] is the one place that prints; `model` trains,
-//! predicts and serves; `image` packs; `up`, `status` and `down` run clusters; `node` switches nodes; `load` sends requests;
-//! `why` and `timeline` explain what goes on in any Kubernetes; `demo` tells the whole story; `tools` is what the
+//! In reading order: [`args`] is the command line; [`output`] is the one place that prints; `train`,
+//! `predict`, `compare` and `model` (which serves) put models in the user's hands; `image` packs; `up`, `status` and `down` run clusters; `node` switches nodes; `load` sends requests;
+//! `why` and `timeline` explain what goes on in any Kubernetes; `page` and `chart` are what pages have in common; `demo` tells the whole story; `tools` is what the
 //! binary is under other names in an image.
 
 mod args;
+mod chart;
+mod compare;
 mod demo;
 mod down;
 mod image;
@@ -13,9 +15,12 @@ mod load;
 mod model;
 mod node;
 mod output;
+mod page;
+mod predict;
 mod status;
 mod timeline;
 mod tools;
+mod train;
 mod up;
 mod why;
 
@@ -63,8 +68,9 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(args) => demo::run(&args),
-        Command::Train(args) => model::train(&args),
-        Command::Predict(args) => model::predict(&args),
+        Command::Train(args) => train::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Serve(args) => model::serve(args),
         Command::Image(args) => image::run(args.command),
         Command::Up(args) => up::run(&args),

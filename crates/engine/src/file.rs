@@ -22,7 +22,7 @@ pub(crate) use encode::framed;
 
 /// Not valid UTF-8, and a line end conversion destroys it: as PNG's.
 pub(crate) const MAGIC: &[u8; 8] = b"\x93PNCE\r\n\x1a";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 pub(crate) const HEADER: usize = 8 + 4 + 8 + 4;
 
 fn checksum(payload: &[u8]) -> u32 {

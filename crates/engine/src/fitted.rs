@@ -242,6 +242,10 @@ impl Chain {
         &self.steps
     }
 
+    pub(crate) fn into_steps(self) -> Vec<Box<dyn Transform>> {
+        self.steps
+    }
+
     /// What the first step takes that does not take anything; `None` without such a step.
     pub(crate) fn takes(&self) -> Option<Takes> {
         self.steps.iter().map(|step| step.takes()).find(|takes| *takes != Takes::Anything)

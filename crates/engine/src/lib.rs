@@ -3,16 +3,19 @@
 //! In reading order: [`model`] is what a user holds; `fitted` says what every model is made of,
 //! whatever library made it: steps that transform rows (`data`, `sparse`), heads that answer. Steps:
 //! `text`, `preprocess`. Heads: `linear`, `tree`, `machine`, `network`, `likelihood`, `constant`,
-//! and `committee`, which are made of others. `file` is the engine's own format; `pickle` opens
+//! and `committee`, which are made of others. [`rows`] reads tables of any length for a model,
+//! [`metrics`] tells how good predictions are. `file` is the engine's own format; `pickle` opens
 //! Python's files without running them, `sklearn` turns what they hold into steps and heads;
-//! `boosters` reads the files of gradient boosting libraries; [`train`] makes new models from CSV tables.
+//! `boosters` reads the files of gradient boosting libraries; [`train`] makes new models from tables.
 //!
 //! `docs/models.md` lists what is opened, and says how sameness with the libraries is tested.
 //!
 //! It never runs code found in a file, never guesses at a class or parameter it does not know,
 //! never prints, spawns no runtime. It writes one file: the model given to [`Model::save`].
 
+pub mod metrics;
 pub mod model;
+pub mod rows;
 pub mod train;
 
 mod boosters;

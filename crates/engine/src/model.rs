@@ -6,6 +6,7 @@ mod input;
 mod kind;
 pub(crate) mod open;
 mod predict;
+mod reads;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub use answer::{Label, Prediction};
 pub use error::{OpenError, PredictError, SaveError};
 pub use input::{Cell, Input, InputKind};
+pub(crate) use predict::answer;
+pub(crate) use reads::Reads;
 
 use crate::file;
 use crate::fitted::{Chain, Head, MismatchError, Takes};
@@ -34,6 +37,8 @@ pub(crate) struct Parts {
     pub(crate) chain: Chain,
     /// What answers; a model without one only transforms.
     pub(crate) head: Option<Head>,
+    /// What `train` tells of the model's making, as JSON.
+    pub(crate) record: Option<String>,
     takes: Takes,
     kind: String,
 }
@@ -57,7 +62,7 @@ impl Parts {
             Takes::Text | Takes::Numbers(_) | Takes::Cells(_) => {}
         }
         let kind = kind::in_words(&chain, head.as_ref());
-        Ok(Parts { origin, names, chain, head, takes, kind })
+        Ok(Parts { origin, names, chain, head, record: None, takes, kind })
     }
 
     pub(crate) fn takes(&self) -> Takes {
@@ -127,6 +132,11 @@ impl Model {
         &self.parts.origin
     }
 
+    /// What training recorded: data, parameters, measures, as JSON; `None` of other models.
+    pub fn record(&self) -> Option<&str> {
+        self.parts.record.as_deref()
+    }
+
     /// The classes the model tells apart, in the order of probabilities; those of the first output
     /// if there are several, none if it predicts numbers.
     pub fn classes(&self) -> &[Label] {
@@ -153,6 +163,17 @@ impl Model {
             Takes::Numbers(count) => InputKind::Numbers { count, names },
             Takes::Cells(count) => InputKind::Cells { count, names },
         }
+    }
+
+    /// The names of its columns in order, of a model of texts that of the text; empty when the
+    /// file does not tell.
+    pub fn columns(&self) -> &[String] {
+        &self.parts.names
+    }
+
+    /// What each column is read as; empty when it takes no cells.
+    pub(crate) fn reads(&self) -> Vec<Reads> {
+        reads::of(&self.parts)
     }
 
     /// Predicts for one input.

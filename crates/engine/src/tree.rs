@@ -17,6 +17,7 @@ mod walk;
 
 pub(crate) use forest::{Forest, ForestRegressor, IsolationForest};
 pub(crate) use grown::{Node, Tree};
+pub(crate) use number::Number;
 
 /// scikit-learn rounds every input to single precision before a tree compares it.
 pub(crate) fn as_single(value: f64) -> f64 {

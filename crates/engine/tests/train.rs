@@ -8,8 +8,7 @@ use engine::{Cell, Input, InputKind, Label, Model, PredictError};
 
 fn jokes() -> Dataset {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/jokemeter/jokes.csv");
-    let columns = Columns { text: Some("text".to_owned()), label: "label".to_owned() };
-    Dataset::read_csv(&path, &columns).unwrap()
+    Dataset::read(&path, &Columns::text("text", "label")).unwrap()
 }
 
 fn trained(algorithm: Algorithm, dataset: &Dataset) -> Trained {
@@ -82,8 +81,7 @@ fn a_failed_save_leaves_nothing_behind() {
 #[test]
 fn a_table_of_numbers_teaches_by_name_and_by_order() {
     let folder = tempfile::tempdir().unwrap();
-    let columns = Columns { text: None, label: "label".to_owned() };
-    let dataset = Dataset::read_csv(&table(folder.path()), &columns).unwrap();
+    let dataset = Dataset::read(&table(folder.path()), &Columns::beside("label")).unwrap();
     for algorithm in [Algorithm::Logistic, Algorithm::Tree] {
         let Trained { model, report } = trained(algorithm, &dataset);
         assert!(report.accuracy.unwrap() > 0.95, "{algorithm}: {report:?}");
@@ -127,8 +125,7 @@ fn what_cannot_teach_is_refused() {
     for wrong in [
         Options { held_out: 0.95, ..options.clone() },
         Options { held_out: f64::NAN, ..options.clone() },
-        Options { c: 0.0, ..options.clone() },
-        Options { max_depth: 0, ..options.clone() },
+        Options { folds: 1, ..options.clone() },
     ] {
         assert!(matches!(refused(&sound, &wrong), TrainError::Option { .. }), "{wrong:?}");
     }

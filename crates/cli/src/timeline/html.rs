@@ -5,37 +5,30 @@ use std::fmt::Write;
 use insight::timeline::{Age, Lane, Phase};
 
 use super::Picture;
-use super::svg::{self, escape};
+use super::svg;
 use super::terminal::shown;
+use crate::page::escape;
 
-const STYLE: &str = ":root { color-scheme: light dark; --ink: #333; --paper: #fff; --pale: #ddd; --bad: #c0392b; \
---good: #228833 } @media (prefers-color-scheme: dark) { :root { --ink: #ddd; --paper: #16181d; --pale: #363b44; \
---bad: #ff8373; --good: #56c271 } } \
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 1140px; \
-margin: 2em auto; padding: 0 1em } h1 { font-size: 1.4em } svg { max-width: 100%; height: auto; vertical-align: middle } \
-.legend { font-size: 13px } .group { display: block } table { border-collapse: collapse; font-size: 13px } \
-td, th { padding: 2px 12px 2px 0; text-align: right; font-variant-numeric: tabular-nums } \
-td:first-child, th:first-child, td:nth-child(2), th:nth-child(2) { text-align: left }";
+const STYLE: &str = ".legend { font-size: 13px } .group { display: block } \
+td:nth-child(2), th:nth-child(2) { text-align: left }";
 
 /// Returns the page.
 pub(super) fn page(picture: &Picture<'_>) -> String {
-    let title = format!("Rollout of {} in {}", escape(picture.name), escape(picture.namespace));
     let began = picture.from.round(jiff::Unit::Second).unwrap_or(picture.from);
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
-         </head>\n<body>\n<h1>{title}</h1>\n<p>{}. It began at {began}.</p>\n{}\
+    let body = format!(
+        "<p>{}. It began at {began}.</p>\n{}\
          <div class=\"legend\">{}<span class=\"group\"><b>below</b> \
          <span style=\"color:var(--ink)\">━</span> thin: pods that are not ending \
          <span style=\"color:var(--good)\">▬</span> thick: ready pods, or requests answered \
          <span style=\"color:var(--bad)\">╌╌</span> dashed: the limits (replicas and surge, replicas without the \
          unavailable), or requests failed</span></div>\n\
-         <h2>Seconds from the start</h2>\n{}</body>\n</html>\n",
+         <h2>Seconds from the start</h2>\n{}",
         escape(&summary(picture)),
         svg::draw(picture),
         svg::legend(),
         table(picture),
-    )
+    );
+    crate::page::whole(&format!("Rollout of {} in {}", picture.name, picture.namespace), STYLE, &body)
 }
 
 /// Says in a sentence how it went.

@@ -6,6 +6,7 @@ use insight::timeline::{Age, Count, Lane, Phase};
 
 use super::Picture;
 use super::terminal::shown;
+use crate::page::escape;
 
 const LEFT: f64 = 250.0;
 const WIDTH: f64 = 1100.0;
@@ -284,9 +285,4 @@ pub(super) fn legend() -> String {
 fn tick(length: f64) -> f64 {
     const STEPS: [f64; 13] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0];
     STEPS.into_iter().find(|step| length / step <= f64::from(TICKS)).unwrap_or(length / 10.0)
-}
-
-/// Makes text safe inside of markup.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

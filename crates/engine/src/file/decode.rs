@@ -1,17 +1,15 @@
 //! From bytes to a model, believing nothing.
 
+mod steps;
+
 use super::wire::{Malformed, Reader};
 use super::{HEADER, VERSION, checksum};
-use crate::fitted::{Classify, Head, Transform};
-use crate::linear::{self, Coefficients, Linear, Link};
+use crate::data::Accepts;
+use crate::fitted::{Classify, Head, Regress};
+use crate::linear::{self, Coefficients, Inverse, Linear, LinearRegressor, Link};
 use crate::model::{Label, Parts};
-use crate::preprocess::scale::{Scale, Scaling};
-use crate::text::analyzer::{Analyzer, Token, Unit};
-use crate::text::characters::Accents;
-use crate::text::pattern::Pattern;
-use crate::text::weights::Norm;
-use crate::text::{TextFeatures, Vocabulary, Weights};
-use crate::tree::{Forest, Node, Tree};
+use crate::tree::boosted::{BoostedClassifier, BoostedLink, BoostedRegressor, Sums};
+use crate::tree::{Forest, ForestRegressor, Node, Tree};
 
 /// Why a `.model` file could not be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,25 +67,72 @@ pub(crate) fn decode(file: &[u8]) -> Result<Parts, DecodeError> {
 pub(super) fn decode_payload(payload: &[u8]) -> Result<Parts, Malformed> {
     let mut payload = Reader::new(payload);
     let origin = payload.text()?.to_owned();
-    let count = payload.count(2)?;
-    let classes = (0..count).map(|_| decode_label(&mut payload)).collect::<Result<Vec<_>, _>>()?;
-    let (names, steps) = match payload.u8()? {
-        0 => (Vec::new(), vec![Box::new(decode_text(&mut payload)?) as Box<dyn Transform>]),
-        1 => decode_numbers(&mut payload)?,
-        _ => return Err(Malformed),
-    };
-    let classifier: Box<dyn Classify> = match payload.u8()? {
-        0 => Box::new(decode_linear(&mut payload)?),
-        1 => Box::new(decode_forest(&mut payload)?),
+    let record = payload.option(Reader::text)?.map(str::to_owned);
+    let names = payload.texts()?.into_iter().map(str::to_owned).collect();
+    let steps = steps::decode_all(&mut payload, 0)?;
+    let head = match payload.u8()? {
+        0 => {
+            let count = payload.count(2)?;
+            let classes = (0..count).map(|_| decode_label(&mut payload)).collect::<Result<Vec<_>, _>>()?;
+            Head::Classifier(decode_classifier(&mut payload)?, classes)
+        }
+        1 => Head::Regressor(decode_regressor(&mut payload)?),
         _ => return Err(Malformed),
     };
     if !payload.is_done() {
         return Err(Malformed);
     }
-    Parts::new(origin, names, steps, Some(Head::Classifier(classifier, classes))).map_err(|_| Malformed)
+    let mut parts = Parts::new(origin, names, steps, Some(head)).map_err(|_| Malformed)?;
+    parts.record = record;
+    Ok(parts)
 }
 
-fn decode_label(payload: &mut Reader<'_>) -> Result<Label, Malformed> {
+fn decode_classifier(payload: &mut Reader<'_>) -> Result<Box<dyn Classify>, Malformed> {
+    match payload.u8()? {
+        0 => Ok(Box::new(decode_linear(payload)?)),
+        1 => {
+            let takes_missing = payload.bool()?;
+            let (trees, width) = decode_trees(payload)?;
+            Ok(Box::new(Forest::new(&trees, width, takes_missing).ok_or(Malformed)?))
+        }
+        2 => {
+            let link = match payload.u8()? {
+                0 => BoostedLink::Sigmoid,
+                1 => BoostedLink::SigmoidOfTwice,
+                2 => BoostedLink::Softmax,
+                _ => return Err(Malformed),
+            };
+            let ties_are_positive = payload.bool()?;
+            let sums = decode_sums(payload)?;
+            Ok(Box::new(BoostedClassifier::new(sums, link, ties_are_positive).ok_or(Malformed)?))
+        }
+        _ => Err(Malformed),
+    }
+}
+
+fn decode_regressor(payload: &mut Reader<'_>) -> Result<Box<dyn Regress>, Malformed> {
+    match payload.u8()? {
+        0 => {
+            let weights = decode_linear_weights(payload)?;
+            Ok(Box::new(LinearRegressor { weights, inverse: Inverse::Identity }))
+        }
+        1 => {
+            let takes_missing = payload.bool()?;
+            let (trees, width) = decode_trees(payload)?;
+            Ok(Box::new(ForestRegressor::new(&trees, width, takes_missing).ok_or(Malformed)?))
+        }
+        2 => Ok(Box::new(BoostedRegressor { sums: decode_sums(payload)?, is_exponential: false })),
+        _ => Err(Malformed),
+    }
+}
+
+fn decode_sums(payload: &mut Reader<'_>) -> Result<Sums<f64>, Malformed> {
+    let start = payload.f64s()?;
+    let (trees, width) = decode_trees(payload)?;
+    Sums::new(&trees, start, width, Accepts::Anything).ok_or(Malformed)
+}
+
+pub(super) fn decode_label(payload: &mut Reader<'_>) -> Result<Label, Malformed> {
     match payload.u8()? {
         0 => Ok(Label::Bool(payload.bool()?)),
         1 => Ok(Label::Int(payload.i64()?)),
@@ -97,94 +142,8 @@ fn decode_label(payload: &mut Reader<'_>) -> Result<Label, Malformed> {
     }
 }
 
-fn decode_text(payload: &mut Reader<'_>) -> Result<TextFeatures, Malformed> {
-    let analyzer = decode_analyzer(payload)?;
-    let vocabulary = Vocabulary::new(payload.texts()?).map_err(|_| Malformed)?;
-    let weights = decode_weights(payload)?;
-    TextFeatures::new(analyzer, vocabulary, weights).ok_or(Malformed)
-}
-
-fn decode_analyzer(payload: &mut Reader<'_>) -> Result<Analyzer, Malformed> {
-    let unit = match payload.u8()? {
-        0 => {
-            let token = match payload.u8()? {
-                0 => Token::Run { at_least: payload.number()? },
-                1 => Token::Pattern(Box::new(Pattern::from_python(payload.text()?).map_err(|_| Malformed)?)),
-                _ => return Err(Malformed),
-            };
-            let stop_words = payload.option(Reader::texts)?;
-            Unit::Word {
-                token,
-                stop_words: stop_words.map(|words| words.into_iter().map(str::to_owned).collect()),
-            }
-        }
-        1 => Unit::Char,
-        2 => Unit::CharWithinWord,
-        _ => return Err(Malformed),
-    };
-    let lowercase = payload.bool()?;
-    let accents = match payload.u8()? {
-        0 => None,
-        1 => Some(Accents::Unicode),
-        2 => Some(Accents::Ascii),
-        _ => return Err(Malformed),
-    };
-    let ngrams = (payload.number()?, payload.number()?);
-    Analyzer::new(unit, lowercase, accents, ngrams).ok_or(Malformed)
-}
-
-fn decode_weights(payload: &mut Reader<'_>) -> Result<Weights, Malformed> {
-    Ok(Weights {
-        binary: payload.bool()?,
-        sublinear: payload.bool()?,
-        idf: payload.option(Reader::f64s)?,
-        norm: match payload.u8()? {
-            0 => None,
-            1 => Some(Norm::L1),
-            2 => Some(Norm::L2),
-            _ => return Err(Malformed),
-        },
-    })
-}
-
-/// The names of columns, and steps.
-type Steps = (Vec<String>, Vec<Box<dyn Transform>>);
-
-/// A table's names and scalings.
-fn decode_numbers(payload: &mut Reader<'_>) -> Result<Steps, Malformed> {
-    let names = payload.texts()?.into_iter().map(str::to_owned).collect();
-    let width = payload.number()?;
-    let count = payload.count(1)?;
-    let step = |_| {
-        let scale = Scale::new(width, decode_scaling(payload)?).ok_or(Malformed)?;
-        Ok(Box::new(scale) as Box<dyn Transform>)
-    };
-    Ok((names, (0..count).map(step).collect::<Result<_, _>>()?))
-}
-
-fn decode_scaling(payload: &mut Reader<'_>) -> Result<Scaling, Malformed> {
-    match payload.u8()? {
-        0 => Ok(Scaling::Standard {
-            mean: payload.option(Reader::f64s)?,
-            scale: payload.option(Reader::f64s)?,
-        }),
-        1 => Ok(Scaling::MinMax {
-            factor: payload.f64s()?,
-            offset: payload.f64s()?,
-            clip: payload.option(|payload| Ok((payload.f64()?, payload.f64()?)))?,
-        }),
-        _ => Err(Malformed),
-    }
-}
-
 fn decode_linear(payload: &mut Reader<'_>) -> Result<Linear, Malformed> {
-    let coefficients = match payload.u8()? {
-        0 => Coefficients::F32(payload.f32s()?),
-        1 => Coefficients::F64(payload.f64s()?),
-        _ => return Err(Malformed),
-    };
-    let intercepts = payload.f64s()?;
-    let width = payload.number()?;
+    let weights = decode_linear_weights(payload)?;
     let link = match payload.u8()? {
         0 => Link::Sigmoid,
         1 => Link::SigmoidOfTwice,
@@ -192,17 +151,27 @@ fn decode_linear(payload: &mut Reader<'_>) -> Result<Linear, Malformed> {
         3 => Link::OneVersusRest,
         _ => return Err(Malformed),
     };
-    let weights = linear::Weights::new(coefficients, intercepts, width).ok_or(Malformed)?;
     Linear::new(weights, link).ok_or(Malformed)
 }
 
-fn decode_forest(payload: &mut Reader<'_>) -> Result<Forest, Malformed> {
+fn decode_linear_weights(payload: &mut Reader<'_>) -> Result<linear::Weights, Malformed> {
+    let coefficients = match payload.u8()? {
+        0 => Coefficients::F32(payload.f32s()?),
+        1 => Coefficients::F64(payload.f64s()?),
+        _ => return Err(Malformed),
+    };
+    let intercepts = payload.f64s()?;
     let width = payload.number()?;
-    let classes = payload.number()?;
-    let takes_missing = payload.bool()?;
+    linear::Weights::new(coefficients, intercepts, width).ok_or(Malformed)
+}
+
+/// Trees, and how many features they are for.
+fn decode_trees(payload: &mut Reader<'_>) -> Result<(Vec<Tree>, usize), Malformed> {
+    let width = payload.number()?;
+    let outputs = payload.number()?;
     let count = payload.count(16)?;
-    let trees = (0..count).map(|_| decode_tree(payload, classes, width)).collect::<Result<Vec<_>, _>>()?;
-    Forest::new(&trees, width, takes_missing).ok_or(Malformed)
+    let trees = (0..count).map(|_| decode_tree(payload, outputs, width)).collect::<Result<Vec<_>, _>>()?;
+    Ok((trees, width))
 }
 
 fn decode_tree(payload: &mut Reader<'_>, classes: usize, width: usize) -> Result<Tree, Malformed> {

@@ -1,68 +1,90 @@
 //! From a model to bytes. The mirror of `decode`: same fields, same order.
 
+mod steps;
+
 use std::any::Any;
 
 use super::wire::Writer;
 use super::{MAGIC, VERSION, checksum};
-use crate::fitted::{Head, Takes};
-use crate::linear::{Coefficients, Linear, Link};
+use crate::data::Accepts;
+use crate::fitted::Head;
+use crate::linear::{self, Coefficients, Inverse, Linear, LinearRegressor, Link};
 use crate::model::{Label, Parts};
-use crate::preprocess::scale::{Scale, Scaling};
-use crate::text::analyzer::{Analyzer, Token, Unit};
-use crate::text::characters::Accents;
-use crate::text::weights::Norm;
-use crate::text::{TextFeatures, Weights};
-use crate::tree::Forest;
+use crate::tree::boosted::{BoostedClassifier, BoostedLink, BoostedRegressor, Sums};
+use crate::tree::packed::PackedTrees;
+use crate::tree::{Forest, ForestRegressor, Number};
 
 /// Encodes a model; `None` for one that training here does not make.
 pub(super) fn encode(parts: &Parts) -> Option<Vec<u8>> {
     let mut payload = Writer::default();
-    let Some(Head::Classifier(classifier, classes)) = &parts.head else { return None };
     payload.text(&parts.origin);
-    payload.length(classes.len());
-    classes.iter().for_each(|label| encode_label(&mut payload, label));
-    encode_steps(&mut payload, parts)?;
-    let classifier: &dyn Any = classifier.as_ref();
-    if let Some(linear) = classifier.downcast_ref::<Linear>() {
-        payload.u8(0);
-        encode_linear(&mut payload, linear)?;
-    } else {
-        payload.u8(1);
-        encode_forest(&mut payload, classifier.downcast_ref::<Forest>()?);
+    payload.option(parts.record.as_deref(), Writer::text);
+    payload.texts(parts.names.iter().map(String::as_str));
+    steps::encode_all(&mut payload, parts.chain.steps())?;
+    match parts.head.as_ref()? {
+        Head::Classifier(classifier, classes) => {
+            payload.u8(0);
+            payload.length(classes.len());
+            classes.iter().for_each(|label| encode_label(&mut payload, label));
+            encode_classifier(&mut payload, classifier.as_ref())?;
+        }
+        Head::Regressor(regressor) => {
+            payload.u8(1);
+            encode_regressor(&mut payload, regressor.as_ref())?;
+        }
+        Head::Many(_) => return None,
     }
     Some(framed(&payload.bytes))
 }
 
-/// A text's features, or a table's names and scalings.
-fn encode_steps(payload: &mut Writer, parts: &Parts) -> Option<()> {
-    let steps = parts.chain.steps();
-    let is_text = |step: &dyn Any| step.downcast_ref::<TextFeatures>().is_some();
-    match steps {
-        [step] if is_text(step.as_ref()) => {
-            payload.u8(0);
-            encode_text(payload, (step.as_ref() as &dyn Any).downcast_ref()?);
-        }
-        steps => {
-            let Takes::Numbers(width) = parts.takes() else { return None };
-            payload.u8(1);
-            payload.texts(parts.names.iter().map(String::as_str));
-            payload.length(width);
-            payload.length(steps.len());
-            for step in steps {
-                let step: &dyn Any = step.as_ref();
-                encode_scaling(payload, step.downcast_ref::<Scale>()?.parts().1);
-            }
-        }
+fn encode_classifier(payload: &mut Writer, classifier: &dyn Any) -> Option<()> {
+    if let Some(linear) = classifier.downcast_ref::<Linear>() {
+        payload.u8(0);
+        encode_linear(payload, linear)
+    } else if let Some(forest) = classifier.downcast_ref::<Forest>() {
+        payload.u8(1);
+        payload.bool(forest.takes_missing());
+        encode_trees(payload, forest.trees())
+    } else {
+        payload.u8(2);
+        let (sums, link, ties_are_positive) = classifier.downcast_ref::<BoostedClassifier<f64>>()?.parts();
+        payload.u8(match link {
+            BoostedLink::Sigmoid => 0,
+            BoostedLink::SigmoidOfTwice => 1,
+            BoostedLink::Softmax => 2,
+        });
+        payload.bool(ties_are_positive);
+        encode_sums(payload, sums)
     }
-    Some(())
+}
+
+fn encode_regressor(payload: &mut Writer, regressor: &dyn Any) -> Option<()> {
+    if let Some(linear) = regressor.downcast_ref::<LinearRegressor>() {
+        payload.u8(0);
+        encode_linear_weights(payload, &linear.weights);
+        (linear.inverse == Inverse::Identity).then_some(())
+    } else if let Some(forest) = regressor.downcast_ref::<ForestRegressor>() {
+        payload.u8(1);
+        payload.bool(forest.takes_missing());
+        encode_trees(payload, forest.trees())
+    } else {
+        payload.u8(2);
+        let boosted = regressor.downcast_ref::<BoostedRegressor<f64>>()?;
+        encode_sums(payload, &boosted.sums)?;
+        (!boosted.is_exponential).then_some(())
+    }
+}
+
+fn encode_sums(payload: &mut Writer, sums: &Sums<f64>) -> Option<()> {
+    let (trees, start, accepts) = sums.as_plain()?;
+    payload.f64s(start);
+    encode_trees(payload, trees)?;
+    (accepts == Accepts::Anything).then_some(())
 }
 
 fn encode_linear(payload: &mut Writer, linear: &Linear) -> Option<()> {
     let (weights, link) = linear.parts();
-    let (coefficients, intercepts) = weights.parts();
-    encode_coefficients(payload, coefficients);
-    payload.f64s(intercepts);
-    payload.length(weights.width());
+    encode_linear_weights(payload, weights);
     payload.u8(match link {
         Link::Sigmoid => 0,
         Link::SigmoidOfTwice => 1,
@@ -71,6 +93,13 @@ fn encode_linear(payload: &mut Writer, linear: &Linear) -> Option<()> {
         Link::ModifiedHuber | Link::None => return None,
     });
     Some(())
+}
+
+fn encode_linear_weights(payload: &mut Writer, weights: &linear::Weights) {
+    let (coefficients, intercepts) = weights.parts();
+    encode_coefficients(payload, coefficients);
+    payload.f64s(intercepts);
+    payload.length(weights.width());
 }
 
 pub(crate) fn framed(payload: &[u8]) -> Vec<u8> {
@@ -104,77 +133,6 @@ fn encode_label(payload: &mut Writer, label: &Label) {
     }
 }
 
-fn encode_text(payload: &mut Writer, text: &TextFeatures) {
-    let (analyzer, vocabulary, weights) = text.parts();
-    encode_analyzer(payload, analyzer);
-    payload.length(vocabulary.len());
-    vocabulary.terms().for_each(|term| payload.text(term));
-    encode_weights(payload, weights);
-}
-
-fn encode_analyzer(payload: &mut Writer, analyzer: &Analyzer) {
-    match &analyzer.unit {
-        Unit::Word { token, stop_words } => {
-            payload.u8(0);
-            match token {
-                Token::Run { at_least } => {
-                    payload.u8(0);
-                    payload.length(*at_least);
-                }
-                Token::Pattern(pattern) => {
-                    payload.u8(1);
-                    payload.text(pattern.python());
-                }
-            }
-            payload.option(stop_words.as_ref(), |payload, words| {
-                let mut sorted: Vec<&str> = words.iter().map(String::as_str).collect();
-                sorted.sort_unstable();
-                payload.texts(sorted.into_iter());
-            });
-        }
-        Unit::Char => payload.u8(1),
-        Unit::CharWithinWord => payload.u8(2),
-    }
-    payload.bool(analyzer.lowercase);
-    payload.u8(match analyzer.accents {
-        None => 0,
-        Some(Accents::Unicode) => 1,
-        Some(Accents::Ascii) => 2,
-    });
-    payload.length(analyzer.ngrams.0);
-    payload.length(analyzer.ngrams.1);
-}
-
-fn encode_weights(payload: &mut Writer, weights: &Weights) {
-    payload.bool(weights.binary);
-    payload.bool(weights.sublinear);
-    payload.option(weights.idf.as_deref(), Writer::f64s);
-    payload.u8(match weights.norm {
-        None => 0,
-        Some(Norm::L1) => 1,
-        Some(Norm::L2) => 2,
-    });
-}
-
-fn encode_scaling(payload: &mut Writer, scaling: &Scaling) {
-    match scaling {
-        Scaling::Standard { mean, scale } => {
-            payload.u8(0);
-            payload.option(mean.as_deref(), Writer::f64s);
-            payload.option(scale.as_deref(), Writer::f64s);
-        }
-        Scaling::MinMax { factor, offset, clip } => {
-            payload.u8(1);
-            payload.f64s(factor);
-            payload.f64s(offset);
-            payload.option(*clip, |payload, (low, high)| {
-                payload.f64(low);
-                payload.f64(high);
-            });
-        }
-    }
-}
-
 fn encode_coefficients(payload: &mut Writer, coefficients: &Coefficients) {
     match coefficients {
         Coefficients::F32(weights) => {
@@ -188,15 +146,16 @@ fn encode_coefficients(payload: &mut Writer, coefficients: &Coefficients) {
     }
 }
 
-fn encode_forest(payload: &mut Writer, forest: &Forest) {
-    let trees = forest.trees();
+fn encode_trees<N: Number>(payload: &mut Writer, trees: &PackedTrees<N>) -> Option<()> {
     payload.length(trees.width());
     payload.length(trees.outputs());
-    payload.bool(forest.takes_missing());
     payload.length(trees.trees());
     for (nodes, shares) in trees.grown() {
         payload.length(nodes.len());
         for node in nodes {
+            if node.is_categorical || node.zero_is_missing {
+                return None;
+            }
             payload.f64(node.threshold);
             payload.u32(node.feature);
             payload.u32(node.left);
@@ -205,4 +164,5 @@ fn encode_forest(payload: &mut Writer, forest: &Forest) {
         }
         payload.f64s(&shares);
     }
+    Some(())
 }

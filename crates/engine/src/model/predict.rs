@@ -5,20 +5,22 @@ use crate::data::Data;
 use crate::fitted::{Classify, Head, Verdict};
 
 pub(super) fn predict(parts: &Parts, inputs: &[Input]) -> Result<Vec<Prediction>, PredictError> {
-    let head = parts.head.as_ref().ok_or(PredictError::NoHead)?;
-    let rows = parts.rows(inputs)?;
-    match head {
-        Head::Classifier(classifier, labels) => judged(classifier.as_ref(), labels, &rows),
+    answer(parts, &parts.rows(inputs)?)
+}
+
+/// What the head says of rows that have come through all steps.
+pub(crate) fn answer(parts: &Parts, rows: &Data<'_>) -> Result<Vec<Prediction>, PredictError> {
+    match parts.head.as_ref().ok_or(PredictError::NoHead)? {
+        Head::Classifier(classifier, labels) => judged(classifier.as_ref(), labels, rows),
         Head::Regressor(regressor) => {
-            let values = regressor.predict(&rows)?;
+            let values = regressor.predict(rows)?;
             Ok(values.iter().map(|outputs| joined(outputs.iter().map(|value| number(*value)))).collect())
         }
         Head::Many(outputs) => {
-            let judged =
-                outputs.iter().map(|(classifier, labels)| judged(classifier.as_ref(), labels, &rows));
+            let judged = outputs.iter().map(|(classifier, labels)| judged(classifier.as_ref(), labels, rows));
             let mut columns =
                 judged.map(|column| Ok(column?.into_iter())).collect::<Result<Vec<_>, PredictError>>()?;
-            Ok(inputs.iter().map(|_| joined(columns.iter_mut().filter_map(Iterator::next))).collect())
+            Ok((0..rows.rows()).map(|_| joined(columns.iter_mut().filter_map(Iterator::next))).collect())
         }
     }
 }

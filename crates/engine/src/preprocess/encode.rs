@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::data::{Data, Dense, Value};
 use crate::fitted::{Gives, Takes, Transform};
-use crate::model::{Label, PredictError};
+use crate::model::{Label, PredictError, Reads};
 use crate::sparse::{SparseMatrix, SparseRow};
 
 /// The categories of a column, in the order training saw them.
@@ -48,6 +48,30 @@ impl Categories {
 
     pub(crate) fn len(&self) -> usize {
         self.count
+    }
+
+    /// The categories in their order; numbers as real ones.
+    pub(crate) fn listed(&self) -> Vec<Category> {
+        let mut listed = vec![None; self.count];
+        for (text, number) in &self.texts {
+            listed[*number] = Some(Label::Text(text.to_string()));
+        }
+        for (bits, number) in &self.numbers {
+            listed[*number] = Some(Label::Float(f64::from_bits(*bits)));
+        }
+        if let Some(number) = self.nan {
+            listed[number] = Some(Label::Float(f64::NAN));
+        }
+        listed
+    }
+
+    /// What a field of a column of these categories is read as.
+    pub(crate) fn reads(&self) -> Reads {
+        match (self.texts.is_empty(), self.numbers.is_empty()) {
+            (false, true) => Reads::Word,
+            (true, false) => Reads::Number,
+            _ => Reads::Either,
+        }
     }
 
     /// The category that stands for what is missing.
@@ -110,6 +134,10 @@ impl<T: Copy> ColumnCodes<T> {
     /// Joins the parts; `None` when there is not a code for each category.
     pub(crate) fn new(categories: Categories, codes: Vec<T>, unknown: Unknown<T>) -> Option<Self> {
         (categories.len() == codes.len()).then_some(ColumnCodes { categories, codes, unknown })
+    }
+
+    pub(crate) fn categories(&self) -> &Categories {
+        &self.categories
     }
 
     fn code(&self, value: Value<'_>, position: usize) -> Result<T, PredictError> {
@@ -179,6 +207,39 @@ impl OneHot {
             first = first.checked_add(count)?;
         }
         (columns.len() == outputs.len()).then_some(OneHot { columns, outputs: first as usize })
+    }
+
+    /// A column for each category; what training has not seen is all zeros.
+    pub(crate) fn plain(columns: Vec<Vec<Category>>) -> Option<Self> {
+        let outputs: Vec<usize> = columns.iter().map(Vec::len).collect();
+        let code = |column: Vec<Category>| {
+            let count = u32::try_from(column.len()).ok()?;
+            let codes = (0..count).map(Some).collect();
+            ColumnCodes::new(Categories::new(column), codes, Unknown::Becomes(None))
+        };
+        OneHot::new(columns.into_iter().map(code).collect::<Option<_>>()?, &outputs)
+    }
+
+    /// The categories that [`OneHot::plain`] makes it of; `None` if it does something else.
+    pub(crate) fn as_plain(&self) -> Option<Vec<Vec<Category>>> {
+        let mut next = 0;
+        for column in &self.columns {
+            for code in &column.codes {
+                if *code != Some(next) {
+                    return None;
+                }
+                next += 1;
+            }
+            if column.unknown != Unknown::Becomes(None) {
+                return None;
+            }
+        }
+        (next as usize == self.outputs)
+            .then(|| self.columns.iter().map(|column| column.categories.listed()).collect())
+    }
+
+    pub(crate) fn columns(&self) -> &[ColumnCodes<Option<u32>>] {
+        &self.columns
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct Impute {
 }
 
 impl Impute {
-    fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.fills.iter().filter(|fill| **fill != Fill::Left).count() + self.indicated.len()
     }
 

@@ -248,6 +248,15 @@ impl SideBySide {
         let gives = if parts.iter().any(gives_cells) { Gives::Cells(width) } else { Gives::Numbers(width) };
         Some(SideBySide { parts, widths, columns, takes, gives })
     }
+
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The columns taken; `None` when every part takes what comes.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        self.columns
+    }
 }
 
 impl Transform for SideBySide {

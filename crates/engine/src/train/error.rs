@@ -72,7 +72,7 @@ pub enum DataError {
     },
     /// A feature is not a number.
     #[error(
-        "line {line} of table `{path}` has `{value}` in column `{column}`, which is not a number (name a text column to learn from a text)"
+        "line {line} of table `{path}` has `{value}` in column `{column}`, which is not a number: {advice}"
     )]
     NotANumber {
         /// The file.
@@ -83,6 +83,44 @@ pub enum DataError {
         column: String,
         /// The value, shortened.
         value: String,
+        /// How it may be meant, and what to do.
+        advice: &'static str,
+    },
+    /// The bytes are no table.
+    #[error(transparent)]
+    Table(#[from] crate::rows::RowsError),
+    /// A row cannot be read.
+    #[error("failed to read line {line} of table `{path}`")]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// The cause.
+        #[source]
+        source: crate::rows::RowError,
+    },
+    /// No column holds anything to learn from.
+    #[error("table `{path}` has nothing to learn from: {why}")]
+    NothingToLearn {
+        /// The file.
+        path: PathBuf,
+        /// What was left out, and why.
+        why: String,
+    },
+    /// The label has about as many classes as there are rows.
+    #[error(
+        "the label `{column}` of table `{path}` has {classes} different values in {rows} rows: name another column by `--label`"
+    )]
+    ManyClasses {
+        /// The file.
+        path: PathBuf,
+        /// The label column.
+        column: String,
+        /// Its different values.
+        classes: usize,
+        /// The rows.
+        rows: usize,
     },
 }
 
@@ -95,6 +133,43 @@ pub enum TrainError {
         /// The only label.
         label: String,
     },
+    /// The algorithm predicts something else than the label is.
+    #[error("`{algorithm}` cannot {task}: {advice}")]
+    Task {
+        /// The algorithm.
+        algorithm: super::Algorithm,
+        /// What was asked of it.
+        task: super::Task,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A class weight for a class that is not there.
+    #[error("there is no class `{class}` to give a weight to: the classes are {at_hand}")]
+    NoClass {
+        /// The class.
+        class: String,
+        /// Those there are, in backticks.
+        at_hand: String,
+    },
+    /// Too much memory would be needed.
+    #[error("`{algorithm}` would need {needed_mib} MiB for {rows} rows of {features} features: {advice}")]
+    TooWide {
+        /// The algorithm.
+        algorithm: super::Algorithm,
+        /// The memory.
+        needed_mib: usize,
+        /// The rows.
+        rows: usize,
+        /// The features.
+        features: usize,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A fit that did not come to numbers.
+    #[error(
+        "the numbers are too large to fit: are there values beyond 1e38 (trees) or 1e150 among the columns?"
+    )]
+    NotFinite,
     /// No word occurs often enough, or the table has no columns.
     #[error(
         "no features are left to learn from: no text has a word of two letters or more that is common enough"

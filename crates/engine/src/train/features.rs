@@ -1,29 +1,50 @@
-//! Makes rows of numbers of a table: TF-IDF of texts, standard scores of numbers.
+//! The steps of a model, fitted to a table: TF-IDF of texts, standard scores of numbers, a column
+//! for each category, what is missing filled in.
+//!
+//! What training sees is what the fitted steps make of the rows: the same kernels that predict.
 
-use super::dataset::Source;
-use super::{Algorithm, Dataset, Options, Progress, Stage, TrainError, share};
-use crate::fitted::Transform;
+mod text;
+
+use super::dataset::{Column, ColumnKind, Values};
+use super::{Algorithm, Dataset, Options, Progress, Stage, TrainError};
+use crate::Label;
+use crate::fitted::{Chain, Transform};
+use crate::preprocess::encode::OneHot;
+use crate::preprocess::impute::{Fill, Impute, Missing};
 use crate::preprocess::scale::{Scale, Scaling};
-use crate::sparse::{RowRef, SparseMatrix, SparseRow};
-use crate::text::analyzer::{Token, Unit};
-use crate::text::weights::Norm;
-use crate::text::{Analyzer, Scratch, TextFeatures, Vocabulary, Weights};
+use crate::preprocess::select::{Part, Pass, SideBySide};
 
-/// From this many rows on, a word that occurs in one text only is left out by default.
-const MANY_ROWS: usize = 5_000;
-
-/// The most weights a logistic regression may have: its fit keeps about 17 vectors of that many
-/// `f64`, 270 MB. Rarer words are left out first; on 27,766 texts of 137 classes twice as many
-/// weights took twice as long and made accuracy no better.
+/// The most weights a linear model may have: its fit keeps about 17 vectors of that many `f64`,
+/// 270 MB. Rarer words are left out first; on 27,766 texts of 137 classes twice as many weights
+/// took twice as long and made accuracy no better.
 const MAX_WEIGHTS: usize = 2_000_000;
 
-/// Steps, and the matrix they make of the rows to fit.
+/// The most words that boosting looks at by default: it keeps a byte for each row and word.
+const MAX_BOOSTED_TERMS: usize = 1000;
+
+/// Steps fitted to some rows of a table.
 pub(super) struct Fitted {
     pub(super) steps: Vec<Box<dyn Transform>>,
-    /// The names of a table's columns.
+    /// The names of the table's columns.
     pub(super) names: Vec<String>,
-    pub(super) matrix: SparseMatrix,
+    /// The names of the features that come out.
+    pub(super) features: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
+
+/// Everything that fitting a step looks at.
+struct Fitting<'a, 'p> {
+    rows: &'a [usize],
+    options: &'a Options,
+    /// At most so many words become features.
+    most_terms: usize,
+    progress: &'p mut dyn FnMut(Progress),
+    features: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// A step with what it is called in the list of steps.
+type Step = Box<dyn Transform>;
 
 pub(super) fn fit(
     dataset: &Dataset,
@@ -31,135 +52,155 @@ pub(super) fn fit(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Fitted, TrainError> {
-    if let [label] = dataset.classes() {
-        return Err(TrainError::OneClass { label: label.to_string() });
-    }
-    match dataset.source() {
-        Source::Texts(texts) => {
-            let texts: Vec<&str> = rows.iter().map(|&row| texts[row].as_str()).collect();
-            fit_texts(&texts, dataset.classes().len(), options, progress)
-        }
-        Source::Numbers { names, values } => Ok(fit_numbers(names, values, rows, options)),
-    }
-}
-
-fn fit_texts(
-    texts: &[&str],
-    classes: usize,
-    options: &Options,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Fitted, TrainError> {
-    let unit = Unit::Word { token: Token::Run { at_least: 2 }, stop_words: None };
-    let analyzer = Analyzer { unit, lowercase: true, accents: None, ngrams: (1, 1) };
-    let (all, frequencies) = count_texts(&analyzer, texts, progress)?;
-    let min_texts = options.min_texts.unwrap_or(if texts.len() < MANY_ROWS { 1 } else { 2 });
-    let most = match options.algorithm {
-        Algorithm::Logistic => MAX_WEIGHTS / if classes == 2 { 1 } else { classes },
-        Algorithm::Tree => usize::MAX,
+    let classes = dataset.classes().len();
+    let most_terms = match options.algorithm {
+        Algorithm::Logistic => MAX_WEIGHTS / if classes <= 2 { 1 } else { classes },
+        Algorithm::Linear | Algorithm::Ridge => MAX_WEIGHTS,
+        Algorithm::Boosting => MAX_BOOSTED_TERMS,
+        Algorithm::Tree | Algorithm::Forest => usize::MAX,
     };
-    let kept = choose_terms(&all, &frequencies, min_texts, most);
-    if kept.is_empty() {
-        return Err(TrainError::NoFeatures);
-    }
-    let vocabulary =
-        Vocabulary::new(kept.iter().map(|&term| all.term(term))).map_err(|_| TrainError::NoFeatures)?;
-    let idf = kept.iter().map(|&term| inverse_frequency(texts.len(), frequencies[term])).collect();
-    let weights = Weights { idf: Some(idf), norm: Some(Norm::L2), ..Weights::default() };
-    let features = TextFeatures::new(analyzer, vocabulary, weights).ok_or(TrainError::NoFeatures)?;
-    let mut matrix = SparseMatrix::new(features.width());
-    let (mut scratch, mut row) = (Scratch::default(), SparseRow::default());
-    for text in texts {
-        features.compute(text, &mut scratch, &mut row).map_err(|_| TrainError::NoFeatures)?;
-        matrix.push(row.as_ref());
-    }
-    progress(Progress { stage: Stage::Features, fraction: 1.0 });
-    Ok(Fitted { steps: vec![Box::new(features)], names: Vec::new(), matrix })
+    let (features, notes) = (Vec::new(), Vec::new());
+    let mut fitting = Fitting { rows, options, most_terms, progress, features, notes };
+    let steps = fitting.steps(dataset)?;
+    (fitting.progress)(Progress { stage: Stage::Features, fraction: 1.0 });
+    let names = dataset.columns().map(|(name, _)| name.to_owned()).collect();
+    Ok(Fitted { steps, names, features: fitting.features, notes: fitting.notes })
 }
 
-/// Every term, and in how many texts it occurs.
-fn count_texts(
-    analyzer: &Analyzer,
-    texts: &[&str],
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(Vocabulary, Vec<usize>), TrainError> {
-    /// Texts between two calls of `progress`.
-    const STEP: usize = 1000;
-    let mut vocabulary = Vocabulary::default();
-    let mut frequencies: Vec<usize> = Vec::new();
-    let mut scratch = Scratch::default();
-    let mut columns = Vec::new();
-    for (number, text) in texts.iter().enumerate() {
-        if number % STEP == 0 {
-            progress(Progress { stage: Stage::Features, fraction: share(number, texts.len()) / 2.0 });
+impl Fitting<'_, '_> {
+    fn steps(&mut self, dataset: &Dataset) -> Result<Vec<Step>, TrainError> {
+        if let Some(texts) = dataset.only_text() {
+            let texts: Vec<&str> = self.rows.iter().map(|row| texts.get(*row)).collect();
+            return Ok(vec![Box::new(self.text(None, &texts)?)]);
         }
-        columns.clear();
-        let mut inserted = Ok(());
-        let analyzed = analyzer.for_each_term(text, &mut scratch, |term| match vocabulary.insert(term) {
-            Ok(column) => columns.push(column),
-            Err(error) => inserted = Err(error),
-        });
-        if analyzed.is_err() || inserted.is_err() {
-            return Err(TrainError::NoFeatures);
+        if dataset.has_numbers_only() {
+            return self.numbers(&dataset.columns.iter().collect::<Vec<_>>());
         }
-        columns.sort_unstable();
-        columns.dedup();
-        frequencies.resize(vocabulary.len(), 0);
-        columns.iter().for_each(|&column| frequencies[column as usize] += 1);
+        let of_kind = |kind: ColumnKind| -> Vec<usize> {
+            (0..dataset.columns.len()).filter(|place| dataset.columns[*place].kind == kind).collect()
+        };
+        let columns =
+            |places: &[usize]| places.iter().map(|place| &dataset.columns[*place]).collect::<Vec<_>>();
+        let mut parts = Vec::new();
+        let numbers = of_kind(ColumnKind::Number);
+        if !numbers.is_empty() {
+            let steps = self.numbers(&columns(&numbers))?;
+            let transform: Step = match steps.is_empty() {
+                true => Box::new(Pass),
+                false => Box::new(Chain::new(steps, None).map_err(|_| TrainError::NoFeatures)?),
+            };
+            parts.push(Part { columns: Some(numbers), is_text: false, transform, weight: None });
+        }
+        let categories = of_kind(ColumnKind::Category);
+        if !categories.is_empty() {
+            let transform: Step = Box::new(self.categories(&columns(&categories))?);
+            parts.push(Part { columns: Some(categories), is_text: false, transform, weight: None });
+        }
+        for place in of_kind(ColumnKind::Text) {
+            let column = &dataset.columns[place];
+            let Values::Words(words) = &column.values else { continue };
+            let texts: Vec<&str> = self.rows.iter().map(|row| words.get(*row)).collect();
+            let transform: Step = Box::new(self.text(Some(&column.name), &texts)?);
+            parts.push(Part { columns: Some(vec![place]), is_text: true, transform, weight: None });
+        }
+        let joined = SideBySide::new(parts, Some(dataset.columns.len())).ok_or(TrainError::NoFeatures)?;
+        Ok(vec![Box::new(joined)])
     }
-    Ok((vocabulary, frequencies))
-}
 
-/// The terms to keep, in alphabetical order: common enough, at most `most`, commoner ones first.
-fn choose_terms(all: &Vocabulary, frequencies: &[usize], min_texts: usize, most: usize) -> Vec<usize> {
-    let mut kept: Vec<usize> = (0..all.len()).filter(|&term| frequencies[term] >= min_texts).collect();
-    if kept.len() > most {
-        kept.sort_by_key(|&term| (std::cmp::Reverse(frequencies[term]), term));
-        kept.truncate(most);
+    /// Fills in what is missing, and scales for linear models; boosting takes numbers as they are.
+    fn numbers(&mut self, columns: &[&Column]) -> Result<Vec<Step>, TrainError> {
+        let mut means = vec![0.0; columns.len()];
+        let mut steps: Vec<Step> = Vec::new();
+        let mut fills = Vec::with_capacity(columns.len());
+        let mut deviations = vec![1.0; columns.len()];
+        let mut has_missing = false;
+        for (position, column) in columns.iter().enumerate() {
+            let Values::Numbers(numbers) = &column.values else { continue };
+            let present = || self.rows.iter().map(|row| numbers[*row]).filter(|number| !number.is_nan());
+            let count = present().count();
+            has_missing |= count < self.rows.len();
+            let mean = mean(present(), count);
+            fills.push(Fill::Number(mean));
+            means[position] = mean;
+            // what is filled in is no further from the mean
+            let deviation = (present().map(|value| (value - mean) * (value - mean)).sum::<f64>()
+                / float(self.rows.len()))
+            .sqrt();
+            // a column of one value may seem to vary by what its mean was rounded
+            let noise = 10.0 * f64::EPSILON * mean.abs();
+            if !deviation.is_finite() && self.options.algorithm.is_linear() {
+                return Err(TrainError::NotFinite);
+            }
+            if deviation > noise {
+                deviations[position] = deviation;
+            }
+        }
+        self.features.extend(columns.iter().map(|column| column.name.clone()));
+        if has_missing && self.options.algorithm != Algorithm::Boosting {
+            if fills.iter().zip(&means).any(|(_, mean)| !mean.is_finite()) {
+                return Err(TrainError::NotFinite);
+            }
+            let impute = Impute { missing: Missing::Nothing, fills, has_words: false, indicated: Vec::new() };
+            steps.push(Box::new(impute));
+            self.notes.push("missing numbers are filled in by their column's mean".to_owned());
+        }
+        if self.options.algorithm.is_linear() {
+            let scaling = Scaling::Standard { mean: Some(means), scale: Some(deviations) };
+            steps.push(Box::new(Scale::new(columns.len(), scaling).ok_or(TrainError::NoFeatures)?));
+        }
+        Ok(steps)
     }
-    kept.sort_by(|&a, &b| all.term(a).cmp(all.term(b)));
-    kept
+
+    /// A column for each category that the rows have; others are all zeros.
+    fn categories(&mut self, columns: &[&Column]) -> Result<OneHot, TrainError> {
+        let mut all = Vec::with_capacity(columns.len());
+        for column in columns {
+            let found = found(column, self.rows);
+            let shown =
+                |label: &Option<Label>| label.as_ref().map_or("(missing)".to_owned(), Label::to_string);
+            self.features.extend(found.iter().map(|label| format!("{} = {}", column.name, shown(label))));
+            all.push(found);
+        }
+        OneHot::plain(all).ok_or(TrainError::NoFeatures)
+    }
 }
 
-/// scikit-learn's smooth inverse document frequency.
-#[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
-fn inverse_frequency(texts: usize, with_term: usize) -> f64 {
-    ((1 + texts) as f64 / (1 + with_term) as f64).ln() + 1.0
-}
-
-fn fit_numbers(names: &[String], values: &[f64], rows: &[usize], options: &Options) -> Fitted {
-    let width = names.len();
-    let row_values = |row: usize| &values[row * width..(row + 1) * width];
-    let scaling = match options.algorithm {
-        Algorithm::Logistic => Some(standard_scaling(rows.iter().map(|&row| row_values(row)), width)),
-        Algorithm::Tree => None,
+/// The categories of some rows, sorted; that of missing cells last.
+fn found(column: &Column, rows: &[usize]) -> Vec<Option<Label>> {
+    let (mut labels, has_missing): (Vec<Option<Label>>, bool) = match &column.values {
+        Values::Words(words) => {
+            let mut found: Vec<&str> = rows.iter().map(|row| words.get(*row)).collect();
+            found.sort_unstable();
+            found.dedup();
+            let has_missing = found.first() == Some(&"");
+            let labels = found.into_iter().filter(|word| !word.is_empty());
+            (labels.map(|word| Some(Label::Text(word.to_owned()))).collect(), has_missing)
+        }
+        Values::Numbers(numbers) => {
+            let mut found: Vec<f64> = rows.iter().map(|row| numbers[*row]).collect();
+            found.sort_unstable_by(f64::total_cmp);
+            found.dedup();
+            let has_missing = found.iter().any(|number| number.is_nan());
+            let labels = found.into_iter().filter(|number| !number.is_nan());
+            (labels.map(|number| Some(Label::Float(number))).collect(), has_missing)
+        }
     };
-    let columns: Vec<u32> = (0u32..).take(width).collect();
-    let mut matrix = SparseMatrix::new(width);
-    for &row in rows {
-        let mut values = row_values(row).to_vec();
-        scaling.iter().for_each(|scaling| scaling.apply(&mut values));
-        matrix.push(RowRef { columns: &columns, values: &values });
+    if has_missing {
+        labels.push(None);
     }
-    let step = |scaling| Scale::new(width, scaling).map(|scale| Box::new(scale) as Box<dyn Transform>);
-    Fitted { steps: scaling.and_then(step).into_iter().collect(), names: names.to_vec(), matrix }
+    labels
 }
 
-/// Mean zero and variance one; a constant column is only centred.
+fn mean(values: impl Iterator<Item = f64> + Clone, count: usize) -> f64 {
+    if count == 0 {
+        return 0.0;
+    }
+    let first = values.clone().sum::<f64>() / float(count);
+    // a second pass takes back what the first lost to rounding
+    first + values.map(|value| value - first).sum::<f64>() / float(count)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
-fn standard_scaling<'a>(rows: impl ExactSizeIterator<Item = &'a [f64]> + Clone, width: usize) -> Scaling {
-    let count = rows.len().max(1) as f64;
-    let mut mean = vec![0.0; width];
-    for row in rows.clone() {
-        mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += value / count);
-    }
-    let mut scale = vec![0.0; width];
-    for row in rows {
-        for ((sum, value), mean) in scale.iter_mut().zip(row).zip(&mean) {
-            *sum += (value - mean) * (value - mean) / count;
-        }
-    }
-    for variance in &mut scale {
-        *variance = if *variance > 0.0 { variance.sqrt() } else { 1.0 };
-    }
-    Scaling::Standard { mean: Some(mean), scale: Some(scale) }
+fn float(count: usize) -> f64 {
+    count as f64
 }

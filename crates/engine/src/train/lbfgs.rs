@@ -143,7 +143,7 @@ fn remember(pairs: &mut VecDeque<Pair>, point: &[f64], gradient: &[f64], next: &
 
 /// Four sums side by side: the compiler makes vector instructions of them, and the order of
 /// additions does not depend on the machine.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 4];
     let (a_chunks, b_chunks) = (a.chunks_exact(4), b.chunks_exact(4));
     let (a_rest, b_rest) = (a_chunks.remainder(), b_chunks.remainder());

@@ -1,25 +1,67 @@
-//! What can be asked of training and what it tells.
+//! What can be asked of training.
+
+mod parameters;
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+
+pub use parameters::{EarlyStopping, MaxFeatures, ParameterError, Parameters};
 
 use super::TrainError;
-use crate::Model;
 
-/// Which classifier to train.
+/// What to train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
-    /// Logistic regression.
+    /// Logistic regression: scikit-learn's `LogisticRegression`.
     Logistic,
-    /// A decision tree.
+    /// A decision tree: `DecisionTreeClassifier`, `DecisionTreeRegressor`.
     Tree,
+    /// Many trees on random parts: `RandomForestClassifier`, `RandomForestRegressor`.
+    Forest,
+    /// Trees that mend each other's errors: `HistGradientBoostingClassifier`,
+    /// `HistGradientBoostingRegressor`.
+    Boosting,
+    /// Ordinary least squares: `LinearRegression`.
+    Linear,
+    /// Least squares with a penalty: `Ridge`.
+    Ridge,
 }
 
 /// The word is no algorithm's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown algorithm `{0}`: `logistic` and `tree` are at hand")]
+#[error(
+    "unknown algorithm `{0}`: `logistic`, `tree`, `forest`, `boosting`, `linear` and `ridge` are at hand"
+)]
 pub struct UnknownAlgorithm(pub String);
+
+impl Algorithm {
+    /// All of them.
+    pub const ALL: [Algorithm; 6] = [
+        Algorithm::Logistic,
+        Algorithm::Tree,
+        Algorithm::Forest,
+        Algorithm::Boosting,
+        Algorithm::Linear,
+        Algorithm::Ridge,
+    ];
+
+    /// Whether it can predict what is asked for.
+    pub fn can(self, task: Task) -> bool {
+        match self {
+            Algorithm::Logistic => task == Task::Classify,
+            Algorithm::Tree | Algorithm::Forest | Algorithm::Boosting => true,
+            Algorithm::Linear | Algorithm::Ridge => task == Task::Regress,
+        }
+    }
+
+    /// Whether it adds up weighed features, which then should be of one scale.
+    pub(super) fn is_linear(self) -> bool {
+        match self {
+            Algorithm::Logistic | Algorithm::Linear | Algorithm::Ridge => true,
+            Algorithm::Tree | Algorithm::Forest | Algorithm::Boosting => false,
+        }
+    }
+}
 
 impl FromStr for Algorithm {
     type Err = UnknownAlgorithm;
@@ -28,6 +70,10 @@ impl FromStr for Algorithm {
         match word {
             "logistic" | "lr" => Ok(Algorithm::Logistic),
             "tree" | "tr" => Ok(Algorithm::Tree),
+            "forest" => Ok(Algorithm::Forest),
+            "boosting" => Ok(Algorithm::Boosting),
+            "linear" => Ok(Algorithm::Linear),
+            "ridge" => Ok(Algorithm::Ridge),
             _ => Err(UnknownAlgorithm(word.to_owned())),
         }
     }
@@ -38,117 +84,105 @@ impl fmt::Display for Algorithm {
         formatter.write_str(match self {
             Algorithm::Logistic => "logistic",
             Algorithm::Tree => "tree",
+            Algorithm::Forest => "forest",
+            Algorithm::Boosting => "boosting",
+            Algorithm::Linear => "linear",
+            Algorithm::Ridge => "ridge",
         })
     }
+}
+
+/// What is predicted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// A class.
+    Classify,
+    /// A number.
+    Regress,
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Task::Classify => "classify",
+            Task::Regress => "regress",
+        })
+    }
+}
+
+impl FromStr for Task {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, &'static str> {
+        match word {
+            "classify" => Ok(Task::Classify),
+            "regress" => Ok(Task::Regress),
+            _ => Err("`classify` and `regress` are at hand"),
+        }
+    }
+}
+
+/// How much the rows of a class count: scikit-learn's `class_weight`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum ClassWeight {
+    /// All rows count the same.
+    #[default]
+    Equal,
+    /// Every class counts the same, however many rows it has.
+    Balanced,
+    /// By the class's name; those not named count once.
+    Named(Vec<(String, f64)>),
 }
 
 /// How to train.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Which classifier to train.
+    /// What to train.
     pub algorithm: Algorithm,
-    /// Seeds the held-out split; the same seed gives the same model.
+    /// Seeds every random choice; the same seed gives the same model.
     pub seed: u64,
-    /// The share of rows held out to measure accuracy, 0 to 0.9; 0 holds out none.
+    /// The share of rows held out to measure the model, 0 to 0.9; 0 holds out none.
     pub held_out: f64,
-    /// Words in fewer texts than this are left out; `None` is 1 below 5,000 rows, else 2.
-    pub min_texts: Option<usize>,
-    /// Logistic regression: the inverse strength of the L2 penalty, scikit-learn's `C`.
-    pub c: f64,
-    /// Tree: the largest number of questions before an answer.
-    pub max_depth: usize,
-    /// Tree: the smallest number of rows an answer may rest on.
-    pub min_leaf: usize,
+    /// With 2 or more, the model is also measured by so many folds; its own rows stay the same.
+    pub folds: usize,
+    /// How much the rows of a class count.
+    pub class_weight: ClassWeight,
+    /// Whether to train on growing parts of the rows too, to see whether more data would help.
+    pub has_learning_curve: bool,
+    /// The algorithm's own, under scikit-learn's names.
+    pub parameters: Parameters,
 }
 
 impl Options {
-    /// The defaults for an algorithm: seed 0, a fifth of the rows held out, `C` 1.
+    /// The defaults for an algorithm, scikit-learn's: seed 0, a fifth of the rows held out.
     pub fn new(algorithm: Algorithm) -> Self {
         Options {
             algorithm,
             seed: 0,
             held_out: 0.2,
-            min_texts: None,
-            c: 1.0,
-            // enough for a chain of one-word questions; deeper only memorizes
-            max_depth: 100,
-            min_leaf: 1,
+            folds: 0,
+            class_weight: ClassWeight::Equal,
+            has_learning_curve: false,
+            parameters: Parameters::new(algorithm),
         }
     }
-}
 
-impl Options {
+    /// Sets a parameter of the algorithm by scikit-learn's name.
+    ///
+    /// # Errors
+    /// When the algorithm has no such parameter, or the value does not fit it.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ParameterError> {
+        self.parameters.set(self.algorithm, name, value)
+    }
+
     /// Refuses what no fit can end with.
     pub(super) fn check(&self) -> Result<(), TrainError> {
-        let refuse = |option, range| Err(TrainError::Option { option, range });
         if !(0.0..=0.9).contains(&self.held_out) {
-            return refuse("held_out", "a share from 0 to 0.9");
+            return Err(TrainError::Option { option: "held_out", range: "a share from 0 to 0.9" });
         }
-        if !(self.c > 0.0 && self.c.is_finite()) {
-            return refuse("c", "a number above 0");
-        }
-        if self.max_depth == 0 {
-            return refuse("max_depth", "1 or more");
+        if self.folds == 1 || self.folds > 100 {
+            return Err(TrainError::Option { option: "folds", range: "2 to 100" });
         }
         Ok(())
     }
-}
-
-/// What training is busy with, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Counting words, making features.
-    Features,
-    /// Fitting the classifier.
-    Fit,
-    /// Measuring accuracy on the rows held out.
-    Evaluate,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Stage::Features => "features",
-            Stage::Fit => "fit",
-            Stage::Evaluate => "evaluate",
-        })
-    }
-}
-
-/// How far training is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress {
-    /// What training is busy with.
-    pub stage: Stage,
-    /// The share of the stage that is done, 0 to 1.
-    pub fraction: f64,
-}
-
-/// What training did.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Report {
-    /// Rows the model was fitted on.
-    pub rows_fitted: usize,
-    /// Rows held out to measure accuracy.
-    pub rows_held_out: usize,
-    /// The number of features.
-    pub features: usize,
-    /// The number of classes.
-    pub classes: usize,
-    /// The share of held-out rows predicted right; `None` when none were held out.
-    pub accuracy: Option<f64>,
-    /// The share of held-out rows in the class commonest among the fitted ones: what always
-    /// naming that class would reach; `None` when none were held out.
-    pub baseline: Option<f64>,
-    /// How long training took.
-    pub elapsed: Duration,
-}
-
-/// A model and the report of its training.
-#[derive(Debug)]
-pub struct Trained {
-    /// The model, named `model`; [`Model::save`] and [`Model::open`] name it after its file.
-    pub model: Model,
-    /// What training did.
-    pub report: Report,
 }

@@ -97,6 +97,14 @@ impl ForestRegressor {
     pub(crate) fn new(trees: &[Tree], width: usize, takes_missing: bool) -> Option<Self> {
         Average::new(trees, width, takes_missing).map(ForestRegressor)
     }
+
+    pub(crate) fn takes_missing(&self) -> bool {
+        self.0.takes_missing
+    }
+
+    pub(crate) fn trees(&self) -> &PackedTrees<f32> {
+        &self.0.trees
+    }
 }
 
 impl Regress for ForestRegressor {

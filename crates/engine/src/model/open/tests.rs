@@ -7,7 +7,7 @@ use std::path::Path;
 use super::*;
 use crate::fitted::Takes;
 use crate::model::Input;
-use crate::train::{Algorithm, Dataset, Options, train};
+use crate::train::{Algorithm, ColumnKind, Columns, Dataset, Options, train};
 
 /// The message and its causes, the path replaced.
 fn refusal(bytes: &[u8]) -> String {
@@ -166,11 +166,20 @@ fn damaged_models_are_refused_without_panic() {
 fn damaged_own_models_are_refused_without_panic() {
     let rounds = rounds(2_000);
     let mut random = fastrand::Rng::with_seed(2);
-    for algorithm in [Algorithm::Logistic, Algorithm::Tree] {
-        let texts = ["кот и пёс", "пёс и кот", "дождь", "снег и дождь"].map(str::to_owned).to_vec();
-        let labels = ["a", "a", "b", "b"].map(str::to_owned);
-        let dataset = Dataset::from_texts(texts, &labels);
-        let trained = train(&dataset, &Options::new(algorithm), &mut |_| ()).unwrap();
+    let texts = ["кот и пёс", "пёс и кот", "дождь", "снег и дождь"].map(str::to_owned).to_vec();
+    let texts = Dataset::from_texts(texts, &["a", "a", "b", "b"].map(str::to_owned));
+    let table = "n,c,t,label\n1,x,раз два три,a\n,y,два,b\n3,x,три и раз,a\n4,,раз,b\n".as_bytes();
+    let columns = Columns {
+        kinds: vec![("c".to_owned(), ColumnKind::Category), ("t".to_owned(), ColumnKind::Text)],
+        ..Columns::beside("label")
+    };
+    let table = Dataset::read_from(Box::new(table), "t.csv", &columns).unwrap();
+    let algorithms = [Algorithm::Logistic, Algorithm::Tree, Algorithm::Forest, Algorithm::Boosting];
+    for (dataset, algorithm) in [&texts, &table].into_iter().flat_map(|set| algorithms.map(|a| (set, a))) {
+        let mut options = Options { held_out: 0.0, ..Options::new(algorithm) };
+        options.parameters.n_estimators = 3;
+        options.parameters.max_iter = 3;
+        let trained = train(dataset, &options, &mut |_| ()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.model");
         trained.model.save(&path).unwrap();

@@ -36,6 +36,10 @@ impl<N: Number> BoostedClassifier<N> {
         };
         fits.then_some(BoostedClassifier { sums, link, ties_are_positive })
     }
+
+    pub(crate) fn parts(&self) -> (&Sums<N>, BoostedLink, bool) {
+        (&self.sums, self.link, self.ties_are_positive)
+    }
 }
 
 impl<N: Number> Classify for BoostedClassifier<N> {

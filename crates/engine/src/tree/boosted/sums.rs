@@ -86,6 +86,15 @@ impl<N: Number> Sums<N> {
         fits.then_some(Sums { linear, ..self })
     }
 
+    /// What [`Sums::new`] makes it of; `None` if it adds up in another way.
+    pub(crate) fn as_plain(&self) -> Option<(&PackedTrees<N>, &[f64], Accepts)> {
+        let is_plain = self.precision == Precision::Double && self.scale.is_none() && self.linear.is_empty();
+        let sums = self.start.len();
+        let in_turn = self.places.iter().enumerate().all(|(tree, place)| *place as usize == tree % sums);
+        let one_each = self.trees.outputs() == 1;
+        (is_plain && in_turn && one_each).then_some((&self.trees, &self.start[..], self.accepts))
+    }
+
     pub(crate) fn width(&self) -> usize {
         self.trees.width()
     }
