@@ -6,14 +6,17 @@
 //! and `committee`, which are made of others. [`rows`] reads tables of any length for a model,
 //! [`metrics`] tells how good predictions are. `file` is the engine's own format; `pickle` opens
 //! Python's files without running them, `sklearn` turns what they hold into steps and heads;
-//! `boosters` reads the files of gradient boosting libraries; [`train`] makes new models from tables.
+//! `boosters` reads the files of gradient boosting libraries; `onnx` runs graphs; [`mlflow`] finds
+//! the model in its folders; [`inspect`] tells what a file is; [`train`] makes new models from tables.
 //!
 //! `docs/models.md` lists what is opened, and says how sameness with the libraries is tested.
 //!
 //! It never runs code found in a file, never guesses at a class or parameter it does not know,
 //! never prints, spawns no runtime. It writes one file: the model given to [`Model::save`].
 
+pub mod inspect;
 pub mod metrics;
+pub mod mlflow;
 pub mod model;
 pub mod rows;
 pub mod train;
@@ -33,6 +36,7 @@ mod machine;
 mod mixture;
 mod neighbours;
 mod network;
+mod onnx;
 mod pickle;
 mod preprocess;
 mod sklearn;
@@ -45,6 +49,7 @@ mod tree;
 pub use boosters::BoosterError;
 pub use file::DecodeError;
 pub use model::{Cell, Input, InputKind, Label, Model, OpenError, PredictError, Prediction, SaveError};
+pub use onnx::OnnxError;
 pub use pickle::PickleError;
 pub use sklearn::ExtractError;
 pub use skops::SkopsError;

@@ -39,6 +39,8 @@ pub(crate) struct Parts {
     pub(crate) head: Option<Head>,
     /// What `train` tells of the model's making, as JSON.
     pub(crate) record: Option<String>,
+    /// What to know before relying on it.
+    pub(crate) warnings: Vec<String>,
     takes: Takes,
     kind: String,
 }
@@ -62,7 +64,7 @@ impl Parts {
             Takes::Text | Takes::Numbers(_) | Takes::Cells(_) => {}
         }
         let kind = kind::in_words(&chain, head.as_ref());
-        Ok(Parts { origin, names, chain, head, record: None, takes, kind })
+        Ok(Parts { origin, names, chain, head, record: None, warnings: Vec::new(), takes, kind })
     }
 
     pub(crate) fn takes(&self) -> Takes {
@@ -80,7 +82,6 @@ impl Model {
         Model { name: name.into(), parts: Arc::new(parts) }
     }
 
-    #[cfg(test)]
     pub(crate) fn parts(&self) -> &Parts {
         &self.parts
     }
@@ -153,6 +154,11 @@ impl Model {
             Takes::Numbers(count) | Takes::Cells(count) => count,
             Takes::Text | Takes::Anything => 1,
         }
+    }
+
+    /// What to know before relying on the model.
+    pub fn warnings(&self) -> &[String] {
+        &self.parts.warnings
     }
 
     /// What the model takes.

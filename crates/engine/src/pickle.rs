@@ -10,6 +10,7 @@
 //! slices of the input, and nothing here walks the graph, which may be cyclic.
 
 mod builder;
+mod calls;
 mod cursor;
 mod joblib;
 mod machine;
@@ -20,7 +21,8 @@ pub(crate) mod view;
 use std::ops::Range;
 
 pub(crate) use builder::Builder;
-pub(crate) use machine::load;
+pub(crate) use calls::calls;
+pub(crate) use machine::{load, scan};
 pub(crate) use view::View;
 
 /// The most nodes a graph may have: half a gigabyte. A vocabulary of a million words makes two

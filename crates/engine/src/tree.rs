@@ -11,7 +11,7 @@ mod columns;
 mod flat;
 pub(crate) mod forest;
 pub(crate) mod grown;
-mod number;
+pub(crate) mod number;
 pub(crate) mod packed;
 mod walk;
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use crate::boosters::BoosterError;
 use crate::file::DecodeError;
+use crate::mlflow::MlflowError;
+use crate::onnx::OnnxError;
 use crate::pickle::PickleError;
 use crate::sklearn::ExtractError;
 use crate::skops::SkopsError;
@@ -42,7 +44,7 @@ pub enum OpenError {
     },
     /// The file is of a kind the engine does not open.
     #[error(
-        "`{path}` is {what}, not a model the engine opens (`.model`, or a scikit-learn pickle, joblib or skops file)"
+        "`{path}` is {what}, not a model the engine opens (`.model`, ONNX, or a scikit-learn pickle, joblib or skops file)"
     )]
     NotAModel {
         /// The file.
@@ -113,6 +115,24 @@ pub enum OpenError {
         /// The cause.
         #[source]
         source: ExtractError,
+    },
+    /// A folder that is no MLflow model the engine opens.
+    #[error("failed to open `{path}` as an MLflow model")]
+    Mlflow {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: MlflowError,
+    },
+    /// An ONNX file that is damaged, or holds what the engine does not run.
+    #[error("failed to make a model of ONNX file `{path}`")]
+    Onnx {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: OnnxError,
     },
 }
 
@@ -204,6 +224,14 @@ pub enum PredictError {
     /// The model has no classifier or regressor at its end.
     #[error("the model only transforms its input: it has no classifier or regressor at its end")]
     NoHead,
+    /// A node of the model's graph could not compute its outputs.
+    #[error("{node} {problem}")]
+    Graph {
+        /// The node, in words: its name and place.
+        node: String,
+        /// What stopped it.
+        problem: String,
+    },
     /// The model's token pattern backtracks without end on this text.
     #[error("the model's token pattern takes too long on this text")]
     PatternTooSlow,

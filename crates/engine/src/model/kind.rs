@@ -24,7 +24,6 @@ pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
         [0x7f, b'E', b'L', b'F', ..] => Some("a program"),
         [b'G', b'G', b'U', b'F', ..] => Some("a GGUF file"),
         _ if is_old_pickle(bytes) => None,
-        _ if is_onnx(bytes) => Some("an ONNX model, which is not supported yet"),
         _ if is_text(bytes) => Some("a text file (a table becomes a model by `pinnace train`)"),
         _ => Some("a file of an unknown kind"),
     }
@@ -43,17 +42,20 @@ fn is_old_pickle(bytes: &[u8]) -> bool {
             };
             is_name()
                 && is_name()
-                && matches!(lines.next(), Some([b'(' | b'q' | b'p' | b')' | b'R' | b'.' | b'r', ..]))
+                && matches!(lines.next(), Some([b'(' | b'q' | b'p' | b')' | b'R' | b'.' | b'r' | b'0', ..]))
         }
         [b'(', b'd' | b'l' | b't' | b'i' | b'c', ..] => true,
+        [b'(', b'S', b'\'' | b'"', ..] => true,
         [b'}' | b']', b'q' | b'.' | b'(', ..] => true,
         _ => false,
     }
 }
 
 /// An ONNX file is a protobuf whose first field is the version of its representation.
-fn is_onnx(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x08, 1..=20, 0x12, ..]) && bytes.len() > 64
+///
+/// The producer's name, the graph or the operator sets follow it.
+pub(super) fn is_onnx(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x08, 1..=30, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..])
 }
 
 /// Whether the first bytes are UTF-8 without control characters.

@@ -5,15 +5,18 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::{Model, OpenError, Parts, kind};
+use crate::fitted::Takes;
 use crate::pickle::packing::{self, Packing};
-use crate::{boosters, file, pickle, sklearn, skops};
+use crate::{boosters, file, mlflow, onnx, pickle, sklearn, skops};
 
 /// The most a model file may have, and the most it may unpack to.
-const LIMIT: u64 = 2 << 30;
+pub(crate) const LIMIT: u64 = 2 << 30;
 
 pub(super) fn open(path: &Path) -> Result<Model, OpenError> {
-    let bytes = read(path)?;
-    let parts = parts(path, &bytes)?;
+    let parts = match mlflow::is_folder(path) {
+        true => of_folder(path)?,
+        false => parts(path, &read(path)?)?,
+    };
     let name = path.file_stem().map_or_else(|| "model".into(), |stem| stem.to_string_lossy());
     Ok(Model::new(&name, parts))
 }
@@ -24,8 +27,23 @@ pub(super) fn from_bytes(name: &str, bytes: &[u8]) -> Result<Model, OpenError> {
     Ok(Model::new(name, parts(path, &unpacked)?))
 }
 
+/// Makes a model of an MLflow folder; its signature names the inputs where the model does not.
+fn of_folder(path: &Path) -> Result<Parts, OpenError> {
+    let folder =
+        mlflow::locate(path).map_err(|source| OpenError::Mlflow { path: path.to_owned(), source })?;
+    let mut parts = parts(&folder.file, &read(&folder.file)?)?;
+    let width = match parts.takes() {
+        Takes::Numbers(width) | Takes::Cells(width) => width,
+        Takes::Text | Takes::Anything => 0,
+    };
+    if parts.names.is_empty() && folder.names.len() == width {
+        parts.names = folder.names;
+    }
+    Ok(parts)
+}
+
 /// Makes a model of a file's bytes, any compression undone.
-fn parts(path: &Path, bytes: &[u8]) -> Result<Parts, OpenError> {
+pub(super) fn parts(path: &Path, bytes: &[u8]) -> Result<Parts, OpenError> {
     let owned = || path.to_owned();
     if bytes.starts_with(file::MAGIC) {
         return file::decode(bytes).map_err(|source| OpenError::Decode { path: owned(), source });
@@ -39,6 +57,9 @@ fn parts(path: &Path, bytes: &[u8]) -> Result<Parts, OpenError> {
     if let Some(format) = boosters::sniff(bytes) {
         return boosters::open(format, bytes).map_err(|source| OpenError::Booster { path: owned(), source });
     }
+    if kind::is_onnx(bytes) {
+        return onnx::open(bytes).map_err(|source| OpenError::Onnx { path: owned(), source });
+    }
     if let Some(what) = kind::foreign(bytes) {
         return Err(OpenError::NotAModel { path: owned(), what });
     }
@@ -46,8 +67,19 @@ fn parts(path: &Path, bytes: &[u8]) -> Result<Parts, OpenError> {
     sklearn::extract(graph.root()).map_err(|source| OpenError::Extract { path: owned(), source })
 }
 
+/// Whether the bytes may be a pickle, as far as their start tells.
+pub(crate) fn may_be_pickle(bytes: &[u8]) -> bool {
+    let is_other = bytes.starts_with(file::MAGIC) || kind::is_onnx(bytes) || boosters::sniff(bytes).is_some();
+    !is_other && kind::foreign(bytes).is_none()
+}
+
+/// Whether the bytes are of an ONNX file, as far as their start tells.
+pub(crate) fn is_onnx(bytes: &[u8]) -> bool {
+    kind::is_onnx(bytes)
+}
+
 /// Reads a file, unpacking it on the way, so that it is never in memory twice.
-fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
     let read_error = |source| OpenError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(read_error)?;
     let metadata = file.metadata().map_err(read_error)?;

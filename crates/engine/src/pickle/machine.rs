@@ -13,6 +13,23 @@ pub(crate) fn load(data: &[u8]) -> Result<Graph<'_>, PickleError> {
     Ok(machine.graph)
 }
 
+/// As [`load`], of a pickle that need not be sound: what was read before the damage, and what that is.
+pub(crate) fn scan(data: &[u8]) -> (Graph<'_>, Option<PickleError>) {
+    let graph = Graph { data, nodes: Vec::new(), root: Id(0) };
+    let mut machine = Machine { cursor: Cursor { data, position: 0 }, graph, depth: 0 };
+    match machine.run() {
+        Ok(root) => {
+            machine.graph.root = root;
+            (machine.graph, None)
+        }
+        Err(problem) => {
+            // there is a node to be the root, whatever was read
+            machine.graph.root = machine.add(Node::None).unwrap_or(Id(0));
+            (machine.graph, Some(problem))
+        }
+    }
+}
+
 struct Machine<'a> {
     cursor: Cursor<'a>,
     graph: Graph<'a>,
