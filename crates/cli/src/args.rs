@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Predict(Predict),
     /// Compare two models on the same rows, before one takes the other's place
     Compare(Compare),
+    /// Say what a model file is, and what loading it in Python would run
+    Inspect(Inspect),
     /// Serve a model over HTTP
     Serve(Serve),
     /// Build and manage images
@@ -75,6 +77,19 @@ pub(crate) struct Demo {
     /// Name of the demo's cluster
     #[arg(long, default_value = "demo")]
     pub(crate) name: String,
+}
+
+/// `pinnace inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// Model file, or MLflow folder
+    pub(crate) file: PathBuf,
+    /// List also the callables of a pickle that models are usually made with
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print everything as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `pinnace serve`.

@@ -66,12 +66,13 @@ pub(crate) fn open_store(home: &Home) -> Result<ImageStore> {
 pub(crate) fn build(store: &ImageStore, tag: &Reference, model: &Path) -> Result<Image> {
     // A file that is no model should fail here, not in a pod.
     let opened = engine::Model::open(model)?;
+    crate::model::warn(&opened);
     let file_name =
         model.file_name().and_then(|name| name.to_str()).context("the model's file name is not UTF-8")?;
     let in_image = format!("/models/{file_name}");
     let executable = std::env::current_exe().context("failed to find the running program")?;
     let build = Build {
-        layers: vec![program_layer(executable), LayerSpec::file(model, &in_image, 0o644)],
+        layers: vec![program_layer(executable), model_layer(model, &in_image)?],
         entrypoint: vec!["/pinnace".to_owned(), "serve".to_owned()],
         env: vec![("ML_MODEL_PATH".to_owned(), in_image)],
         exposed_ports: vec!["8000/tcp".to_owned()],
@@ -84,6 +85,19 @@ pub(crate) fn build(store: &ImageStore, tag: &Reference, model: &Path) -> Result
         ..Build::new(tag.clone())
     };
     Ok(store.build(&build)?)
+}
+
+/// A model's file, or of an MLflow folder the files that opening it reads.
+fn model_layer(model: &Path, in_image: &str) -> Result<LayerSpec> {
+    if !engine::mlflow::is_folder(model) {
+        return Ok(LayerSpec::file(model, in_image, 0o644));
+    }
+    let entry = |file: &PathBuf| Entry {
+        path: format!("{in_image}/{}", file.display()),
+        mode: 0o644,
+        content: Content::File(model.join(file)),
+    };
+    Ok(LayerSpec { entries: engine::mlflow::files(model)?.iter().map(entry).collect() })
 }
 
 /// The program, under its other names too, and a folder for whatever people bring along.
@@ -102,6 +116,9 @@ fn model_to_use(args: &ImageBuild) -> Result<PathBuf> {
         return Ok(model.clone());
     }
     let folder = args.folder.as_deref().context("neither a folder nor `--model` was given")?;
+    if engine::mlflow::is_folder(folder) {
+        return Ok(folder.to_owned());
+    }
     let mut chosen = None;
     for argument in &args.build_arg {
         match argument.split_once('=') {
@@ -127,7 +144,7 @@ fn inside(folder: &Path, file: &str) -> Result<PathBuf> {
         && Path::new(file)
             .components()
             .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
-    if is_inside && path.is_file() {
+    if is_inside && (path.is_file() || engine::mlflow::is_folder(&path)) {
         return Ok(path);
     }
     let files = files_in(folder)?;

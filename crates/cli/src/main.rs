@@ -1,7 +1,7 @@
 //! The `pinnace` program: one binary for the model server, the image builder and the cluster.
 //!
 //! In reading order: [`args`] is the command line; [`output`] is the one place that prints; `train`,
-//! `predict`, `compare` and `model` (which serves) put models in the user's hands; `image` packs; `up`, `status` and `down` run clusters; `node` switches nodes; `load` sends requests;
+//! `predict`, `compare` and `model` (which serves) put models in the user's hands; `inspect` looks into their files; `image` packs; `up`, `status` and `down` run clusters; `node` switches nodes; `load` sends requests;
 //! `why` and `timeline` explain what goes on in any Kubernetes; `page` and `chart` are what pages have in common; `demo` tells the whole story; `tools` is what the
 //! binary is under other names in an image.
 
@@ -11,6 +11,7 @@ mod compare;
 mod demo;
 mod down;
 mod image;
+mod inspect;
 mod load;
 mod model;
 mod node;
@@ -71,6 +72,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Train(args) => train::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Serve(args) => model::serve(args),
         Command::Image(args) => image::run(args.command),
         Command::Up(args) => up::run(&args),

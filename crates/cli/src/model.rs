@@ -8,6 +8,13 @@ use anyhow::{Context, Result};
 use crate::args::Serve;
 use crate::output;
 
+/// Tells what to know before relying on a model.
+pub(crate) fn warn(model: &engine::Model) {
+    for warning in model.warnings() {
+        output::note(format!("warning: {warning}"));
+    }
+}
+
 /// Serves a model until SIGTERM or Ctrl-C.
 pub(crate) fn serve(args: Serve) -> Result<()> {
     let defaults = inference::Config::new(args.model);
@@ -33,6 +40,7 @@ pub(crate) fn serve(args: Serve) -> Result<()> {
     runtime.block_on(async {
         let stop = cluster::stop_signal()?;
         let server = inference::Server::build(config)?;
+        warn(server.model());
         output::note(format!(
             "serving `{}` ({}) on http://{}",
             server.model().name(),

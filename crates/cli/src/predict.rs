@@ -11,6 +11,7 @@ use crate::args::learn::Predict;
 /// Predicts for each input, or for each row of a file.
 pub(crate) fn run(args: &Predict) -> Result<()> {
     let model = Model::open(&args.model)?;
+    crate::model::warn(&model);
     match &args.table {
         None => single::run(args, &model),
         Some(table) => stream::run(args, &model, table),
