@@ -12,6 +12,8 @@ const ATTEMPTS: usize = 20;
 /// One open file of a log. What it is called may change; what it is does not.
 #[derive(Debug)]
 pub(super) struct LogFile {
+    /// What it was called when it was opened; the higher the older.
+    index: usize,
     pub(super) inode: u64,
     pub(super) file: fs::File,
 }
@@ -41,15 +43,19 @@ pub(super) fn newest(log: &Path) -> Option<u64> {
     fs::metadata(log).ok().map(|metadata| metadata.ino())
 }
 
-/// Opens what there is, the newest first. The newest may be missing: it is made with the next line.
+/// Opens what there is, the newest first. One name may lead nowhere: in a rotation the gap moves from the oldest to
+/// the newest, which is made with the next line.
 fn attempt(log: &Path) -> io::Result<Vec<LogFile>> {
-    let mut opened = Vec::new();
+    let (mut opened, mut missing) = (Vec::new(), 0);
     for index in 0.. {
         match fs::File::open(path(log, index)) {
-            Ok(file) => opened.push(LogFile { inode: file.metadata()?.ino(), file }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && index == 0 => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-            Err(error) => return Err(error),
+            Ok(file) => {
+                opened.push(LogFile { index, inode: file.metadata()?.ino(), file });
+                missing = 0;
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) if missing == 1 => break,
+            Err(_) => missing += 1,
         }
     }
     Ok(opened)
@@ -57,8 +63,9 @@ fn attempt(log: &Path) -> io::Result<Vec<LogFile>> {
 
 fn is_unchanged(log: &Path, opened: &[LogFile]) -> bool {
     let now = |index| fs::metadata(path(log, index)).ok().map(|metadata| metadata.ino());
-    let mut inodes = opened.iter().map(|file| file.inode);
-    (0..=opened.len()).all(|index| now(index) == inodes.next())
+    let known = |index| opened.iter().find(|file| file.index == index).map(|file| file.inode);
+    let end = opened.last().map_or(0, |oldest| oldest.index) + 2;
+    (0..=end).all(|index| now(index) == known(index))
 }
 
 fn path(log: &Path, index: usize) -> PathBuf {

@@ -49,7 +49,7 @@ pub async fn open(
     options: Options,
     is_live: impl FnMut() -> bool + Send + 'static,
 ) -> io::Result<Chunks> {
-    let LogFile { inode, file } = {
+    let LogFile { inode, file, .. } = {
         let (log, lines, stream) = (log.clone(), options.tail_lines, options.stream);
         tokio::task::spawn_blocking(move || start(&log, lines, stream)).await.map_err(io::Error::other)??
     };
@@ -144,7 +144,7 @@ impl Reader {
         let Ok(opened) = opened else { return Ok(false) };
         // A file that is gone was rotated out: the oldest there is comes after it.
         let next = opened.iter().position(|file| file.inode == self.inode).map_or(0, |known| known + 1);
-        let Some(LogFile { inode, file }) = opened.into_iter().nth(next) else { return Ok(false) };
+        let Some(LogFile { inode, file, .. }) = opened.into_iter().nth(next) else { return Ok(false) };
         self.inode = inode;
         self.file = File::from_std(file);
         Ok(true)

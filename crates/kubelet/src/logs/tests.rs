@@ -99,6 +99,8 @@ async fn the_last_lines_are_found_while_the_files_are_rotated() {
                     let _ = std::fs::rename(name(number), name(number + 1));
                 }
                 std::fs::rename(&path, name(1)).unwrap();
+                // Faster than any container fills a file, and not without a pause.
+                std::thread::sleep(std::time::Duration::from_millis(1));
             }
         })
     };
