@@ -121,8 +121,10 @@ fn errors(way: &str, notes: &[(f64, Noted)]) -> [String; 4] {
     let (period, timeout) = (f64::from(PERIOD), f64::from(TIMEOUT));
     let periods = asked.windows(2).map(|two| two[1] - two[0] - period);
     let greatest = periods.max_by(|one, other| one.abs().total_cmp(&other.abs())).unwrap();
-    let given_up =
-        at(Noted::Asked).skip(ANSWERS).zip(at(Noted::Left)).map(|(asked, left)| left - asked - timeout);
+    // Commands note their ends in files of their own, which are listed in any order.
+    let mut left: Vec<f64> = at(Noted::Left).collect();
+    left.sort_by(f64::total_cmp);
+    let given_up = at(Noted::Asked).skip(ANSWERS).zip(left).map(|(asked, left)| left - asked - timeout);
     let given_up = given_up.max_by(|one, other| one.abs().total_cmp(&other.abs()));
     // The first answer that failed; a closed port is not seen to be asked, but when is known.
     let failed = asked.get(ANSWERS).copied().unwrap_or(asked[ANSWERS - 1] + period);
