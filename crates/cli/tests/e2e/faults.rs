@@ -27,7 +27,10 @@ spec:
       - name: model
         image: jokemeter:lr
         readinessProbe: {httpGet: {path: /api/v1/ready, port: 8000}, periodSeconds: 1}
----
+";
+
+/// How the pods of `web` are reached: by any host, through the Ingress.
+pub const REACHED: &str = "
 apiVersion: v1
 kind: Service
 metadata: {name: web}
@@ -45,13 +48,17 @@ fn with_web(who: Who, more: &[&str]) -> Arc<User> {
     let mut words = user.up_words();
     words.extend(more.iter().map(|word| (*word).to_owned()));
     user.pinnace(&words.iter().map(String::as_str).collect::<Vec<_>>());
-    user.apply(WEB);
+    apply_web(&user);
     user.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]);
     serves(&user);
     user
 }
 
-fn serves(user: &User) {
+fn apply_web(user: &User) {
+    user.apply(&format!("{WEB}---{REACHED}"));
+}
+
+pub fn serves(user: &User) {
     eventually("the service answers", || (user.get("any.example", "/api/v1/version").0 == 200).then_some(()));
 }
 
@@ -120,8 +127,7 @@ fn the_main_process_may_be_killed_a_hundred_times() {
 #[test]
 fn a_thousand_pods_asked_of_a_small_node_wait_and_do_no_harm() {
     let user = with_web(everyone()[0], &["--node-cpu", "1", "--node-memory", "2Gi"]);
-    let many =
-        WEB.split("---").next().unwrap().replace("web", "many").replace("replicas: 3", "replicas: 1000");
+    let many = WEB.replace("web", "many").replace("replicas: 3", "replicas: 1000");
     let asked = "image: jokemeter:lr\n        resources: {requests: {cpu: 200m}}";
     user.apply(&many.replace("image: jokemeter:lr", asked));
     let count = |selector: &str| {
@@ -288,7 +294,7 @@ fn a_full_disk_refuses_changes_until_there_is_room_and_pods_run_on() {
         let disk = SmallDisk::new(&user, "400m");
         user.have_images();
         user.up();
-        user.apply(WEB);
+        apply_web(&user);
         user.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]);
         serves(&user);
         disk.fill();

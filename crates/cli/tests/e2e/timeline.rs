@@ -3,19 +3,8 @@
 use std::process::{Child, Stdio};
 
 use crate::deployments::{NEW, deployed, rolling, set_image};
+use crate::faults::{REACHED, serves};
 use crate::support::{User, Who, eventually};
-
-const REACHED: &str = "
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8000}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
-";
 
 /// Starts a timeline of `web`; what it says goes to files, so that it never waits for a reader.
 fn start(user: &User, more: &[&str]) -> Child {
@@ -45,7 +34,7 @@ fn ends_well(mut child: Child, user: &User, meanwhile: impl Fn()) {
 fn a_timeline_draws_the_rollout_that_took_place_and_the_one_that_does_not() {
     let (user, recorder) = deployed(Who::Me, 2, &rolling("100%", "0%"));
     user.apply(REACHED);
-    eventually("the Ingress leads to the pods", || (user.get("x", "/api/v1/ready").0 == 200).then_some(()));
+    serves(&user);
 
     let names = |user: &User| user.kubectl(&["get", "pods", "-o", "jsonpath={.items[*].metadata.name}"]);
     let old = names(&user);
