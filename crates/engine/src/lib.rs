@@ -7,7 +7,8 @@
 //! [`metrics`] tells how good predictions are. `file` is the engine's own format; `pickle` opens
 //! Python's files without running them, `sklearn` turns what they hold into steps and heads;
 //! `boosters` reads the files of gradient boosting libraries; `onnx` runs graphs; [`mlflow`] finds
-//! the model in its folders; [`inspect`] tells what a file is; [`train`] makes new models from tables.
+//! the model in its folders; [`inspect`] tells what a file is; [`train`] makes new models from tables, whose look
+//! [`summary`] keeps.
 //!
 //! `docs/models.md` lists what is opened, and says how sameness with the libraries is tested.
 //!
@@ -19,6 +20,7 @@ pub mod metrics;
 pub mod mlflow;
 pub mod model;
 pub mod rows;
+pub mod summary;
 pub mod train;
 
 mod boosters;

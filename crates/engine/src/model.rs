@@ -7,6 +7,7 @@ mod kind;
 pub(crate) mod open;
 mod predict;
 mod reads;
+mod terms;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub use error::{OpenError, PredictError, SaveError};
 pub use input::{Cell, Input, InputKind};
 pub(crate) use predict::answer;
 pub(crate) use reads::Reads;
+pub(crate) use terms::TextReader;
 
 use crate::file;
 use crate::fitted::{Chain, Head, MismatchError, Takes};
@@ -136,6 +138,18 @@ impl Model {
     /// What training recorded: data, parameters, measures, as JSON; `None` of other models.
     pub fn record(&self) -> Option<&str> {
         self.parts.record.as_deref()
+    }
+
+    /// What the data it was trained on looked like; `None` of models that `train` did not make.
+    pub fn training_data(&self) -> Option<crate::summary::TrainingData> {
+        let record: serde_json::Value = serde_json::from_str(self.record()?).ok()?;
+        serde_json::from_value(record.get("summary")?.clone()).ok()
+    }
+
+    /// Counts the terms of a text in a column, and those the model does not know; `None` if the model does not read
+    /// the column as a text by a vocabulary. A model of one text has it as column 0.
+    pub fn count_terms(&self, column: usize, text: &str) -> Option<crate::summary::TermCount> {
+        TextReader::of(&self.parts, column)?.count(text)
     }
 
     /// The classes the model tells apart, in the order of probabilities; those of the first output

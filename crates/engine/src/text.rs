@@ -19,6 +19,7 @@ use crate::data::{Accepts, Data, Matrix};
 use crate::fitted::{Gives, Takes, Transform};
 use crate::model::PredictError;
 use crate::sparse::{SparseMatrix, SparseRow};
+use crate::summary::TermCount;
 
 /// A text becomes a sparse row: terms, their columns, their weights.
 #[derive(Debug, Clone)]
@@ -41,6 +42,20 @@ impl TextFeatures {
 
     pub(crate) fn parts(&self) -> (&Analyzer, &Vocabulary, &Weights) {
         (&self.analyzer, &self.vocabulary, &self.weights)
+    }
+
+    /// Counts a text's terms, and those without a column.
+    pub(crate) fn count_terms(
+        &self,
+        text: &str,
+        scratch: &mut Scratch,
+    ) -> Result<TermCount, pattern::PatternTooSlow> {
+        let mut count = TermCount::default();
+        self.analyzer.for_each_term(text, scratch, |term| {
+            count.terms += 1;
+            count.unknown += usize::from(self.vocabulary.column(term).is_none());
+        })?;
+        Ok(count)
     }
 
     /// Computes the row of a text into `row`.

@@ -3,8 +3,8 @@
 //! [`dataset`] reads the table and finds out what its columns are, [`split`] holds rows out,
 //! [`features`] fits the steps that make numbers of cells; [`logistic`] (over [`lbfgs`]),
 //! [`squares`], [`grow`] and [`boost`] fit heads. [`measure`] says how good the model is, and
-//! [`report`] what there is to tell. Everything is deterministic: the same table, options and seed
-//! give the same model on any number of threads.
+//! [`report`] what there is to tell, [`profile`] what the table looked like. Everything is
+//! deterministic: the same table, options and seed give the same model on any number of threads.
 
 mod boost;
 mod dataset;
@@ -16,6 +16,7 @@ mod lbfgs;
 mod logistic;
 mod measure;
 mod options;
+mod profile;
 mod report;
 mod sample;
 mod split;
@@ -82,7 +83,8 @@ pub fn train(
         elapsed: started.elapsed(),
     };
     let mut parts = outcome.parts;
-    parts.record = Some(report::record(dataset, options, &report));
+    let profile = profile::of(dataset, &split, &parts);
+    parts.record = Some(report::record(dataset, options, &report, &profile));
     report.elapsed = started.elapsed();
     Ok(Trained { model: Model::new("model", parts), report })
 }

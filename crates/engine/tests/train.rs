@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use engine::summary::Shape;
 use engine::train::{Algorithm, Columns, Dataset, Options, Progress, Stage, TrainError, Trained, train};
 use engine::{Cell, Input, InputKind, Label, Model, PredictError};
 
@@ -129,4 +130,36 @@ fn what_cannot_teach_is_refused() {
     ] {
         assert!(matches!(refused(&sound, &wrong), TrainError::Option { .. }), "{wrong:?}");
     }
+}
+
+#[test]
+fn a_saved_model_remembers_what_its_training_data_looked_like() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lines = "size,colour,note,label\n".to_owned();
+    for row in 0..200 {
+        let colour = ["red", "green", ""][row % 3];
+        let size = if row % 10 == 0 { String::new() } else { row.to_string() };
+        let note = format!("the common words of every row and one rare{row}");
+        lines += &format!("{size},{colour},{note},{}\n", if row % 4 == 0 { "odd" } else { "even" });
+    }
+    let path = folder.path().join("table.csv");
+    std::fs::write(&path, lines).unwrap();
+    let trained = trained(Algorithm::Logistic, &Dataset::read(&path, &Columns::beside("label")).unwrap());
+    let path = folder.path().join("of.model");
+    trained.model.save(&path).unwrap();
+    let model = Model::open(&path).unwrap();
+    let data = model.training_data().unwrap();
+    assert_eq!(data.rows, 200);
+    assert_eq!(data.target.shares(), [0.75, 0.25, 0.0]);
+    let [size, colour, note] = &data.columns[..] else { panic!("{data:?}") };
+    assert_eq!((size.name.as_str(), size.missing, size.shape.shares().len()), ("size", 0.1, 10));
+    assert!((colour.missing - 0.33).abs() < 1e-9 && colour.shape.shares().len() == 3);
+    assert_eq!(colour.shape.part(&Cell::Text("blue".to_owned())), Some(2));
+    let Shape::Text { characters, terms, unknown } = &note.shape else { panic!("{note:?}") };
+    assert_eq!((characters.least, characters.largest, terms.mean), (43.0, 45.0, 9.0));
+    // each text held out has one term of nine that no text fitted on has
+    assert!((unknown.least - 1.0 / 9.0).abs() < 1e-12 && unknown.least == unknown.largest, "{unknown:?}");
+    let counted = model.count_terms(2, "the common rare999 words").unwrap();
+    assert_eq!((counted.terms, counted.unknown), (4, 1));
+    assert_eq!(model.count_terms(0, "12"), None);
 }

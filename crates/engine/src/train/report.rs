@@ -149,7 +149,12 @@ impl Report {
 }
 
 /// What is kept of the training in the model's file.
-pub(super) fn record(dataset: &Dataset, options: &Options, report: &Report) -> String {
+pub(super) fn record(
+    dataset: &Dataset,
+    options: &Options,
+    report: &Report,
+    profile: &crate::summary::TrainingData,
+) -> String {
     let parameters: serde_json::Map<String, serde_json::Value> =
         report.parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     json!({
@@ -161,6 +166,7 @@ pub(super) fn record(dataset: &Dataset, options: &Options, report: &Report) -> S
         "data": { "sha256": dataset.hash(), "rows": dataset.rows(), "label": dataset.label() },
         "rows": { "fitted": report.rows_fitted, "held_out": report.rows_held_out },
         "metrics": report.metrics,
+        "summary": profile,
     })
     .to_string()
 }
