@@ -13,6 +13,9 @@ pub enum Error {
     /// A sandbox of that id exists.
     #[error("sandbox `{0}` exists already")]
     SandboxExists(String),
+    /// The runtime makes no sandboxes any more.
+    #[error("sandbox `{0}` is not made: the runtime is closed")]
+    Closed(String),
     /// The run-time folder or a file in it could not be used.
     #[error("cannot use `{path}`")]
     File {

@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use tokio::process::Command;
+use tokio::sync::RwLock;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::burial;
@@ -40,6 +41,8 @@ pub struct Config {
 pub struct Runtime {
     config: Arc<Config>,
     enforcement: Arc<Enforcement>,
+    /// Held for reading by whoever makes a sandbox; true once [`Runtime::close`] was called.
+    is_closed: Arc<RwLock<bool>>,
 }
 
 impl Runtime {
@@ -53,7 +56,22 @@ impl Runtime {
             make_folder(scratch, true)?;
         }
         let enforcement = enforcement::detect(config.rootless);
-        Ok(Self { config: Arc::new(config), enforcement: Arc::new(enforcement) })
+        Ok(Self {
+            config: Arc::new(config),
+            enforcement: Arc::new(enforcement),
+            is_closed: Arc::new(RwLock::new(false)),
+        })
+    }
+
+    /// Refuses new sandboxes from now on, and waits for those that are being made. After that [`Runtime::adopt`]
+    /// finds all there are: also one whose maker was cancelled when its shim had started.
+    pub async fn close(&self) {
+        *self.is_closed.write().await = true;
+    }
+
+    /// Allows new sandboxes again.
+    pub async fn reopen(&self) {
+        *self.is_closed.write().await = false;
     }
 
     /// Returns which limits hold here, and by what means.
@@ -61,11 +79,16 @@ impl Runtime {
         (*self.enforcement).clone()
     }
 
-    /// Makes a sandbox: starts its shim. On failure nothing is left behind.
+    /// Makes a sandbox: starts its shim. On failure nothing is left behind. When it is cancelled a sandbox may be
+    /// left, which [`Runtime::adopt`] finds.
     ///
     /// # Errors
-    /// The id is taken or unusable, or the shim could not start.
+    /// The id is taken or unusable, the shim could not start, or the runtime is closed.
     pub async fn create(&self, spec: SandboxSpec) -> Result<Sandbox, Error> {
+        let is_closed = self.is_closed.read().await;
+        if *is_closed {
+            return Err(Error::Closed(spec.id));
+        }
         if !is_id(&spec.id) {
             return Err(Error::InvalidId(spec.id));
         }

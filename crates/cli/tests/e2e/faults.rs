@@ -124,6 +124,28 @@ fn the_main_process_may_be_killed_a_hundred_times() {
     }
 }
 
+/// A sandbox that was just being made when the main process was told to stop once stayed behind, as a process that
+/// nobody would ever end.
+#[test]
+fn down_in_the_midst_of_many_starts_leaves_no_process() {
+    for who in everyone() {
+        let user = User::new(who);
+        user.have_images();
+        for _ in 0..3 {
+            user.up();
+            user.apply(&WEB.replace("replicas: 3", "replicas: 60"));
+            let pods = eventually("pods are bound", || {
+                let uids = "jsonpath={.items[?(@.spec.nodeName)].metadata.uid}";
+                let uids = user.kubectl(&["get", "pods", "-o", uids]);
+                let uids: BTreeSet<String> = uids.split_whitespace().map(str::to_owned).collect();
+                (uids.len() > 10).then_some(uids)
+            });
+            user.pinnace(&["down", "--purge"]);
+            assert_eq!(running(&pods), 0);
+        }
+    }
+}
+
 #[test]
 fn a_thousand_pods_asked_of_a_small_node_wait_and_do_no_harm() {
     let user = with_web(everyone()[0], &["--node-cpu", "1", "--node-memory", "2Gi"]);

@@ -95,4 +95,5 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = scenarios![
     limits::a_throttled_program_notices_nothing,
     adoption::a_killed_main_process_disturbs_nobody,
     adoption::a_shim_found_dead_is_cleaned_up,
+    adoption::a_closed_runtime_knows_every_sandbox,
 ];

@@ -236,6 +236,7 @@ async fn recover(node: &Node, uid: &str) -> Option<Adopted> {
 
 /// Finds what an earlier process of this node left running.
 async fn adopt(node: &Node) -> HashMap<String, Adopted> {
+    node.runtime.reopen().await;
     let attached = node.network.list().await.unwrap_or_default();
     let addresses: BTreeMap<String, Ipv4Addr> =
         attached.into_iter().filter(|(_, address)| node.config.pod_range.contains(*address)).collect();
@@ -277,8 +278,13 @@ fn names(folder: &std::path::Path) -> impl Iterator<Item = String> {
 
 /// Ends every container of the node; the pods stay in the API.
 pub(super) async fn stop_all(node: &Node, grace: Duration) {
-    let sandboxes: Vec<(String, Sandbox)> =
+    node.runtime.close().await;
+    let mut sandboxes: HashMap<String, Sandbox> =
         node.views().iter().filter_map(|(uid, view)| Some((uid.clone(), view.sandbox.clone()?))).collect();
+    // And those no worker has shown yet: it was just making it, or had not seen its pod.
+    for sandbox in node.runtime.adopt().await {
+        sandboxes.entry(sandbox.id().to_owned()).or_insert(sandbox);
+    }
     let stop = |(uid, sandbox): (String, Sandbox)| async move {
         let _ = tokio::time::timeout(grace, end_containers(&sandbox)).await;
         if let Err(error) = sandbox.destroy().await {

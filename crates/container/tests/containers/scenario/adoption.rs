@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use container::{ContainerState, ExecSpec};
+use container::{ContainerState, ExecSpec, SandboxSpec};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -91,4 +91,40 @@ pub(crate) async fn a_shim_found_dead_is_cleaned_up(world: &World) {
     sandbox.destroy().await.unwrap();
     assert!(!world.folder.join("pods/adopted").exists());
     assert!(world.runtime.adopt().await.is_empty());
+}
+
+/// A main process that ends while it makes sandboxes finds all of them, whichever step their makers had come to.
+pub(crate) async fn a_closed_runtime_knows_every_sandbox(world: &World) {
+    let sandbox = |id: &str| SandboxSpec { id: id.to_owned(), ..SandboxSpec::default() };
+    for polls in 0..12 {
+        let id = format!("given-up-{polls}");
+        let mut making = Box::pin(world.runtime.create(sandbox(&id)));
+        for _ in 0..polls {
+            if futures::poll!(&mut making).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(making);
+    }
+    world.runtime.close().await;
+    let refused = world.runtime.create(sandbox("late")).await.unwrap_err();
+    assert!(matches!(refused, container::Error::Closed(_)), "{refused}");
+    for sandbox in world.runtime.adopt().await {
+        sandbox.destroy().await.unwrap();
+    }
+    let pods = world.folder.join("pods");
+    assert_eq!(std::fs::read_dir(&pods).unwrap().count(), 0);
+    let shims = || shims_below(&pods);
+    until("every shim is gone", || shims().is_empty()).await;
+    world.runtime.reopen().await;
+    world.sandbox("again").await.destroy().await.unwrap();
+}
+
+/// The processes that are shims of sandboxes in a folder.
+fn shims_below(folder: &std::path::Path) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|it| std::fs::read(it.path().join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).into_owned());
+    lines.filter(|line| line.contains("__shim") && line.contains(folder.to_str().unwrap())).collect()
 }
