@@ -6,6 +6,7 @@
 //! A client of HTTP/1 that keeps its connection does not notice when the pod behind it goes: between two
 //! requests its connection inside is replaced ([`HostPorts::leave`]).
 
+mod connecting;
 mod datagrams;
 mod relay;
 
@@ -98,8 +99,10 @@ impl HostPorts {
 
     /// Has the connections that come from the host and lead through services to `address` leave it: each
     /// as soon as no request is under way on it, if it speaks HTTP/1 without TLS; the others stay. Returns
-    /// at once how many have yet to leave. Meant for an address that no service leads to any more.
+    /// how many have yet to leave, without waiting for them. Meant for an address that no service leads to any more.
     pub async fn leave(&self, address: Ipv4Addr) -> usize {
+        // One that was being made when the routes changed may lead to `address` and is to be asked as well.
+        self.relays.connected().await;
         if self.relays.is_empty() {
             return 0;
         }

@@ -24,6 +24,7 @@ use tokio::{
     time,
 };
 
+use super::connecting::Connecting;
 use crate::ingress::Followed;
 
 /// A target inside is on this very machine.
@@ -35,6 +36,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Relays {
     all: Arc<Mutex<HashMap<SocketAddr, Way>>>,
+    connecting: Connecting,
 }
 
 /// What is known of a connection inside.
@@ -48,6 +50,11 @@ struct Way {
 impl Relays {
     pub(super) fn is_empty(&self) -> bool {
         crate::lock(&self.all).is_empty()
+    }
+
+    /// Completes once every connection inside that is being made now is on the list, or has failed.
+    pub(super) async fn connected(&self) {
+        self.connecting.settled().await;
     }
 
     /// Asks a connection to leave the endpoint it leads to; says whether it is going to.
@@ -70,6 +77,7 @@ struct Inside<'a> {
 
 impl<'a> Inside<'a> {
     async fn connect(target: SocketAddrV4, relays: &'a Relays) -> io::Result<Self> {
+        let _begun = relays.connecting.begin();
         let stream = time::timeout(CONNECT_PATIENCE, TcpStream::connect(target)).await??;
         settle(&stream);
         let own_end = stream.local_addr()?;
