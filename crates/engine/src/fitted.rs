@@ -9,6 +9,7 @@ use std::any::Any;
 use std::fmt::Debug;
 
 use crate::data::{Data, Dense};
+use crate::explain::{Attributed, Source, Unexplained};
 use crate::model::{Label, PredictError};
 
 /// What a step takes.
@@ -49,6 +50,12 @@ pub(crate) trait Transform: Debug + Send + Sync + Any {
     /// # Errors
     /// Of the first row that the step does not take.
     fn transform<'a>(&'a self, data: Data<'a>) -> Result<Data<'a>, PredictError>;
+
+    /// What one of the columns it gives is made of.
+    fn source(&self, column: usize) -> Source {
+        let _ = column;
+        Source::Mixed
+    }
 }
 
 /// A fitted classifier of one output.
@@ -66,6 +73,15 @@ pub(crate) trait Classify: Debug + Send + Sync + Any {
     /// # Errors
     /// Of the first row that it does not take.
     fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError>;
+
+    /// What each feature of each row adds to each of the numbers it decides by.
+    ///
+    /// # Errors
+    /// When nobody can tell exactly; see [`crate::explain`].
+    fn attribute(&self, rows: &Data<'_>, centre: Option<&[f64]>) -> Result<Attributed, Unexplained> {
+        let _ = (rows, centre);
+        Err(Unexplained::Unsupported)
+    }
 }
 
 /// A fitted regressor of one or more outputs.
@@ -82,6 +98,12 @@ pub(crate) trait Regress: Debug + Send + Sync + Any {
     /// # Errors
     /// Of the first row that it does not take.
     fn predict(&self, data: &Data<'_>) -> Result<Dense, PredictError>;
+
+    /// As [`Classify::attribute`], to each output before the link.
+    fn attribute(&self, rows: &Data<'_>, centre: Option<&[f64]>) -> Result<Attributed, Unexplained> {
+        let _ = (rows, centre);
+        Err(Unexplained::Unsupported)
+    }
 }
 
 /// What a classifier says of a batch.
@@ -302,6 +324,10 @@ impl Transform for Chain {
     fn transform<'a>(&'a self, data: Data<'a>) -> Result<Data<'a>, PredictError> {
         self.apply(data)
     }
+
+    fn source(&self, column: usize) -> Source {
+        crate::explain::through(&self.steps, column)
+    }
 }
 
 impl Classify for Chained<Box<dyn Classify>> {
@@ -320,6 +346,11 @@ impl Classify for Chained<Box<dyn Classify>> {
     fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError> {
         self.last.judge(&self.chain.apply(data.clone())?)
     }
+
+    fn attribute(&self, rows: &Data<'_>, _: Option<&[f64]>) -> Result<Attributed, Unexplained> {
+        let given = self.chain.apply(rows.clone())?;
+        Ok(self.last.attribute(&given, None)?.seen(&given).through(self.chain.steps()))
+    }
 }
 
 impl Regress for Chained<Box<dyn Regress>> {
@@ -337,5 +368,10 @@ impl Regress for Chained<Box<dyn Regress>> {
 
     fn predict(&self, data: &Data<'_>) -> Result<Dense, PredictError> {
         self.last.predict(&self.chain.apply(data.clone())?)
+    }
+
+    fn attribute(&self, rows: &Data<'_>, _: Option<&[f64]>) -> Result<Attributed, Unexplained> {
+        let given = self.chain.apply(rows.clone())?;
+        Ok(self.last.attribute(&given, None)?.seen(&given).through(self.chain.steps()))
     }
 }

@@ -7,14 +7,15 @@
 //! [`metrics`] tells how good predictions are. `file` is the engine's own format; `pickle` opens
 //! Python's files without running them, `sklearn` turns what they hold into steps and heads;
 //! `boosters` reads the files of gradient boosting libraries; `onnx` runs graphs; [`mlflow`] finds
-//! the model in its folders; [`inspect`] tells what a file is; [`train`] makes new models from tables, whose look
-//! [`summary`] keeps.
+//! the model in its folders; [`explain`] tells what features add to a prediction; [`inspect`] tells
+//! what a file is; [`train`] makes new models from tables, whose look [`summary`] keeps.
 //!
 //! `docs/models.md` lists what is opened, and says how sameness with the libraries is tested.
 //!
 //! It never runs code found in a file, never guesses at a class or parameter it does not know,
 //! never prints, spawns no runtime. It writes one file: the model given to [`Model::save`].
 
+pub mod explain;
 pub mod inspect;
 pub mod metrics;
 pub mod mlflow;

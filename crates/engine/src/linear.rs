@@ -1,6 +1,7 @@
 //! Linear classifiers: a weight per feature and class, and how scores become probabilities.
 
 use crate::data::{Accepts, Data, Dense, Row};
+use crate::explain::{Attributed, Unexplained};
 use crate::fitted::{Classify, Regress, Takes, Verdict};
 use crate::model::PredictError;
 
@@ -75,6 +76,43 @@ impl Weights {
         Dense::from_rows(rows.rows, self.outputs(), |row, scores| {
             self.score(Row::Dense(rows.row(row)), scores)
         })
+    }
+
+    fn coefficient(&self, column: usize, output: usize) -> f64 {
+        match &self.coefficients {
+            Coefficients::F64(weights) => weights[column * self.outputs() + output],
+            Coefficients::F32(weights) => f64::from(weights[column * self.outputs() + output]),
+        }
+    }
+
+    /// What each feature adds to each score: its coefficient times its distance from the centre.
+    fn attribute(&self, rows: &Data<'_>, centre: Option<&[f64]>) -> Result<Attributed, Unexplained> {
+        let matrix = rows.matrix(self.width, Accepts::Finite)?;
+        let mut attributed = Attributed::new(self.scores(rows)?, self.intercepts.clone());
+        let mut away = Vec::new();
+        for row in 0..matrix.rows() {
+            away.clear();
+            match centre {
+                None => matrix.row(row).for_each(|column, value| away.push((column, value))),
+                Some(centre) => {
+                    // what a sparse row does not hold is zero, which may be far from the centre
+                    away.extend(centre.iter().map(|value| -value).enumerate());
+                    matrix.row(row).for_each(|column, value| away[column].1 += value);
+                }
+            }
+            for output in 0..self.outputs() {
+                for &(column, away) in &away {
+                    attributed.push(row, output, column, away * self.coefficient(column, output));
+                }
+            }
+        }
+        let centre = centre.unwrap_or_default();
+        for (output, base) in attributed.bases.iter_mut().enumerate() {
+            let products =
+                centre.iter().enumerate().map(|(column, value)| value * self.coefficient(column, output));
+            *base += products.sum::<f64>();
+        }
+        Ok(attributed)
     }
 
     /// The sum over ascending columns, then the intercept: the order scikit-learn adds in.
@@ -188,6 +226,10 @@ impl Classify for Linear {
         });
         Ok(Verdict { classes, probabilities, decisions: Some(decisions) })
     }
+
+    fn attribute(&self, rows: &Data<'_>, centre: Option<&[f64]>) -> Result<Attributed, Unexplained> {
+        self.weights.attribute(rows, centre)
+    }
 }
 
 /// The class that scores decide for: one score by its sign, several by the largest.
@@ -234,6 +276,10 @@ impl Regress for LinearRegressor {
             scores.values.iter_mut().for_each(|score| *score = score.exp());
         }
         Ok(scores)
+    }
+
+    fn attribute(&self, rows: &Data<'_>, centre: Option<&[f64]>) -> Result<Attributed, Unexplained> {
+        self.weights.attribute(rows, centre)
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) use vocabulary::Vocabulary;
 pub(crate) use weights::Weights;
 
 use crate::data::{Accepts, Data, Matrix};
+use crate::explain::Source;
 use crate::fitted::{Gives, Takes, Transform};
 use crate::model::PredictError;
 use crate::sparse::{SparseMatrix, SparseRow};
@@ -100,6 +101,10 @@ impl Transform for TextFeatures {
         }
         Ok(Data::Sparse(matrix))
     }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Word(0, self.vocabulary.term(column).to_owned())
+    }
 }
 
 /// Weighs counts made by a step before: scikit-learn's `TfidfTransformer`.
@@ -145,6 +150,10 @@ impl Transform for Weighing {
             weighed.push(row.as_ref());
         }
         Ok(Data::Sparse(weighed))
+    }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Same(column)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Numbers categories as the library numbered them in training: pandas' categories.
 
 use crate::data::{Data, Dense, Value};
+use crate::explain::Source;
 use crate::fitted::{Gives, Takes, Transform};
 use crate::model::PredictError;
 
@@ -83,6 +84,10 @@ impl Transform for Codes {
             }
         }
         Ok(Data::Dense(dense))
+    }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Same(column)
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::xgboost::linear::LinearMargins;
 use crate::data::{Data, Dense};
+use crate::explain::{Attributed, Unexplained};
 use crate::fitted::{Classify, Fitted, Head, Regress, Takes, Verdict};
 use crate::linear::{sigmoid, softmax};
 use crate::model::{Label, PredictError};
@@ -42,6 +43,14 @@ impl Margins {
             Margins::Single(sums) => sums.of_data(data),
             Margins::Double(sums) => sums.of_data(data),
             Margins::Linear(linear) => linear.of_data(data),
+        }
+    }
+
+    fn attribute(&self, rows: &Data<'_>) -> Result<Attributed, Unexplained> {
+        match self {
+            Margins::Single(sums) => sums.attribute(rows),
+            Margins::Double(sums) => sums.attribute(rows),
+            Margins::Linear(linear) => linear.attribute(rows),
         }
     }
 }
@@ -143,6 +152,12 @@ impl Booster {
         Ok(linked)
     }
 
+    /// What each feature adds to each margin, before it is divided: so do LightGBM's contributions and
+    /// raw scores of a random forest.
+    fn attributed(&self, rows: &Data<'_>) -> Result<Attributed, Unexplained> {
+        self.margins.attribute(rows)
+    }
+
     /// A classifier of the classes `labels`, or of several outputs of two classes each. `None` when
     /// there are more or fewer of them than the margins tell apart.
     pub(crate) fn into_classifier(self, labels: Vec<Label>) -> Option<Fitted> {
@@ -183,6 +198,10 @@ impl Regress for Booster {
     fn predict(&self, data: &Data<'_>) -> Result<Dense, PredictError> {
         self.linked(data)
     }
+
+    fn attribute(&self, rows: &Data<'_>, _: Option<&[f64]>) -> Result<Attributed, Unexplained> {
+        self.attributed(rows)
+    }
 }
 
 /// One margin is about the second of two classes; several are one for each class.
@@ -208,6 +227,10 @@ impl Classify for BoosterClassifier {
             return Ok(Verdict::of_probabilities(linked));
         }
         Ok(of_positive(&linked.values, self.0.link.is_single()))
+    }
+
+    fn attribute(&self, rows: &Data<'_>, _: Option<&[f64]>) -> Result<Attributed, Unexplained> {
+        self.0.attributed(rows)
     }
 }
 
@@ -246,5 +269,9 @@ impl Classify for LabelOf {
         let linked = self.booster.linked(data)?;
         let positive: Vec<f64> = linked.iter().map(|row| row[self.place]).collect();
         Ok(of_positive(&positive, self.booster.link.is_single()))
+    }
+
+    fn attribute(&self, rows: &Data<'_>, _: Option<&[f64]>) -> Result<Attributed, Unexplained> {
+        Ok(self.booster.attributed(rows)?.only(self.place))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::data::{Data, Dense, Value};
+use crate::explain::Source;
 use crate::fitted::{Gives, Takes, Transform};
 use crate::model::{Label, PredictError, Reads};
 use crate::sparse::{SparseMatrix, SparseRow};
@@ -181,6 +182,10 @@ impl Transform for Ordinal {
         }
         Ok(Data::Dense(dense))
     }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Same(column / self.each.max(1))
+    }
 }
 
 /// A column for each category: scikit-learn's `OneHotEncoder`.
@@ -270,6 +275,27 @@ impl Transform for OneHot {
             matrix.push(row.as_ref());
         }
         Ok(Data::Sparse(matrix))
+    }
+
+    fn source(&self, column: usize) -> Source {
+        let output = u32::try_from(column).ok();
+        for (position, column) in self.columns.iter().enumerate() {
+            let of_code = |category: usize| column.codes.get(category).copied().flatten();
+            let mut listed = (0..column.codes.len()).filter(|category| of_code(*category) == output);
+            if let Some(category) = listed.next() {
+                let name = match (listed.next(), column.categories.listed().swap_remove(category)) {
+                    // several rare ones share a column
+                    (Some(_), _) => None,
+                    (None, None) => Some("(missing)".to_owned()),
+                    (None, Some(label)) => Some(label.to_string()),
+                };
+                return Source::Part(position, name.unwrap_or_else(|| "(others)".to_owned()));
+            }
+            if column.unknown == Unknown::Becomes(output) {
+                return Source::Part(position, "(others)".to_owned());
+            }
+        }
+        Source::Mixed
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is missing is filled in, or told about.
 
 use crate::data::{Accepts, Data, Dense, Table, Value};
+use crate::explain::Source;
 use crate::fitted::{Gives, Takes, Transform};
 use crate::model::PredictError;
 
@@ -109,6 +110,16 @@ impl Transform for Impute {
         let dense = data.into_dense(self.fills.len(), self.missing.accepts())?;
         Ok(Data::Dense(self.numbers(&dense)))
     }
+
+    fn source(&self, column: usize) -> Source {
+        let kept = (0..self.fills.len()).filter(|column| self.fills[*column] != Fill::Left);
+        let kept: Vec<usize> = kept.collect();
+        match (kept.get(column), column.checked_sub(kept.len())) {
+            (Some(column), _) => Source::Same(*column),
+            (None, Some(told)) => Source::Part(self.indicated[told], "(missing)".to_owned()),
+            (None, None) => Source::Mixed,
+        }
+    }
 }
 
 /// Tells what is missing: scikit-learn's `MissingIndicator`.
@@ -149,6 +160,10 @@ impl Transform for Indicate {
                 *place = f64::from(u8::from(self.missing.is(table.columns[*column][row])));
             }
         })))
+    }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Part(self.columns[column], "(missing)".to_owned())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::normal;
 use crate::data::{Accepts, Data};
+use crate::explain::Source;
 use crate::fitted::{Gives, Takes, Transform};
 use crate::model::PredictError;
 
@@ -83,6 +84,10 @@ impl Transform for Powers {
         }
         Ok(Data::Dense(dense))
     }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Same(column)
+    }
 }
 
 /// Spreads each column evenly or normally: scikit-learn's `QuantileTransformer`.
@@ -163,6 +168,10 @@ impl Transform for Quantiles {
         }
         Ok(Data::Dense(dense))
     }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Same(column)
+    }
 }
 
 /// Numbers the bin of each value: scikit-learn's `KBinsDiscretizer` without its encoder.
@@ -197,6 +206,10 @@ impl Transform for Bins {
             }
         }
         Ok(Data::Dense(dense))
+    }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Same(column)
     }
 }
 
@@ -286,6 +299,13 @@ impl Transform for Products {
                 *place = columns.iter().map(|column| values[*column as usize]).product();
             }
         })))
+    }
+
+    fn source(&self, column: usize) -> Source {
+        match &self.products[column][..] {
+            [only] => Source::Same(*only as usize),
+            columns => Source::Several(columns.iter().map(|column| *column as usize).collect()),
+        }
     }
 }
 

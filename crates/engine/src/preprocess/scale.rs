@@ -1,6 +1,7 @@
 //! Scalings, column by column.
 
 use crate::data::{Accepts, Data};
+use crate::explain::Source;
 use crate::fitted::{Gives, Takes, Transform};
 use crate::model::PredictError;
 
@@ -55,6 +56,10 @@ impl Transform for Scale {
             self.scaling.apply(dense.row_mut(row));
         }
         Ok(Data::Dense(dense))
+    }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Same(column)
     }
 }
 
@@ -147,6 +152,10 @@ impl Transform for Normalize {
         }
         Ok(Data::Dense(dense))
     }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Same(column)
+    }
 }
 
 /// Makes one of what is above a threshold and zero of what is not.
@@ -181,5 +190,9 @@ impl Transform for Threshold {
         let mut dense = data.into_dense(self.width, Accepts::Finite)?;
         apply(&mut dense.values);
         Ok(Data::Dense(dense))
+    }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Same(column)
     }
 }

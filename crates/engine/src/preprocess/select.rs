@@ -1,6 +1,7 @@
 //! Columns are chosen.
 
 use crate::data::{Accepts, Data, Dense, Matrix, Table};
+use crate::explain::Source;
 use crate::fitted::{Gives, Takes, Transform};
 use crate::model::PredictError;
 use crate::sparse::{SparseMatrix, SparseRow};
@@ -69,6 +70,10 @@ impl Transform for Select {
             chosen.iter_mut().zip(&self.kept).for_each(|(place, column)| *place = dense.row(row)[*column]);
         })))
     }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Same(self.kept[column])
+    }
 }
 
 /// Passes rows on as they are.
@@ -90,6 +95,10 @@ impl Transform for Pass {
 
     fn transform<'a>(&'a self, data: Data<'a>) -> Result<Data<'a>, PredictError> {
         Ok(data)
+    }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Same(column)
     }
 }
 
@@ -174,6 +183,10 @@ impl Transform for Apply {
         let mut dense = data.into_dense(width, Accepts::Anything)?;
         dense.values.iter_mut().for_each(|value| *value = self.function.of(*value));
         Ok(Data::Dense(dense))
+    }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Same(column)
     }
 }
 
@@ -299,6 +312,19 @@ impl Transform for SideBySide {
             Gives::Numbers(width) => numbers(&outputs, &self.widths, rows, width),
             Gives::Same => Ok(data),
         }
+    }
+
+    fn source(&self, column: usize) -> Source {
+        let mut first = 0;
+        for (part, width) in self.parts.iter().zip(&self.widths) {
+            if column < first + width {
+                let source = part.transform.source(column - first);
+                let columns = part.columns.as_ref();
+                return source.moved(|column| columns.map_or(Some(column), |own| own.get(column).copied()));
+            }
+            first += width;
+        }
+        Source::Mixed
     }
 }
 

@@ -150,6 +150,8 @@ impl Nodes<'_> {
             "bitset_idx",
         ];
         let (mut nodes, mut values, mut sets) = (Vec::new(), Vec::new(), Vec::new());
+        let covers = array.field("count");
+        let mut covers = covers.as_ref().map(|counts| counts.scalars());
         let columns = FIELDS.map(|name| array.field(name));
         if columns.iter().any(Option::is_none) {
             return None;
@@ -162,12 +164,14 @@ impl Nodes<'_> {
                 cells.try_into().ok()
             };
             let cells = next()?;
-            if flag(&cells[1])? {
+            let node = if flag(&cells[1])? {
                 values.push(cells[0].as_float().filter(|value| value.is_finite())?);
-                nodes.push(Node::leaf());
+                Node::leaf()
             } else {
-                nodes.push(self.split(&cells, &mut sets)?);
-            }
+                self.split(&cells, &mut sets)?
+            };
+            let cover = covers.as_mut().and_then(|covers| covers.next()??.as_float());
+            nodes.push(node.covering(cover.unwrap_or(0.0)));
         }
         Some((nodes, values, sets))
     }

@@ -298,7 +298,7 @@ pub(super) fn saved(estimator: &Estimator<'_>) -> Result<Saved, ExtractError> {
     };
     let impurities = column("impurity").zip(column("weighted_n_node_samples"));
     let (impurities, weights) = impurities.ok_or_else(|| problem("has nodes without impurities"))?;
-    let nodes = read_nodes(&nodes);
+    let nodes = read_nodes(&nodes).map(|nodes| covered(nodes, &weights));
     Ok(Saved {
         impurities: impurities.into_iter().zip(weights).collect(),
         nodes: nodes.ok_or_else(|| problem("has nodes without children, feature or threshold"))?,
@@ -308,6 +308,11 @@ pub(super) fn saved(estimator: &Estimator<'_>) -> Result<Saved, ExtractError> {
         values: estimator.floats("tree_", &values)?,
         has_missing,
     })
+}
+
+/// Nodes with the weight of the training rows that came to each.
+fn covered(nodes: Vec<Node>, weights: &[f64]) -> Vec<Node> {
+    nodes.into_iter().zip(weights).map(|(node, weight)| node.covering(*weight)).collect()
 }
 
 fn divide_by_sum(values: &mut [f64]) {

@@ -3,6 +3,7 @@
 use super::analyzer::{Analyzer, Scratch};
 use super::weights::Norm;
 use crate::data::Data;
+use crate::explain::Source;
 use crate::fitted::{Gives, Takes, Transform};
 use crate::model::PredictError;
 use crate::sparse::{SparseMatrix, SparseRow};
@@ -71,6 +72,10 @@ impl Transform for HashedText {
             matrix.push(row.as_ref());
         }
         Ok(Data::Sparse(matrix))
+    }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Word(0, format!("#{column}"))
     }
 }
 

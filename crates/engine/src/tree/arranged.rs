@@ -28,6 +28,8 @@ pub(crate) enum ArrangeError {
 pub(crate) struct Arranged {
     nodes: Vec<Node>,
     leaves: Vec<usize>,
+    /// By node its number in the file.
+    numbers: Vec<usize>,
 }
 
 impl Arranged {
@@ -45,7 +47,8 @@ impl Arranged {
         }
         let mut is_seen = vec![false; nodes];
         is_seen[root] = true;
-        let (mut order, mut arranged) = (vec![root], Arranged { nodes: Vec::new(), leaves: Vec::new() });
+        let (nodes, leaves, numbers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut order, mut arranged) = (vec![root], Arranged { nodes, leaves, numbers });
         let mut next = 0;
         while let Some(&node) = order.get(next) {
             match read(node)? {
@@ -69,7 +72,16 @@ impl Arranged {
             }
             next += 1;
         }
+        arranged.numbers = order;
         Ok(arranged)
+    }
+
+    /// The same nodes, each with the weight of the training rows that came to the node of a number in the file.
+    pub(crate) fn covered(mut self, cover: impl Fn(usize) -> f64) -> Self {
+        for (node, number) in self.nodes.iter_mut().zip(&self.numbers) {
+            *node = node.covering(cover(*number));
+        }
+        self
     }
 
     /// Checks and joins; `value` gives what a leaf of the file has, `outputs` numbers.

@@ -50,6 +50,13 @@ impl Columns {
         (self.asked[place].column, self.asked[place].zero_is_missing)
     }
 
+    /// The first place of the same column.
+    pub(super) fn first_place(&self, place: usize) -> usize {
+        let column = self.asked[place].column;
+        let is_same = |place: &usize| self.asked[*place].column == column;
+        place.checked_sub(1).filter(is_same).unwrap_or(place)
+    }
+
     /// How many places there are. A leaf reads the first and ignores it, so there is one.
     pub(super) fn places(&self) -> usize {
         self.asked.len().max(1)

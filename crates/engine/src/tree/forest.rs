@@ -3,6 +3,7 @@
 use super::grown::Tree;
 use super::packed::PackedTrees;
 use crate::data::{Accepts, Data, Dense, Matrix};
+use crate::explain::{Attributed, Unexplained};
 use crate::fitted::{Classify, Regress, Takes, Verdict};
 use crate::model::PredictError;
 
@@ -49,6 +50,26 @@ impl Average {
         }
         Ok(averages)
     }
+
+    fn attribute(&self, rows: &Data<'_>) -> Result<Attributed, Unexplained> {
+        self.trees.explainable()?;
+        let matrix = rows.matrix(self.trees.width(), self.accepts())?;
+        let outputs = self.trees.outputs();
+        #[expect(clippy::cast_precision_loss, reason = "nobody grows 2^52 trees")]
+        let part = 1.0 / self.trees.trees() as f64;
+        let mut bases = vec![0.0; outputs];
+        self.trees.means(|_, means| {
+            bases.iter_mut().zip(means).for_each(|(base, mean)| *base += mean * part);
+        });
+        let mut attributed = Attributed::new(self.of_data(rows)?, bases);
+        for row in 0..matrix.rows() {
+            self.trees.attribute(&matrix, row, &mut attributed, |_, leaf, add| {
+                let values = self.trees.values(leaf).iter().enumerate();
+                values.for_each(|(output, value)| add(output, value * part));
+            });
+        }
+        Ok(attributed)
+    }
 }
 
 /// Trees whose class shares are averaged.
@@ -86,6 +107,10 @@ impl Classify for Forest {
     fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError> {
         self.0.of_data(data).map(Verdict::of_probabilities)
     }
+
+    fn attribute(&self, rows: &Data<'_>, _: Option<&[f64]>) -> Result<Attributed, Unexplained> {
+        self.0.attribute(rows)
+    }
 }
 
 /// Trees whose values are averaged.
@@ -122,6 +147,10 @@ impl Regress for ForestRegressor {
 
     fn predict(&self, data: &Data<'_>) -> Result<Dense, PredictError> {
         self.0.of_data(data)
+    }
+
+    fn attribute(&self, rows: &Data<'_>, _: Option<&[f64]>) -> Result<Attributed, Unexplained> {
+        self.0.attribute(rows)
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Node {
     pub(crate) is_categorical: bool,
     /// Whether a zero counts as missing here, and what is as small as LightGBM's zeros are.
     pub(crate) zero_is_missing: bool,
+    /// The weight of the training rows that came to the node; zero where the file does not tell.
+    pub(crate) cover: f64,
 }
 
 impl Node {
@@ -34,7 +36,13 @@ impl Node {
             missing_left: false,
             is_categorical: false,
             zero_is_missing: false,
+            cover: 0.0,
         }
+    }
+
+    /// The same node, with the weight of the training rows that came to it.
+    pub(crate) fn covering(self, cover: f64) -> Self {
+        Node { cover: if cover.is_finite() { cover.max(0.0) } else { 0.0 }, ..self }
     }
 
     pub(crate) fn is_leaf(&self) -> bool {

@@ -4,7 +4,11 @@
 //! walked ([`super::walk`]); rows are taken one by one or [`LANES`] abreast. Whatever the way, the
 //! leaves of a row are told in the order of trees, so that sums are added in the library's order.
 
+mod covers;
+mod shapley;
+
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::columns::{Columns, LANES};
 use super::flat::{Flat, MOST_TREES};
@@ -12,6 +16,8 @@ use super::grown::{CategorySet, Tree};
 use super::number::Number;
 use super::walk::{CATEGORICAL, FEATURE, MISSING_LEFT, Packed, Walk};
 use crate::data::Matrix;
+use crate::explain::Unexplained;
+use covers::Covers;
 
 /// Trees packed for walking, all of the same number of values a leaf.
 #[derive(Debug, Clone)]
@@ -23,9 +29,13 @@ pub(crate) struct PackedTrees<N: Number> {
     chunks: Vec<Chunk<N::Key>>,
     values: Vec<f64>,
     sets: Vec<CategorySet>,
+    /// By node the weight of the training rows that came to it.
+    covers: Covers,
     outputs: usize,
     width: usize,
     columns: Columns,
+    /// Whether the trees can be explained, once somebody asked.
+    explainable: OnceLock<Result<(), Unexplained>>,
 }
 
 /// Trees next to each other.
@@ -83,9 +93,11 @@ impl<N: Number> PackedTrees<N> {
             chunks: Vec::new(),
             values: Vec::new(),
             sets: Vec::new(),
+            covers: Covers::of(trees),
             outputs,
             width,
             columns: Columns::of(splits, absent),
+            explainable: OnceLock::new(),
         };
         for chunk in trees.chunks(MOST_TREES) {
             let first = packed.roots.len();
@@ -104,6 +116,7 @@ impl<N: Number> PackedTrees<N> {
         let mut next = 0;
         while let Some(&original) = order.get(next) {
             let node = &tree.nodes[original];
+            self.covers.push(node.cover);
             if node.is_leaf() {
                 let (feature, left) = (MISSING_LEFT, index(first + next));
                 self.nodes.push(Packed { threshold: N::LAST, feature, left });
@@ -194,9 +207,10 @@ impl<N: Number> PackedTrees<N> {
             let mut values = Vec::new();
             let nodes = (root..end).map(|index| {
                 let node = &self.nodes[index as usize];
+                let cover = self.covers.get(index);
                 if node.left == index {
                     values.extend_from_slice(self.values(self.leaves[index as usize]));
-                    return super::Node::leaf();
+                    return super::Node { cover, ..super::Node::leaf() };
                 }
                 let (feature, zero_is_missing) = self.columns.at((node.feature & FEATURE) as usize);
                 super::Node {
@@ -207,6 +221,7 @@ impl<N: Number> PackedTrees<N> {
                     missing_left: node.feature & MISSING_LEFT != 0,
                     is_categorical: node.feature & CATEGORICAL != 0,
                     zero_is_missing,
+                    cover,
                 }
             });
             let nodes = nodes.collect();

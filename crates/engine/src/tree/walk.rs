@@ -107,16 +107,21 @@ impl<N: Number> Walk<'_, N> {
                 return self.leaves[at as usize];
             }
             let value = value_of((node.feature & FEATURE) as usize);
-            let goes_left = match value == N::MISSING {
-                true => None,
-                false if node.feature & CATEGORICAL != 0 => {
-                    self.goes_left(N::count(node.threshold), N::wide(value))
-                }
-                false => Some(value <= node.threshold),
-            };
-            let goes_left = goes_left.unwrap_or(node.feature & MISSING_LEFT != 0);
-            at = node.left + u32::from(!goes_left);
+            at = node.left + u32::from(!self.sends_left(&node, value));
         }
+    }
+
+    /// Whether a split of any kind sends a value left.
+    #[inline(always)]
+    pub(super) fn sends_left(&self, node: &Packed<N::Key>, value: N::Key) -> bool {
+        let goes_left = match value == N::MISSING {
+            true => None,
+            false if node.feature & CATEGORICAL != 0 => {
+                self.goes_left(N::count(node.threshold), N::wide(value))
+            }
+            false => Some(value <= node.threshold),
+        };
+        goes_left.unwrap_or(node.feature & MISSING_LEFT != 0)
     }
 
     /// Where a category goes; `None` if it counts as missing. A fraction is cut off.

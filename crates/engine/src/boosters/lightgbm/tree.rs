@@ -53,7 +53,9 @@ pub(super) fn read(section: &Section<'_>, width: usize) -> Result<Grown, Booster
         Some(leaf) => Ok(Branch::Leaf(leaf)),
         None => splits.branch(node, leaves),
     });
+    let covers = covers(section, leaves);
     let arranged = arranged.map_err(|error| mismatch(&error))?;
+    let arranged = arranged.covered(|node| covers.get(node).copied().unwrap_or(0.0));
     let linear = match section.find("is_linear").map(str::trim) {
         Some("1") => Some(linear(section, leaves)?),
         _ => None,
@@ -64,6 +66,15 @@ pub(super) fn read(section: &Section<'_>, width: usize) -> Result<Grown, Booster
         in_order.extend(linear.as_ref().map(|linear| linear[leaf].clone()));
     });
     Ok(Grown { tree: tree.map_err(|error| mismatch(&error))?, linear: linear.is_some().then_some(in_order) })
+}
+
+/// How many training rows came to each split, then to each leaf; none where the file does not tell.
+fn covers(section: &Section<'_>, leaves: usize) -> Vec<f64> {
+    let read = |key: &str, count: usize| section.numbers::<f64>(key, count).unwrap_or_default();
+    let of_splits = if leaves > 1 { read("internal_count", leaves - 1) } else { Vec::new() };
+    let of_leaves = read("leaf_count", leaves);
+    let is_whole = of_splits.len() == leaves - 1 && of_leaves.len() == leaves;
+    if is_whole { [of_splits, of_leaves].concat() } else { Vec::new() }
 }
 
 /// The leaves of a tree of numbers among trees of sums.

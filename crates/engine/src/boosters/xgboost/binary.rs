@@ -110,12 +110,18 @@ fn ensemble(reader: &mut Reader<'_>, width: usize, is_dart: bool) -> Result<Ense
         .iter()
         .zip(weights)
         .enumerate()
-        .map(|(number, (nodes, weight))| tree(nodes, number, width, weight));
+        .map(|(number, (nodes, weight))| tree(*nodes, number, width, weight));
     Ok(Ensemble { trees: trees.collect::<Result<_, _>>()?, places, parallel, iterations: Vec::new() })
 }
 
-/// The bytes of a tree's nodes.
-fn raw_tree<'b>(reader: &mut Reader<'b>, number: usize) -> Result<&'b [u8], BoosterError> {
+/// The bytes of a tree's nodes, and of what training knew of them.
+#[derive(Debug, Clone, Copy)]
+struct RawTree<'b> {
+    nodes: &'b [u8],
+    statistics: &'b [u8],
+}
+
+fn raw_tree<'b>(reader: &mut Reader<'b>, number: usize) -> Result<RawTree<'b>, BoosterError> {
     let mut parameters = reader.structure(TREE)?;
     parameters.i32()?;
     let nodes = parameters.count()?;
@@ -124,9 +130,9 @@ fn raw_tree<'b>(reader: &mut Reader<'b>, number: usize) -> Result<&'b [u8], Boos
     let length =
         nodes.checked_mul(NODE).ok_or_else(|| BoosterError::tree(number, "is larger than any memory"))?;
     let bytes = reader.take(length)?;
-    reader.take(nodes * STATISTICS)?;
+    let statistics = reader.take(nodes * STATISTICS)?;
     match vector {
-        0 | 1 => Ok(bytes),
+        0 | 1 => Ok(RawTree { nodes: bytes, statistics }),
         _ => Err(BoosterError::Unsupported {
             what: "a tree with several numbers a leaf in the binary format".to_owned(),
             hint: "save the model as JSON",
@@ -134,8 +140,9 @@ fn raw_tree<'b>(reader: &mut Reader<'b>, number: usize) -> Result<&'b [u8], Boos
     }
 }
 
-fn tree(bytes: &[u8], number: usize, width: usize, weight: f32) -> Result<Tree, BoosterError> {
-    let (nodes, _) = bytes.as_chunks::<NODE>();
+fn tree(raw: RawTree<'_>, number: usize, width: usize, weight: f32) -> Result<Tree, BoosterError> {
+    let (nodes, _) = raw.nodes.as_chunks::<NODE>();
+    let (statistics, _) = raw.statistics.as_chunks::<STATISTICS>();
     let field =
         |node: usize, place: usize| -> [u8; 4] { std::array::from_fn(|byte| nodes[node][place * 4 + byte]) };
     let value = |node: usize| f32::from_le_bytes(field(node, 4));
@@ -156,6 +163,9 @@ fn tree(bytes: &[u8], number: usize, width: usize, weight: f32) -> Result<Tree, 
         Ok(Branch::Split { split, left: child(left), right: child(right) })
     });
     let arranged = arranged.map_err(|error| BoosterError::tree(number, error))?;
+    // the second of a node's statistics is the sum of its rows' Hessians
+    let cover = |node: usize| f32::from_le_bytes(std::array::from_fn(|byte| statistics[node][4 + byte]));
+    let arranged = arranged.covered(|node| f64::from(cover(node)));
     let mut is_sound = true;
     let tree = arranged.into_tree(1, width, Vec::new(), |leaf, values| {
         is_sound &= value(leaf).is_finite();

@@ -1,6 +1,7 @@
 //! `gblinear`: a weight per feature and output.
 
 use crate::data::{Accepts, Data, Dense};
+use crate::explain::{Attributed, Source, Unexplained};
 use crate::fitted::{Gives, Takes, Transform};
 use crate::model::PredictError;
 
@@ -46,6 +47,27 @@ impl LinearMargins {
     }
 }
 
+impl LinearMargins {
+    /// As `pred_contribs` tells: each weight times its value, against zero.
+    pub(in crate::boosters) fn attribute(&self, rows: &Data<'_>) -> Result<Attributed, Unexplained> {
+        let matrix = rows.matrix(self.width, Accepts::Anything)?;
+        let outputs = self.start.len();
+        let biases = self.weights[self.width * outputs..].iter().zip(&self.start);
+        let bases = biases.map(|(bias, start)| f64::from(*bias) + start).collect();
+        let mut attributed = Attributed::new(self.of_data(rows)?, bases);
+        for row in 0..matrix.rows() {
+            matrix.row(row).for_each(|column, value| {
+                let value = f64::from(super::super::heads::single(value));
+                for output in (0..outputs).filter(|_| !value.is_nan()) {
+                    let weight = f64::from(self.weights[column * outputs + output]);
+                    attributed.push(row, output, column, value * weight);
+                }
+            });
+        }
+        Ok(attributed)
+    }
+}
+
 /// Takes a number for what is missing, as XGBoost's parameter `missing` says.
 #[derive(Debug, Clone)]
 pub(super) struct Missing {
@@ -77,5 +99,9 @@ impl Transform for Missing {
             }
         }
         Ok(Data::Dense(dense))
+    }
+
+    fn source(&self, column: usize) -> Source {
+        Source::Same(column)
     }
 }

@@ -162,6 +162,8 @@ fn tree(
     let sets = Sets::of(written, columns.left.len()).map_err(told)?;
     let arranged = Arranged::new(columns.left.len(), 0, |node| columns.branch(node, &sets));
     let arranged = arranged.map_err(|error| BoosterError::tree(number, error))?;
+    let covers = written.find("sum_hessian").and_then(Value::as_numbers).unwrap_or_default();
+    let arranged = arranged.covered(|node| covers.get(node).copied().unwrap_or(0.0));
     let size =
         written.find("tree_param").and_then(|parameters| parameters.find("size_leaf_vector")?.as_count());
     let is_vector = size.is_some_and(|size| size > 1);

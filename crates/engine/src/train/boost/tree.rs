@@ -164,6 +164,7 @@ impl Making<'_> {
 
     fn close(&mut self, node: Open) {
         let Open { node, value, rows, held_out, .. } = node;
+        self.nodes[node] = self.nodes[node].covering(crate::train::float(rows.len()));
         self.leaves.push(Leaf { node, value, rows, held_out });
     }
 
@@ -184,6 +185,7 @@ impl Making<'_> {
         let parameters = self.growth.parameters;
         let bins = self.growth.bins;
         gains[split.feature] += split.gain;
+        let cover = crate::train::float(node.rows.len());
         let (left, right) = self.halves(&node, split);
         let missing_left = match bins.has_missing(split.feature) {
             true => split.missing_left,
@@ -197,7 +199,8 @@ impl Making<'_> {
             right: number(right.node),
             missing_left,
             ..Node::leaf()
-        };
+        }
+        .covering(cover);
         self.nodes.extend([Node::leaf(); 2]);
         let leaves = self.leaves.len() + self.open.len() + 2;
         if parameters.max_leaf_nodes == Some(leaves) {

@@ -42,6 +42,8 @@ pub(super) struct Grower<'a, T> {
     random: fastrand::Rng,
     /// Row numbers; each node owns a range of them.
     order: Vec<u32>,
+    /// By row what it counts.
+    weights: &'a [f64],
     /// What all rows count.
     total: f64,
     nodes: Vec<Node>,
@@ -60,7 +62,7 @@ impl<'a, T: Tally> Grower<'a, T> {
     pub(super) fn new(
         columns: &'a Columns<'a>,
         rules: Rules,
-        weights: &[f64],
+        weights: &'a [f64],
         tally: T,
         random: fastrand::Rng,
     ) -> Self {
@@ -75,6 +77,7 @@ impl<'a, T: Tally> Grower<'a, T> {
             tally,
             random,
             order,
+            weights,
             total: weights.iter().sum(),
             nodes: Vec::new(),
             values: Vec::new(),
@@ -98,6 +101,7 @@ impl<'a, T: Tally> Grower<'a, T> {
             }
             let rows = &self.order[task.first..task.last];
             self.tally.enter(rows);
+            let cover = rows.iter().map(|row| self.weights[*row as usize]).sum();
             let least = self.rules.min_split.max(2 * self.rules.min_leaf);
             let may_split = task.depth < self.rules.max_depth && rows.len() >= least && !self.tally.is_pure();
             let split = if may_split { self.best_split(task.first..task.last) } else { None };
@@ -105,21 +109,22 @@ impl<'a, T: Tally> Grower<'a, T> {
             let split = split.filter(|split| gain(split) / self.total >= self.rules.min_decrease);
             let Some(split) = split else {
                 self.tally.answer(&mut self.values);
-                self.nodes.push(Node::leaf());
+                self.nodes.push(Node::leaf().covering(cover));
                 settled += task.last - task.first;
                 progress(crate::train::share(settled, self.order.len()));
                 continue;
             };
             self.gains[split.feature as usize] += gain(&split).max(0.0);
             let middle = self.divide(task.first..task.last, split);
-            self.nodes.push(Node {
+            let node = Node {
                 threshold: split.threshold,
                 feature: split.feature,
                 left: number(index + 1),
                 right: 0,
                 missing_left: middle - task.first > task.last - middle,
                 ..Node::leaf()
-            });
+            };
+            self.nodes.push(node.covering(cover));
             let depth = task.depth + 1;
             tasks.push(Task { first: middle, last: task.last, depth, right_of: Some(index) });
             tasks.push(Task { first: task.first, last: middle, depth, right_of: None });

@@ -3,6 +3,7 @@
 use super::super::number::Number;
 use super::Sums;
 use crate::data::{Data, Dense};
+use crate::explain::{Attributed, Unexplained};
 use crate::fitted::{Classify, Regress, Takes, Verdict};
 use crate::linear::{first_largest, sigmoid, softmax};
 use crate::model::PredictError;
@@ -77,6 +78,10 @@ impl<N: Number> Classify for BoostedClassifier<N> {
         let classes = decisions.iter().map(decide).collect();
         Ok(Verdict { classes, probabilities: Some(probabilities), decisions: Some(decisions) })
     }
+
+    fn attribute(&self, rows: &Data<'_>, _: Option<&[f64]>) -> Result<Attributed, Unexplained> {
+        self.sums.attribute(rows)
+    }
 }
 
 /// A boosted regressor.
@@ -106,5 +111,9 @@ impl<N: Number> Regress for BoostedRegressor<N> {
             sums.values.iter_mut().for_each(|sum| *sum = sum.exp());
         }
         Ok(sums)
+    }
+
+    fn attribute(&self, rows: &Data<'_>, _: Option<&[f64]>) -> Result<Attributed, Unexplained> {
+        self.sums.attribute(rows)
     }
 }

@@ -4,6 +4,7 @@ use super::super::grown::Tree;
 use super::super::number::Number;
 use super::super::packed::PackedTrees;
 use crate::data::{Accepts, Data, Dense, Matrix, Row};
+use crate::explain::{Attributed, Unexplained};
 use crate::model::PredictError;
 
 /// What sums are rounded to after each addition.
@@ -129,6 +130,33 @@ impl<N: Number> Sums<N> {
             all.values.chunks_exact_mut(sums).for_each(row);
         }
         Ok(all)
+    }
+
+    /// What each feature adds to each sum, in double precision whatever the sums are rounded to.
+    pub(crate) fn attribute(&self, rows: &Data<'_>) -> Result<Attributed, Unexplained> {
+        if !self.linear.is_empty() {
+            return Err(Unexplained::LinearLeaves);
+        }
+        self.trees.explainable()?;
+        let matrix = rows.matrix(self.width(), self.accepts)?;
+        let scale = self.scale.unwrap_or(1.0);
+        // the sums that the values of a tree's leaves go to
+        let places = |tree: usize| match self.trees.outputs() {
+            1 => self.places[tree] as usize..self.places[tree] as usize + 1,
+            outputs => 0..outputs,
+        };
+        let mut bases = self.start.clone();
+        self.trees.means(|tree, means| {
+            places(tree).zip(means).for_each(|(place, mean)| bases[place] += mean * scale);
+        });
+        let mut attributed = Attributed::new(self.of_data(rows)?, bases);
+        for row in 0..matrix.rows() {
+            self.trees.attribute(&matrix, row, &mut attributed, |tree, leaf, add| {
+                let values = places(tree).zip(self.trees.values(leaf));
+                values.for_each(|(place, value)| add(place, value * scale));
+            });
+        }
+        Ok(attributed)
     }
 
     /// The sum of two numbers of single precision is the same whether it is rounded at once or from

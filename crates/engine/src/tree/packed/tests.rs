@@ -40,8 +40,16 @@ fn grown(random: &mut fastrand::Rng, kind: Kind) -> Tree {
         };
         let feature = u32::try_from(random.usize(0..WIDTH)).unwrap();
         let (missing_left, zero_is_missing) = (random.bool(), kind.zero_is_missing && random.bool());
-        nodes[node] =
-            Node { threshold, feature, left, right: left + 1, missing_left, is_categorical, zero_is_missing };
+        nodes[node] = Node {
+            threshold,
+            feature,
+            left,
+            right: left + 1,
+            missing_left,
+            is_categorical,
+            zero_is_missing,
+            cover: 0.0,
+        };
         nodes.extend([Node::leaf(); 2]);
     }
     let leaves = splits + 1;

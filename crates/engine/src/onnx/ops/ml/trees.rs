@@ -196,6 +196,7 @@ fn split(node: &RawNode, first: u32, below: fn(f64) -> f64) -> Result<Node, Prob
         missing_left,
         is_categorical: false,
         zero_is_missing: false,
+        cover: 0.0,
     };
     Ok(match node.mode {
         Mode::AtMost => asked(node.threshold, yes, no, node.missing_is_yes),
