@@ -45,5 +45,5 @@ mkfs.ext4 -q -F -d root disk.img
 qemu-system-x86_64 -accel tcg -m 2048 -smp 2 -nographic -no-reboot \
   -kernel root/boot/vmlinuz-* -initrd root/boot/initrd.img-*-amd64 \
   -append "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0" \
-  -drive file=disk.img,format=raw,if=virtio,cache=unsafe < /dev/null | tr -d '\r' | tee console.log
+  -drive file=disk.img,format=raw,if=virtio,cache=unsafe < /dev/null | sed -u 's/\r//g' | tee console.log
 grep -q '^## done: passed$' console.log
