@@ -40,13 +40,21 @@ pub(crate) fn serve(args: Serve) -> Result<()> {
     runtime.block_on(async {
         let stop = cluster::stop_signal()?;
         let server = inference::Server::build(config)?;
-        warn(server.model());
-        output::note(format!(
-            "serving `{}` ({}) on http://{}",
-            server.model().name(),
-            server.model().kind(),
-            server.address()
-        ));
+        let address = server.address();
+        for state in server.repository().states() {
+            let Some(served) = &state.served else { continue };
+            warn(&served.model);
+            let version =
+                if state.version == "1" { String::new() } else { format!(" version {}", state.version) };
+            output::note(format!(
+                "serving `{}`{version} ({}) on http://{address}",
+                state.model,
+                served.model.kind()
+            ));
+        }
+        for trouble in server.repository().troubles() {
+            output::note(format!("warning: {trouble}"));
+        }
         server.run(stop).await?;
         drop(std::hint::black_box(ballast));
         output::note("stopped");

@@ -51,7 +51,8 @@ mod tree;
 
 pub use boosters::BoosterError;
 pub use file::DecodeError;
-pub use model::{Cell, Input, InputKind, Label, Model, OpenError, PredictError, Prediction, SaveError};
+pub use model::{Answers, Cell, Frame, Input, InputKind, Judged, Label, Matrix, Model};
+pub use model::{OpenError, PredictError, Prediction, Reads, SaveError};
 pub use onnx::OnnxError;
 pub use pickle::PickleError;
 pub use sklearn::ExtractError;

@@ -2,6 +2,7 @@
 
 mod answer;
 mod error;
+mod frame;
 mod input;
 mod kind;
 pub(crate) mod open;
@@ -14,9 +15,10 @@ use std::sync::Arc;
 
 pub use answer::{Label, Prediction};
 pub use error::{OpenError, PredictError, SaveError};
+pub use frame::{Answers, Frame, Judged, Matrix};
 pub use input::{Cell, Input, InputKind};
 pub(crate) use predict::answer;
-pub(crate) use reads::Reads;
+pub use reads::Reads;
 pub(crate) use terms::TextReader;
 
 use crate::file;
@@ -192,7 +194,7 @@ impl Model {
     }
 
     /// What each column is read as; empty when it takes no cells.
-    pub(crate) fn reads(&self) -> Vec<Reads> {
+    pub fn reads(&self) -> Vec<Reads> {
         reads::of(&self.parts)
     }
 

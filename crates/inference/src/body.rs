@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 
+use crate::refusal::{Refusal, RefusalKind};
+
 /// Why a body was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
@@ -28,5 +30,16 @@ pub(crate) async fn collect(body: Incoming, limit: usize, timeout: Duration) -> 
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge { limit }),
         Ok(Err(_)) => Err(BodyError::BrokeOff),
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        let kind = match error {
+            BodyError::TooLarge { .. } => RefusalKind::TooLarge,
+            BodyError::TooSlow => RefusalKind::TooSlow,
+            BodyError::BrokeOff => RefusalKind::Malformed,
+        };
+        Refusal::new(kind, error.to_string())
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// How to serve.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The model file.
+    /// The model file, an MLflow folder, or a folder of models and versions.
     pub model_path: PathBuf,
     /// The application's version, as `GET /api/v1/version` tells it.
     pub version: String,
@@ -25,16 +25,51 @@ pub struct Config {
     /// to it has time to notice. Readiness answers 503 and HTTP/1 connections are closed after
     /// their next answer meanwhile; requests under way are always finished.
     pub drain: Duration,
-    /// The largest request body in bytes.
+    /// What bounds requests.
+    pub limits: Limits,
+    /// How often the model's files are looked at for changes; `None`: never.
+    pub poll: Option<Duration>,
+}
+
+/// What bounds requests; every one of them is there so that strangers cannot take what others need.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The largest request body in bytes, unpacked.
     pub max_body: usize,
-    /// The largest number of predictions under way; more are answered 503 at once.
+    /// The most rows of one request.
+    pub max_rows: usize,
+    /// The most requests for predictions under way; more are answered 429 at once.
     pub max_concurrent: usize,
+    /// The most requests that wait for a worker thread.
+    pub max_queue: usize,
+    /// The most open connections; more wait in the kernel's backlog.
+    pub max_connections: usize,
     /// How long a request's head or body may take to arrive.
     pub read_timeout: Duration,
+    /// How long a prediction may take, waiting included; what is not done by then is answered 504.
+    pub deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            // a thousand rows of a hundred numbers, with room
+            max_body: 8 << 20,
+            max_rows: 100_000,
+            // each may hold a body: 256 KiB with usual texts
+            max_concurrent: 256,
+            // a queue longer than the threads can work off in a second or so only adds waiting
+            max_queue: 1024,
+            // each costs about 10 KiB
+            max_connections: 16_384,
+            read_timeout: Duration::from_secs(10),
+            deadline: Duration::from_secs(30),
+        }
+    }
 }
 
 impl Config {
-    /// The defaults: all interfaces, port 8000, bodies up to 1 MiB, a drain of two seconds.
+    /// The defaults: all interfaces, port 8000, bodies up to 8 MiB, a drain of two seconds.
     pub fn new(model_path: PathBuf) -> Self {
         Config {
             model_path,
@@ -45,10 +80,8 @@ impl Config {
             fail_after: None,
             // endpoint changes reach usual proxies within a second
             drain: Duration::from_secs(2),
-            max_body: 1 << 20,
-            // each may hold a body: 256 MiB at the very worst, 256 KiB with usual texts
-            max_concurrent: 256,
-            read_timeout: Duration::from_secs(10),
+            limits: Limits::default(),
+            poll: Some(Duration::from_secs(1)),
         }
     }
 }

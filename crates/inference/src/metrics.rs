@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::observer::{Answered, Observer, Predicted};
+
 /// Upper bounds of the latency buckets in microseconds: a prediction takes 5 to 500.
 const BUCKETS: [u64; 14] =
     [10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 1_000_000, 10_000_000];
@@ -42,33 +44,22 @@ impl Metrics {
         InFlight(&self.in_flight)
     }
 
-    pub(crate) fn count_predictions(&self, count: usize) {
-        self.predictions.fetch_add(count as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn observe(&self, path: &'static str, status: u16, took: Duration) {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        *requests.entry((path, status)).or_default() += 1;
-        drop(requests);
-        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = BUCKETS.iter().position(|&bound| microseconds <= bound).unwrap_or(BUCKETS.len());
-        self.latency.counts[bucket].fetch_add(1, Ordering::Relaxed);
-        self.latency.sum_microseconds.fetch_add(microseconds, Ordering::Relaxed);
-    }
-
     /// All counters in the Prometheus text format, version 0.0.4.
-    pub(crate) fn render(&self, model: &str, version: &str) -> String {
+    pub(crate) fn render(&self, models: &[String], version: &str) -> String {
         let mut text = String::with_capacity(4096);
         // writing to a String cannot fail
-        let _ = self.write(&mut text, model, version);
+        let _ = self.write(&mut text, models, version);
         text
     }
 
-    fn write(&self, text: &mut String, model: &str, version: &str) -> std::fmt::Result {
-        writeln!(text, "# HELP pinnace_model_info The model being served.")?;
+    fn write(&self, text: &mut String, models: &[String], version: &str) -> std::fmt::Result {
+        writeln!(text, "# HELP pinnace_model_info The models being served.")?;
         writeln!(text, "# TYPE pinnace_model_info gauge")?;
-        let (model, version) = (escaped(model), escaped(version));
-        writeln!(text, "pinnace_model_info{{model=\"{model}\",version=\"{version}\"}} 1")?;
+        let version = escaped(version);
+        for model in models {
+            let model = escaped(model);
+            writeln!(text, "pinnace_model_info{{model=\"{model}\",version=\"{version}\"}} 1")?;
+        }
         writeln!(text, "# HELP pinnace_requests_total Requests answered, by path and status.")?;
         writeln!(text, "# TYPE pinnace_requests_total counter")?;
         for ((path, code), count) in self.requests.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -100,6 +91,22 @@ impl Metrics {
     }
 }
 
+impl Observer for Metrics {
+    fn predicted(&self, event: &Predicted<'_>) {
+        self.predictions.fetch_add(event.reply.rows as u64, Ordering::Relaxed);
+    }
+
+    fn answered(&self, event: &Answered<'_>) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        *requests.entry((event.route, event.status)).or_default() += 1;
+        drop(requests);
+        let microseconds = u64::try_from(event.took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = BUCKETS.iter().position(|&bound| microseconds <= bound).unwrap_or(BUCKETS.len());
+        self.latency.counts[bucket].fetch_add(1, Ordering::Relaxed);
+        self.latency.sum_microseconds.fetch_add(microseconds, Ordering::Relaxed);
+    }
+}
+
 fn seconds(microseconds: u64) -> f64 {
     Duration::from_micros(microseconds).as_secs_f64()
 }
@@ -116,10 +123,12 @@ mod tests {
     #[test]
     fn requests_are_told_by_path_status_and_duration() {
         let metrics = Metrics::default();
-        metrics.observe("/api/v1/predict", 200, Duration::from_micros(30));
-        metrics.observe("/api/v1/predict", 200, Duration::from_secs(100));
+        for took in [Duration::from_micros(30), Duration::from_secs(100)] {
+            let route = "/api/v1/predict";
+            metrics.answered(&Answered { route, method: &http::Method::POST, status: 200, took });
+        }
         let in_flight = metrics.enter();
-        let text = metrics.render("a\"b", "1");
+        let text = metrics.render(&["a\"b".to_owned()], "1");
         drop(in_flight);
         for line in [
             "pinnace_model_info{model=\"a\\\"b\",version=\"1\"} 1",
@@ -132,6 +141,6 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "no `{line}` in:\n{text}");
         }
-        assert!(metrics.render("", "").contains("in_flight 0"));
+        assert!(metrics.render(&[], "").contains("in_flight 0"));
     }
 }

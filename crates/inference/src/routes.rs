@@ -1,68 +1,91 @@
-//! Answers requests: one table of paths, one function per path.
+//! Answers requests: one table of paths, one module per protocol.
 
-use std::num::NonZero;
+mod native;
+mod probes;
+
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Instant;
 
 use bytes::Bytes;
-use engine::Model;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use serde_json::json;
-use tokio::sync::Semaphore;
 
 use crate::Config;
-use crate::body::{self, BodyError};
-use crate::health::{Condition, Health};
+use crate::core::Core;
+use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::predict::{self, RequestError};
+use crate::observer::Answered;
+use crate::problem;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::repository::Target;
 
-type Answer = Response<Full<Bytes>>;
+/// What every handler gives.
+pub(crate) type Answer = Response<Full<Bytes>>;
 
 /// What answering needs; shared by all connections.
 pub(crate) struct App {
     pub(crate) config: Config,
-    pub(crate) model: Model,
+    pub(crate) core: Core,
     pub(crate) health: Health,
-    metrics: Metrics,
-    places: Semaphore,
-    /// One per core for predictions that run beside the reactor: more would only hold memory.
-    costly: Semaphore,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
+/// What a path means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
+enum Route<'a> {
     Version,
-    Predict,
+    Predict(Target<'a>),
     Startup,
     Ready,
     Health,
     Metrics,
 }
 
-/// Every path, what answers it and by which methods.
-const ROUTES: [(&str, Route, &str); 6] = [
-    ("/api/v1/version", Route::Version, "GET, HEAD"),
-    ("/api/v1/predict", Route::Predict, "POST"),
-    ("/api/v1/startup", Route::Startup, "GET, HEAD"),
-    ("/api/v1/ready", Route::Ready, "GET, HEAD"),
-    ("/api/v1/health", Route::Health, "GET, HEAD"),
-    ("/metrics", Route::Metrics, "GET, HEAD"),
-];
+/// What answers a path, how it is counted, and by which methods it is asked.
+struct Found<'a> {
+    route: Route<'a>,
+    /// The path as the documentation writes it: the name it is counted under.
+    path: &'static str,
+    methods: &'static str,
+}
+
+/// Every path; the segments of models and versions are names in braces.
+fn find(path: &str) -> Option<Found<'_>> {
+    const GET: &str = "GET, HEAD";
+    const POST: &str = "POST";
+    let whole = |route, path, methods| Some(Found { route, path, methods });
+    match path {
+        "/api/v1/predict" => whole(Route::Predict(Target::default()), "/api/v1/predict", POST),
+        "/api/v1/version" => whole(Route::Version, "/api/v1/version", GET),
+        "/api/v1/startup" => whole(Route::Startup, "/api/v1/startup", GET),
+        "/api/v1/ready" => whole(Route::Ready, "/api/v1/ready", GET),
+        "/api/v1/health" => whole(Route::Health, "/api/v1/health", GET),
+        "/metrics" => whole(Route::Metrics, "/metrics", GET),
+        _ => {
+            let rest = path.strip_prefix("/api/v1/models/")?;
+            let segments: Vec<&str> = rest.split('/').collect();
+            match segments.as_slice() {
+                [model, "predict"] => whole(
+                    Route::Predict(Target { model: Some(model), version: None }),
+                    "/api/v1/models/{model}/predict",
+                    POST,
+                ),
+                [model, "versions", version, "predict"] => whole(
+                    Route::Predict(Target { model: Some(model), version: Some(version) }),
+                    "/api/v1/models/{model}/versions/{version}/predict",
+                    POST,
+                ),
+                _ => None,
+            }
+        }
+    }
+}
 
 impl App {
-    pub(crate) fn new(config: Config, model: Model) -> Arc<Self> {
-        Arc::new(App {
-            health: Health::starting_now(config.fail_after),
-            places: Semaphore::new(config.max_concurrent.clamp(1, Semaphore::MAX_PERMITS)),
-            costly: Semaphore::new(available_parallelism().map_or(1, NonZero::get)),
-            metrics: Metrics::default(),
-            config,
-            model,
-        })
+    pub(crate) fn new(config: Config, core: Core, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(App { health: Health::starting_now(config.fail_after), config, core, metrics })
     }
 
     /// Answers any request; never fails, so that a connection outlives a bad one.
@@ -70,109 +93,48 @@ impl App {
         let started = Instant::now();
         let _in_flight = self.metrics.enter();
         let is_http1 = request.version() <= Version::HTTP_11;
-        let found = ROUTES.iter().find(|(path, ..)| *path == request.uri().path());
+        let (head, body) = request.into_parts();
+        let path = head.uri.path().to_owned();
+        let method = head.method.clone();
+        let found = find(&path);
+        // an unknown path is not counted under its own name: strangers could invent millions
+        let route = found.as_ref().map_or("other", |found| found.path);
         let mut answer = match found {
-            None => not_found(),
-            Some((_, route, methods)) if allows(methods, request.method()) => {
-                self.route(*route, request).await
+            None => problem::answer(&not_found()),
+            Some(found) if allows(found.methods, &method) => {
+                let answered = self.route(found.route, Request::from_parts(head, body)).await;
+                answered.unwrap_or_else(|refusal| problem::answer(&refusal))
             }
-            Some((_, _, methods)) => method_not_allowed(methods),
+            Some(found) => method_not_allowed(found.methods),
         };
         if is_http1 && self.health.is_draining() {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        // an unknown path is not counted under its own name: strangers could invent millions
-        let path = found.map_or("other", |(path, ..)| path);
-        self.metrics.observe(path, answer.status().as_u16(), started.elapsed());
+        let event =
+            Answered { route, method: &method, status: answer.status().as_u16(), took: started.elapsed() };
+        self.core.observers().iter().for_each(|observer| observer.answered(&event));
         answer
     }
 
-    async fn route(self: &Arc<Self>, route: Route, request: Request<Incoming>) -> Answer {
+    async fn route(&self, route: Route<'_>, request: Request<Incoming>) -> Result<Answer, Refusal> {
         match route {
-            Route::Version => json(StatusCode::OK, &self.version()),
-            Route::Predict => self.predict(request).await,
-            Route::Startup => json(StatusCode::OK, &json!({ "status": "started" })),
+            Route::Version => Ok(self.version()),
+            Route::Predict(target) => self.predict(&target, request).await,
+            Route::Startup => Ok(self.startup()),
             Route::Ready => self.ready(),
             Route::Health => self.alive(),
-            Route::Metrics => self.metrics(),
-        }
-    }
-
-    fn version(&self) -> serde_json::Value {
-        json!({
-            "version": self.config.version,
-            "model": self.model.name(),
-            "kind": self.model.kind(),
-            "origin": self.model.origin(),
-        })
-    }
-
-    fn ready(&self) -> Answer {
-        match self.health.condition() {
-            Condition::Serving => json(StatusCode::OK, &json!({ "status": "ready" })),
-            Condition::Draining => {
-                error(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down", None)
-            }
-            Condition::Failing => failing(),
-        }
-    }
-
-    /// Draining is no illness: a liveness probe must not restart a server that is finishing.
-    fn alive(&self) -> Answer {
-        match self.health.condition() {
-            Condition::Serving | Condition::Draining => json(StatusCode::OK, &json!({ "status": "healthy" })),
-            Condition::Failing => failing(),
+            Route::Metrics => Ok(self.metrics()),
         }
     }
 
     fn metrics(&self) -> Answer {
-        let text = self.metrics.render(self.model.name(), &self.config.version);
-        let mut answer = Response::new(Full::from(text));
+        let mut models: Vec<String> =
+            self.core.repository().states().into_iter().map(|state| state.model).collect();
+        models.dedup();
+        let mut answer = bytes(StatusCode::OK, self.metrics.render(&models, &self.config.version));
         let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         answer.headers_mut().insert(CONTENT_TYPE, kind);
         answer
-    }
-
-    async fn predict(self: &Arc<Self>, request: Request<Incoming>) -> Answer {
-        let Ok(_place) = self.places.try_acquire() else { return overloaded() };
-        let collected = body::collect(request.into_body(), self.config.max_body, self.config.read_timeout);
-        let body = match collected.await {
-            Ok(body) => body,
-            Err(refusal) => return refused(refusal),
-        };
-        let request = match predict::parse(&body) {
-            Ok(request) => request,
-            Err(error) => return bad_request(&error),
-        };
-        drop(body);
-        let count = request.len();
-        let answered = if request.is_costly() {
-            self.predict_beside(request).await
-        } else {
-            Some(predict::answer(&self.model, &request))
-        };
-        let Some(answered) = answered else {
-            return error(StatusCode::INTERNAL_SERVER_ERROR, "the prediction failed", None);
-        };
-        match answered {
-            Ok(body) => {
-                self.metrics.count_predictions(count);
-                json_bytes(StatusCode::OK, body)
-            }
-            Err(error) => bad_request(&error),
-        }
-    }
-
-    /// Predicts in a thread of its own, so that the reactor goes on answering probes.
-    async fn predict_beside(
-        self: &Arc<Self>,
-        request: predict::Request,
-    ) -> Option<Result<Vec<u8>, RequestError>> {
-        // the semaphore is never closed
-        let _place = self.costly.acquire().await.ok()?;
-        let app = Arc::clone(self);
-        let task = tokio::task::spawn_blocking(move || predict::answer(&app.model, &request));
-        task.await.inspect_err(|panic| tracing::error!(%panic, "a prediction failed")).ok()
     }
 }
 
@@ -180,59 +142,27 @@ fn allows(methods: &str, method: &Method) -> bool {
     methods.split(", ").any(|allowed| allowed == method.as_str())
 }
 
-fn json(status: StatusCode, value: &serde_json::Value) -> Answer {
-    json_bytes(status, value.to_string().into_bytes())
+/// An answer of JSON.
+pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Answer {
+    bytes(status, value.to_string())
 }
 
-fn json_bytes(status: StatusCode, body: Vec<u8>) -> Answer {
-    let mut answer = Response::new(Full::from(body));
+/// An answer of JSON that is written already.
+pub(crate) fn bytes(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }
 
-fn error(status: StatusCode, message: &str, field: Option<&str>) -> Answer {
-    let mut body = json!({ "error": message });
-    if let Some(field) = field {
-        body["field"] = field.into();
-    }
-    json(status, &body)
-}
-
-fn failing() -> Answer {
-    error(StatusCode::INTERNAL_SERVER_ERROR, "the server was told to fail after some time", None)
-}
-
-fn bad_request(refusal: &RequestError) -> Answer {
-    error(StatusCode::BAD_REQUEST, &refusal.to_string(), refusal.field())
-}
-
-fn refused(refusal: BodyError) -> Answer {
-    let status = match refusal {
-        BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
-        BodyError::BrokeOff => StatusCode::BAD_REQUEST,
-    };
-    let mut answer = error(status, &refusal.to_string(), None);
-    // the rest of the body is still on its way and nobody will read it
-    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    answer
-}
-
-fn overloaded() -> Answer {
-    let mut answer = error(StatusCode::SERVICE_UNAVAILABLE, "overloaded: try again later", None);
-    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    answer
-}
-
 fn method_not_allowed(methods: &'static str) -> Answer {
     let message = format!("this path answers to {methods} only");
-    let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, &message, None);
+    let mut answer = problem::answer(&Refusal::new(RefusalKind::Method, message));
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     answer
 }
 
-fn not_found() -> Answer {
-    let paths: Vec<&str> = ROUTES.iter().map(|(path, ..)| *path).collect();
-    error(StatusCode::NOT_FOUND, &format!("no such path: there are {}", paths.join(", ")), None)
+fn not_found() -> Refusal {
+    let paths = "`/api/v1/predict`, `/api/v1/version`, `/api/v1/ready`, `/metrics`";
+    Refusal::new(RefusalKind::NotFound, format!("no such path: there are {paths}"))
 }

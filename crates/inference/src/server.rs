@@ -14,15 +14,17 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use crate::Config;
+use crate::core::Core;
+use crate::metrics::Metrics;
+use crate::observer::Observer;
+use crate::repository::{LoadError, Repository};
 use crate::routes::App;
 
 /// Connections the kernel may hold ready for us.
 const BACKLOG: u32 = 1024;
-
-/// Open connections; more wait in the backlog. Each costs about 10 KiB.
-const MAX_CONNECTIONS: usize = 1024;
 
 /// Streams one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 128;
@@ -35,7 +37,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub enum BuildError {
     /// The model could not be opened.
     #[error("failed to load the model to serve")]
-    Model(#[source] engine::OpenError),
+    Model(#[source] LoadError),
     /// The port is taken or not allowed.
     #[error("failed to reserve `{address}`")]
     Reserve {
@@ -64,7 +66,8 @@ pub enum RunError {
 /// A server with its model loaded and its port reserved, not yet listening.
 pub struct Server {
     config: Config,
-    model: Model,
+    core: Core,
+    metrics: Arc<Metrics>,
     socket: TcpSocket,
     address: SocketAddr,
 }
@@ -76,20 +79,32 @@ impl Server {
     /// until [`Server::run`] and the start-up delay are through.
     ///
     /// # Errors
-    /// When the model cannot be opened or the port is taken.
+    /// When no model can be opened or the port is taken.
     pub fn build(config: Config) -> Result<Self, BuildError> {
-        let model = Model::open(&config.model_path).map_err(BuildError::Model)?;
-        Self::with_model(config, model)
+        Self::assemble(config, |config, observers| {
+            Repository::open(&config.model_path, observers).map_err(BuildError::Model)
+        })
     }
 
     /// Like [`Server::build`] with a model already at hand; `config.model_path` is not read.
     ///
     /// # Errors
     /// When the port is taken.
-    pub fn with_model(config: Config, model: Model) -> Result<Self, BuildError> {
+    pub fn with_model(config: Config, model: &Model) -> Result<Self, BuildError> {
+        Self::assemble(config, |_, observers| Ok(Repository::of_model(model, observers)))
+    }
+
+    fn assemble(
+        config: Config,
+        open: impl FnOnce(&Config, Vec<Arc<dyn Observer>>) -> Result<Repository, BuildError>,
+    ) -> Result<Self, BuildError> {
+        let metrics = Arc::new(Metrics::default());
+        let observers: Vec<Arc<dyn Observer>> = vec![Arc::clone(&metrics) as Arc<dyn Observer>];
+        let repository = open(&config, observers.clone())?;
         let address = SocketAddr::new(config.address, config.port);
         let (socket, address) = reserve(address).map_err(|source| BuildError::Reserve { address, source })?;
-        Ok(Server { config, model, socket, address })
+        let core = Core::new(Arc::new(repository), observers, config.limits.clone());
+        Ok(Server { config, core, metrics, socket, address })
     }
 
     /// The address reserved.
@@ -97,9 +112,9 @@ impl Server {
         self.address
     }
 
-    /// The model being served.
-    pub fn model(&self) -> &Model {
-        &self.model
+    /// The models being served.
+    pub fn repository(&self) -> &Repository {
+        self.core.repository()
     }
 
     /// Serves until `shutdown` resolves, then drains: goes on accepting for `config.drain`,
@@ -108,7 +123,7 @@ impl Server {
     /// # Errors
     /// When listening fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunError> {
-        let Server { config, model, socket, address } = self;
+        let Server { config, core, metrics, socket, address } = self;
         let mut shutdown = pin!(shutdown);
         if !config.startup_delay.is_zero() {
             tracing::info!(delay = ?config.startup_delay, "the start is delayed");
@@ -118,9 +133,10 @@ impl Server {
             }
         }
         let listener = socket.listen(BACKLOG).map_err(|source| RunError::Listen { address, source })?;
-        tracing::info!(%address, model = model.name(), kind = model.kind(), "serving");
+        tracing::info!(%address, "serving");
         let drain = config.drain;
-        let app = App::new(config, model);
+        let watching = watch(core.repository(), config.poll);
+        let app = App::new(config, core, metrics);
         let acceptor = Acceptor::new(listener, Arc::clone(&app));
         tokio::select! {
             () = acceptor.accept() => {}
@@ -133,9 +149,26 @@ impl Server {
             () = tokio::time::sleep(drain) => {}
         }
         acceptor.finish().await;
+        watching.abort();
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Looks at the models' files again and again.
+fn watch(repository: &Arc<Repository>, poll: Option<Duration>) -> JoinHandle<()> {
+    let repository = Arc::clone(repository);
+    tokio::spawn(async move {
+        let Some(poll) = poll else { return };
+        loop {
+            tokio::time::sleep(poll).await;
+            let repository = Arc::clone(&repository);
+            let look = tokio::task::spawn_blocking(move || repository.refresh());
+            if let Err(panic) = look.await {
+                tracing::error!(%panic, "failed to look for changed models");
+            }
+        }
+    })
 }
 
 fn reserve(address: SocketAddr) -> std::io::Result<(TcpSocket, SocketAddr)> {
@@ -157,7 +190,7 @@ struct Acceptor {
 
 impl Acceptor {
     fn new(listener: TcpListener, app: Arc<App>) -> Self {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let places = Arc::new(Semaphore::new(app.core.limits().max_connections));
         Acceptor { listener, app, places, graceful: GracefulShutdown::new() }
     }
 
@@ -185,7 +218,7 @@ impl Acceptor {
             async move { Ok::<_, Infallible>(app.answer(request).await) }
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.app.config.read_timeout);
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.app.config.limits.read_timeout);
         builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS);
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = self.graceful.watch(connection);

@@ -5,13 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use engine::Model;
 use engine::train::{Algorithm, Dataset, Options, train};
-use engine::{Model, OpenError};
 use http::{Request, Version};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use inference::{BuildError, Config, RunError, Server};
+use inference::{BuildError, Config, Limits, LoadError, RunError, Server};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -39,6 +39,12 @@ fn config() -> Config {
     }
 }
 
+fn limited(change: impl FnOnce(&mut Limits)) -> Config {
+    let mut config = config();
+    change(&mut config.limits);
+    config
+}
+
 struct Running {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -47,7 +53,7 @@ struct Running {
 
 impl Running {
     fn start(config: Config) -> Self {
-        let server = Server::with_model(config, model()).unwrap();
+        let server = Server::with_model(config, &model()).unwrap();
         let address = server.address();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(server.run(async { drop(stopped.await) }));
@@ -185,12 +191,20 @@ async fn version_probes_and_metrics_answer() {
 
 #[tokio::test]
 async fn bad_requests_are_told_what_is_wrong() {
-    let server = Running::start(Config { max_body: 100, ..config() });
+    let server = Running::start(limited(|limits| limits.max_body = 100));
     let answer = server.post("/api/v1/predict", "{\"joker\": 1}").await;
-    assert_eq!((answer.status, &answer.json()["field"]), (400, &json!("text")));
+    assert_eq!((answer.status, &answer.json()["field"]), (422, &json!("text")));
     let answer = server.post("/api/v1/predict", "{\"features\": [1, 2]}").await;
-    let expected = json!({ "error": "the model takes a text, not numbers", "field": "features" });
-    assert_eq!((answer.status, answer.json()), (400, expected));
+    let expected = json!({
+        "type": "urn:pinnace:problem:unfit-input",
+        "title": "the input is not what the model takes",
+        "status": 422,
+        "detail": "the model takes a text, not numbers",
+        "error": "the model takes a text, not numbers",
+        "field": "features",
+        "example": { "text": "why did the pod restart" },
+    });
+    assert_eq!((answer.status, answer.json()), (422, expected));
     assert_eq!(server.post("/api/v1/predict", "not json").await.status, 400);
     assert_eq!(server.post("/api/v1/predict", &"x".repeat(101)).await.status, 413);
     let answer = server.get("/api/v1/predict").await;
@@ -203,7 +217,7 @@ async fn bad_requests_are_told_what_is_wrong() {
 
 #[tokio::test]
 async fn a_chunked_body_is_bounded_too() {
-    let server = Running::start(Config { max_body: 10, ..config() });
+    let server = Running::start(limited(|limits| limits.max_body = 10));
     let mut connection = server.connect().await;
     connection
         .send(b"POST /api/v1/predict HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n14\r\n")
@@ -215,7 +229,7 @@ async fn a_chunked_body_is_bounded_too() {
 
 #[tokio::test]
 async fn requests_beyond_the_bound_are_refused_at_once() {
-    let server = Running::start(Config { max_concurrent: 1, ..config() });
+    let server = Running::start(limited(|limits| limits.max_concurrent = 1));
     let mut slow = server.connect().await;
     slow.send(b"POST /api/v1/predict HTTP/1.1\r\nhost: t\r\ncontent-length: 18\r\n\r\n{\"text\":").await;
     // the head has arrived once the server counts the request as under way
@@ -228,7 +242,7 @@ async fn requests_beyond_the_bound_are_refused_at_once() {
         assert!(start.elapsed() < DEADLINE, "{metrics}");
     }
     let refused = server.post("/api/v1/predict", "{\"text\":\"a\"}").await;
-    assert_eq!((refused.status, &refused.json()["error"]), (503, &json!("overloaded: try again later")));
+    assert_eq!((refused.status, &refused.json()["error"]), (429, &json!("overloaded: try again later")));
     assert_eq!(server.get("/api/v1/health").await.status, 200);
     slow.send(b"\"abcdef\" }").await;
     assert_eq!(slow.answer().await.status, 200);
@@ -237,7 +251,7 @@ async fn requests_beyond_the_bound_are_refused_at_once() {
 
 #[tokio::test]
 async fn slow_senders_are_cut_off() {
-    let server = Running::start(Config { read_timeout: Duration::from_millis(50), ..config() });
+    let server = Running::start(limited(|limits| limits.read_timeout = Duration::from_millis(50)));
     let mut body = server.connect().await;
     body.send(b"POST /api/v1/predict HTTP/1.1\r\nhost: t\r\ncontent-length: 18\r\n\r\n{").await;
     assert_eq!(body.answer().await.status, 408);
@@ -326,10 +340,10 @@ async fn http2_without_tls_is_spoken_too() {
 async fn a_taken_port_and_a_missing_model_are_told_at_build() {
     let server = Running::start(config());
     assert_eq!(server.get("/api/v1/ready").await.status, 200);
-    let taken = Server::with_model(Config { port: server.address.port(), ..config() }, model());
+    let taken = Server::with_model(Config { port: server.address.port(), ..config() }, &model());
     let Err(BuildError::Reserve { address, source }) = taken else { panic!("the port is taken") };
     assert_eq!((address, source.kind()), (server.address, std::io::ErrorKind::AddrInUse));
     let missing = Server::build(config());
-    assert!(matches!(missing, Err(BuildError::Model(OpenError::Read { .. }))));
+    assert!(matches!(missing, Err(BuildError::Model(LoadError::Folder(_)))));
     server.finish().await;
 }

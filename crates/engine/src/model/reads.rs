@@ -10,7 +10,8 @@ use crate::preprocess::select::SideBySide;
 
 /// What a field of a table is to a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reads {
+pub enum Reads {
+    /// A number.
     Number,
     /// The name of a category.
     Word,

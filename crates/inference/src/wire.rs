@@ -1,0 +1,12 @@
+//! Bytes to rows and answers to bytes, by a model's signature.
+//!
+//! [`json`] reads and writes its values, [`table`] gathers rows, [`fault`] says what is wrong and where; [`native`] is
+//! the JSON of our own routes, [`example`] makes a request that would do.
+
+pub(crate) mod example;
+mod fault;
+pub(crate) mod json;
+pub(crate) mod native;
+mod table;
+
+pub(crate) use native::Script;
