@@ -107,9 +107,10 @@ impl HostPorts {
             return 0;
         }
         match crate::blocking(move || conntrack::connections_to(address)).await {
-            Ok(connections) => {
-                connections.iter().filter(|connection| self.relays.leave(connection.client)).count()
-            }
+            Ok(connections) => connections
+                .iter()
+                .filter(|connection| self.relays.leave(connection.client, connection.asked))
+                .count(),
             Err(error) => {
                 tracing::debug!(%error, "connections through services are not known");
                 0

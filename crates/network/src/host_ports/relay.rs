@@ -32,11 +32,19 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// The connections inside, by their own ends. Cheap to clone.
+/// The connections inside. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Relays {
-    all: Arc<Mutex<HashMap<SocketAddr, Way>>>,
+    all: Arc<Mutex<HashMap<Ends, Way>>>,
     connecting: Connecting,
+}
+
+/// Where a connection inside begins, and where it was to lead: neither alone tells it from all others, as the kernel
+/// gives a port to several connections that lead to different places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Ends {
+    own: SocketAddr,
+    target: SocketAddrV4,
 }
 
 /// What is known of a connection inside.
@@ -57,10 +65,10 @@ impl Relays {
         self.connecting.settled().await;
     }
 
-    /// Asks a connection to leave the endpoint it leads to; says whether it is going to.
-    pub(super) fn leave(&self, own_end: SocketAddrV4) -> bool {
+    /// Asks the connection from `own` to `target` to leave the endpoint it leads to; says whether it is going to.
+    pub(super) fn leave(&self, own: SocketAddrV4, target: SocketAddrV4) -> bool {
         let all = crate::lock(&self.all);
-        let Some(way) = all.get(&SocketAddr::V4(own_end)) else { return false };
+        let Some(way) = all.get(&Ends { own: own.into(), target }) else { return false };
         way.leave.send_replace(true);
         way.is_followed.load(Ordering::Relaxed)
     }
@@ -69,7 +77,7 @@ impl Relays {
 /// A connection inside; on the list until dropped.
 struct Inside<'a> {
     stream: TcpStream,
-    own_end: SocketAddr,
+    ends: Ends,
     leaving: watch::Receiver<bool>,
     is_followed: Arc<AtomicBool>,
     relays: &'a Relays,
@@ -80,18 +88,18 @@ impl<'a> Inside<'a> {
         let _begun = relays.connecting.begin();
         let stream = time::timeout(CONNECT_PATIENCE, TcpStream::connect(target)).await??;
         settle(&stream);
-        let own_end = stream.local_addr()?;
+        let ends = Ends { own: stream.local_addr()?, target };
         let (leave, leaving) = watch::channel(false);
         let is_followed = Arc::new(AtomicBool::new(true));
         let way = Way { leave, is_followed: is_followed.clone() };
-        crate::lock(&relays.all).insert(own_end, way);
-        Ok(Self { stream, own_end, leaving, is_followed, relays })
+        crate::lock(&relays.all).insert(ends, way);
+        Ok(Self { stream, ends, leaving, is_followed, relays })
     }
 }
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        crate::lock(&self.relays.all).remove(&self.own_end);
+        crate::lock(&self.relays.all).remove(&self.ends);
     }
 }
 

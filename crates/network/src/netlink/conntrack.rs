@@ -75,7 +75,7 @@ pub(crate) fn forget_udp(is_stale: impl Fn(Redirected) -> bool) -> io::Result<()
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Connection {
     pub(crate) client: SocketAddrV4,
-    asked: SocketAddrV4,
+    pub(crate) asked: SocketAddrV4,
 }
 
 /// Returns the connections to `address` that went through a service and that neither side has ended.

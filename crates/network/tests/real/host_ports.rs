@@ -17,6 +17,7 @@ use crate::{
 pub(crate) const CASES: &[Case] = &[
     ("a_port_of_the_host_leads_to_a_pod_for_as_long_as_it_is_wanted", host_ports),
     ("a_kept_connection_from_the_host_leaves_a_pod_between_two_requests", leaves),
+    ("connections_from_one_port_to_two_places_are_told_apart", told_apart),
 ];
 
 fn serve_in_pod() {
@@ -158,6 +159,37 @@ fn leaves() {
         assert_eq!(ports.leave(*backends[0].ip()).await, 0);
         drop(opaque);
         assert!(services.settled(*backends[0].ip(), support::PATIENCE).await, "nobody is left");
+    });
+}
+
+/// The kernel gives one port to two connections that lead to different places; the end of one once made the other
+/// unknown, which was then never asked to leave.
+fn told_apart() {
+    let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let free = free.map(|listener| listener.local_addr().unwrap());
+    in_cluster(|entered| async move {
+        let host = entered.machine.host.clone();
+        let (pods, services) = (pod_network().await, services().await);
+        let address = Ipv4Addr::new(10, 244, 0, 2);
+        let namespace = pods.attach("pod", address).await.unwrap();
+        spawn_in_pod(&namespace, || serve_http(2));
+        let backend = SocketAddrV4::new(address, 8000);
+        support::eventually("the pod serves", || std::net::TcpStream::connect(backend).is_ok());
+        services.apply(vec![rule(Protocol::Tcp, &[backend])]).await.unwrap();
+        let through_service = SocketAddrV4::new(ADDRESS, 80);
+        let port = |listen, target| HostPort { listen, protocol: Protocol::Tcp, target };
+        let ports = HostPorts::new(host.clone());
+        let wanted = [port(free[0], through_service), port(free[1], backend)];
+        assert!(ports.set(&wanted).await.is_empty());
+
+        std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", "41000 41000").unwrap();
+        let mut kept = host.connect(free[0]).await.unwrap();
+        assert_eq!(ask(&mut kept, "/").await, b".2");
+        let mut brief = host.connect(free[1]).await.unwrap();
+        assert_eq!(ask(&mut brief, "/").await, b".2");
+        brief.shutdown().await.unwrap();
+        assert_eq!(brief.read(&mut [0]).await.unwrap(), 0, "its connection inside is closed");
+        assert_eq!(ports.leave(address).await, 1);
     });
 }
 
