@@ -78,8 +78,7 @@ impl Source {
 
     /// A feature's name, given those of the input's columns, if they have any.
     pub(crate) fn name(&self, feature: usize, names: &[String]) -> String {
-        let named =
-            |column: &usize| names.get(*column).cloned().unwrap_or_else(|| format!("column {column}"));
+        let named = |column: &usize| names.get(*column).cloned().unwrap_or_else(|| format!("x{column}"));
         match self {
             Source::Same(column) => named(column),
             Source::Part(column, part) if part == "(missing)" => format!("{} is missing", named(column)),
