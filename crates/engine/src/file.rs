@@ -1,13 +1,14 @@
-//! The engine's own model format, `.model`.
+//! The engine's own model format, `.model`: a safetensors file whose metadata is JSON.
 //!
-//! Layout, all numbers little-endian: 8 bytes of magic, `u32` version, `u64` length of the
-//! payload, `u32` CRC-32 of the payload, the payload. Every length in the payload is checked
-//! against what is left of it before anything is allocated, and all parts are validated as if
+//! `docs/format.md` specifies it. [`tensors`] is the container: a header of JSON, then the numbers.
+//! [`layout`] describes a model in the metadata; `encode` and `decode` join both. Every length is
+//! checked against what is there before anything is allocated, and all parts are validated as if
 //! they came from a stranger.
 
 mod decode;
 mod encode;
-mod wire;
+mod layout;
+mod tensors;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -16,20 +17,16 @@ use std::path::{Path, PathBuf};
 use crate::model::Parts;
 
 pub use decode::DecodeError;
-pub(crate) use decode::decode;
+pub(crate) use decode::{decode, refuse_version_2};
+pub(crate) use tensors::is_safetensors;
 #[cfg(test)]
-pub(crate) use encode::framed;
+pub(crate) use tensors::tests::resealed;
 
-/// Not valid UTF-8, and a line end conversion destroys it: as PNG's.
-pub(crate) const MAGIC: &[u8; 8] = b"\x93PNCE\r\n\x1a";
-const VERSION: u32 = 2;
-pub(crate) const HEADER: usize = 8 + 4 + 8 + 4;
+/// The version of the format that is written and read.
+const VERSION: u32 = 3;
 
-fn checksum(payload: &[u8]) -> u32 {
-    let mut crc = flate2::Crc::new();
-    crc.update(payload);
-    crc.sum()
-}
+/// The value of the metadata `format`, by which our files are told from others'.
+const FORMAT: &str = "pinnace";
 
 /// Writes a model to a temporary file beside the target, then renames it.
 pub(crate) fn write(path: &Path, parts: &Parts) -> io::Result<()> {

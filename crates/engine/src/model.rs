@@ -46,7 +46,7 @@ pub(crate) struct Parts {
     /// What to know before relying on it.
     pub(crate) warnings: Vec<String>,
     takes: Takes,
-    kind: String,
+    pub(crate) kind: String,
 }
 
 impl Parts {

@@ -45,8 +45,10 @@ fn of_folder(path: &Path) -> Result<Parts, OpenError> {
 /// Makes a model of a file's bytes, any compression undone.
 pub(super) fn parts(path: &Path, bytes: &[u8]) -> Result<Parts, OpenError> {
     let owned = || path.to_owned();
-    if bytes.starts_with(file::MAGIC) {
-        return file::decode(bytes).map_err(|source| OpenError::Decode { path: owned(), source });
+    let decode_error = |source| OpenError::Decode { path: owned(), source };
+    file::refuse_version_2(bytes).map_err(decode_error)?;
+    if file::is_safetensors(bytes) {
+        return file::decode(bytes).map_err(decode_error);
     }
     if skops::is_skops(bytes) {
         let skops_error = |source| OpenError::Skops { path: owned(), source };
@@ -69,7 +71,7 @@ pub(super) fn parts(path: &Path, bytes: &[u8]) -> Result<Parts, OpenError> {
 
 /// Whether the bytes may be a pickle, as far as their start tells.
 pub(crate) fn may_be_pickle(bytes: &[u8]) -> bool {
-    let is_other = bytes.starts_with(file::MAGIC) || kind::is_onnx(bytes) || boosters::sniff(bytes).is_some();
+    let is_other = file::is_safetensors(bytes) || kind::is_onnx(bytes) || boosters::sniff(bytes).is_some();
     !is_other && kind::foreign(bytes).is_none()
 }
 

@@ -1,6 +1,7 @@
-//! From bytes to the steps of a model.
+//! From the description of steps and their tensors to the steps.
 
-use super::{Malformed, Reader, decode_label};
+use super::super::layout::{self, Step};
+use super::{Content, Reason, there};
 use crate::fitted::{Chain, Transform};
 use crate::preprocess::encode::OneHot;
 use crate::preprocess::impute::{Fill, Impute, Missing};
@@ -16,121 +17,101 @@ use crate::text::{TextFeatures, Vocabulary, Weights};
 const DEEPEST: usize = 8;
 
 pub(super) fn decode_all(
-    payload: &mut Reader<'_>,
+    file: &Content<'_>,
+    place: &str,
+    steps: Vec<Step>,
     depth: usize,
-) -> Result<Vec<Box<dyn Transform>>, Malformed> {
-    let count = payload.count(1)?;
-    (0..count).map(|_| decode(payload, depth)).collect()
+) -> Result<Vec<Box<dyn Transform>>, Reason> {
+    let numbered = steps.into_iter().enumerate();
+    numbered.map(|(number, step)| decode(file, &format!("{place}steps.{number}."), step, depth)).collect()
 }
 
-fn decode(payload: &mut Reader<'_>, depth: usize) -> Result<Box<dyn Transform>, Malformed> {
+fn decode(file: &Content<'_>, place: &str, step: Step, depth: usize) -> Result<Box<dyn Transform>, Reason> {
     if depth > DEEPEST {
-        return Err(Malformed);
+        return Err(Reason::Part(place.to_owned()));
     }
-    Ok(match payload.u8()? {
-        0 => Box::new(decode_text(payload)?),
-        1 => {
-            let width = payload.number()?;
-            Box::new(Scale::new(width, decode_scaling(payload)?).ok_or(Malformed)?)
+    Ok(match step {
+        Step::Text(text) => Box::new(decode_text(file, place, *text)?),
+        Step::StandardScaler { width } => {
+            let [mean, scale] = ["mean", "scale"].map(|name| file.f64s(&format!("{place}{name}")));
+            Box::new(there(Scale::new(width, Scaling::Standard { mean, scale }), place)?)
         }
-        2 => {
-            let fills = payload.f64s()?.into_iter().map(Fill::Number).collect();
+        Step::MinMaxScaler { width } => {
+            let [factor, offset, clip] =
+                ["factor", "offset", "clip"].map(|name| file.f64s(&format!("{place}{name}")));
+            let clip = match clip.as_deref() {
+                None => None,
+                Some([low, high]) => Some((*low, *high)),
+                Some(_) => return Err(Reason::Part(format!("{place}clip"))),
+            };
+            let (factor, offset) = there(factor.zip(offset), place)?;
+            Box::new(there(Scale::new(width, Scaling::MinMax { factor, offset, clip }), place)?)
+        }
+        Step::Impute => {
+            let name = format!("{place}fills");
+            let fills = there(file.f64s(&name), &name)?.into_iter().map(Fill::Number).collect();
             Box::new(Impute { missing: Missing::Nothing, fills, has_words: false, indicated: Vec::new() })
         }
-        3 => Box::new(decode_one_hot(payload)?),
-        4 => Box::new(Pass),
-        5 => Box::new(Chain::new(decode_all(payload, depth + 1)?, None).map_err(|_| Malformed)?),
-        6 => Box::new(decode_side_by_side(payload, depth)?),
-        _ => return Err(Malformed),
-    })
-}
-
-fn decode_one_hot(payload: &mut Reader<'_>) -> Result<OneHot, Malformed> {
-    let count = payload.count(8)?;
-    let columns = (0..count).map(|_| {
-        let count = payload.count(1)?;
-        (0..count).map(|_| payload.option(decode_label)).collect::<Result<Vec<_>, _>>()
-    });
-    OneHot::plain(columns.collect::<Result<_, _>>()?).ok_or(Malformed)
-}
-
-fn decode_side_by_side(payload: &mut Reader<'_>, depth: usize) -> Result<SideBySide, Malformed> {
-    let columns = payload.option(Reader::number)?;
-    let count = payload.count(4)?;
-    let mut parts = Vec::with_capacity(count);
-    for _ in 0..count {
-        let columns = payload.option(|payload| {
-            let count = payload.count(8)?;
-            (0..count).map(|_| payload.number()).collect::<Result<Vec<_>, _>>()
-        })?;
-        let is_text = payload.bool()?;
-        let weight = payload.option(Reader::f64)?;
-        parts.push(Part { columns, is_text, weight, transform: decode(payload, depth + 1)? });
-    }
-    SideBySide::new(parts, columns).ok_or(Malformed)
-}
-
-fn decode_text(payload: &mut Reader<'_>) -> Result<TextFeatures, Malformed> {
-    let analyzer = decode_analyzer(payload)?;
-    let vocabulary = Vocabulary::new(payload.texts()?).map_err(|_| Malformed)?;
-    let weights = decode_weights(payload)?;
-    TextFeatures::new(analyzer, vocabulary, weights).ok_or(Malformed)
-}
-
-fn decode_analyzer(payload: &mut Reader<'_>) -> Result<Analyzer, Malformed> {
-    let unit = match payload.u8()? {
-        0 => {
-            let token = match payload.u8()? {
-                0 => Token::Run { at_least: payload.number()? },
-                1 => Token::Pattern(Box::new(Pattern::from_python(payload.text()?).map_err(|_| Malformed)?)),
-                _ => return Err(Malformed),
-            };
-            let stop_words = payload.option(Reader::texts)?;
-            Unit::Word {
-                token,
-                stop_words: stop_words.map(|words| words.into_iter().map(str::to_owned).collect()),
-            }
+        Step::OneHot { categories } => Box::new(there(OneHot::plain(categories), place)?),
+        Step::Pass => Box::new(Pass),
+        Step::Steps { steps } => {
+            let steps = decode_all(file, place, steps, depth + 1)?;
+            Box::new(Chain::new(steps, None).map_err(|_| Reason::Misfit)?)
         }
-        1 => Unit::Char,
-        2 => Unit::CharWithinWord,
-        _ => return Err(Malformed),
-    };
-    let lowercase = payload.bool()?;
-    let accents = match payload.u8()? {
-        0 => None,
-        1 => Some(Accents::Unicode),
-        2 => Some(Accents::Ascii),
-        _ => return Err(Malformed),
-    };
-    let ngrams = (payload.number()?, payload.number()?);
-    Analyzer::new(unit, lowercase, accents, ngrams).ok_or(Malformed)
-}
-
-fn decode_weights(payload: &mut Reader<'_>) -> Result<Weights, Malformed> {
-    Ok(Weights {
-        binary: payload.bool()?,
-        sublinear: payload.bool()?,
-        idf: payload.option(Reader::f64s)?,
-        norm: match payload.u8()? {
-            0 => None,
-            1 => Some(Norm::L1),
-            2 => Some(Norm::L2),
-            _ => return Err(Malformed),
-        },
+        Step::Columns { columns, parts } => {
+            let numbered = parts.into_iter().enumerate();
+            let parts = numbered
+                .map(|(number, part)| decode_part(file, &format!("{place}parts.{number}."), part, depth + 1));
+            Box::new(there(SideBySide::new(parts.collect::<Result<_, _>>()?, columns), place)?)
+        }
     })
 }
 
-fn decode_scaling(payload: &mut Reader<'_>) -> Result<Scaling, Malformed> {
-    match payload.u8()? {
-        0 => Ok(Scaling::Standard {
-            mean: payload.option(Reader::f64s)?,
-            scale: payload.option(Reader::f64s)?,
-        }),
-        1 => Ok(Scaling::MinMax {
-            factor: payload.f64s()?,
-            offset: payload.f64s()?,
-            clip: payload.option(|payload| Ok((payload.f64()?, payload.f64()?)))?,
-        }),
-        _ => Err(Malformed),
-    }
+fn decode_part(file: &Content<'_>, place: &str, part: layout::Part, depth: usize) -> Result<Part, Reason> {
+    let layout::Part { columns, is_text, step } = part;
+    let weight = file.f64s(&format!("{place}weight")).and_then(|weight| weight.first().copied());
+    Ok(Part { columns, is_text, weight, transform: decode(file, place, step, depth)? })
+}
+
+fn decode_text(file: &Content<'_>, place: &str, text: layout::Text) -> Result<TextFeatures, Reason> {
+    let layout::Text { unit, lowercase, strip_accents, ngrams, binary, sublinear, norm } = text;
+    let unit = match unit {
+        layout::Unit::Letters => Unit::Char,
+        layout::Unit::LettersWithinWords => Unit::CharWithinWord,
+        layout::Unit::Words { token, stop_words } => {
+            let token = match token {
+                layout::Token::Run(at_least) => Token::Run { at_least },
+                layout::Token::Pattern(pattern) => {
+                    let pattern = Pattern::from_python(&pattern);
+                    Token::Pattern(Box::new(pattern.map_err(|_| Reason::Part(format!("{place}token")))?))
+                }
+            };
+            Unit::Word { token, stop_words: stop_words.map(|words| words.into_iter().collect()) }
+        }
+    };
+    let accents = strip_accents.map(|accents| match accents {
+        layout::Accents::Unicode => Accents::Unicode,
+        layout::Accents::Ascii => Accents::Ascii,
+    });
+    let analyzer = there(Analyzer::new(unit, lowercase, accents, ngrams), place)?;
+    let norm = norm.map(|norm| match norm {
+        layout::Norm::L1 => Norm::L1,
+        layout::Norm::L2 => Norm::L2,
+    });
+    let weights = Weights { binary, sublinear, idf: file.f64s(&format!("{place}idf")), norm };
+    there(TextFeatures::new(analyzer, decode_vocabulary(file, place)?, weights), place)
+}
+
+fn decode_vocabulary(file: &Content<'_>, place: &str) -> Result<Vocabulary, Reason> {
+    let name = format!("{place}vocabulary");
+    let text = there(file.u8s(&name).and_then(|bytes| std::str::from_utf8(bytes).ok()), &name)?;
+    let ends = format!("{place}ends");
+    let ends = there(file.u32s(&ends), &ends)?;
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let terms = starts.zip(&ends).map(|(start, end)| text.get(start as usize..*end as usize));
+    let terms: Vec<&str> = there(terms.collect::<Option<_>>(), &name)?;
+    there(
+        Vocabulary::new(terms).ok().filter(|_| ends.last().copied().unwrap_or(0) as usize == text.len()),
+        &name,
+    )
 }
