@@ -1,13 +1,16 @@
 //! Covariances of Gaussian processes.
 //!
 //! C. Rasmussen and C. Williams, "Gaussian Processes for Machine Learning" (2006), chapter 4.
+//! [`laplace`] tells classes by them.
+
+pub(crate) mod laplace;
 
 /// How two rows vary together; of a row that training has not seen.
 #[derive(Debug, Clone)]
 pub(crate) enum Covariance {
     Constant(f64),
     /// Noise of single rows: none between two of them.
-    White,
+    White(f64),
     Sum(Box<Covariance>, Box<Covariance>),
     Product(Box<Covariance>, Box<Covariance>),
     Power(Box<Covariance>, f64),
@@ -53,7 +56,7 @@ impl Covariance {
                 lengths.len() == 1 || lengths.len() == width
             }
             Covariance::Constant(_)
-            | Covariance::White
+            | Covariance::White(_)
             | Covariance::RationalQuadratic { .. }
             | Covariance::Periodic { .. }
             | Covariance::Dot { .. } => true,
@@ -63,7 +66,7 @@ impl Covariance {
     pub(crate) fn of(&self, left: &[f64], right: &[f64]) -> f64 {
         match self {
             Covariance::Constant(value) => *value,
-            Covariance::White => 0.0,
+            Covariance::White(_) => 0.0,
             Covariance::Sum(first, second) => first.of(left, right) + second.of(left, right),
             Covariance::Product(first, second) => first.of(left, right) * second.of(left, right),
             Covariance::Power(inner, power) => inner.of(left, right).powf(*power),
@@ -82,6 +85,24 @@ impl Covariance {
                 let product: f64 = left.iter().zip(right).map(|(left, right)| left * right).sum();
                 product + shift * shift
             }
+        }
+    }
+}
+
+impl Covariance {
+    /// How a row varies with itself.
+    pub(crate) fn alone(&self, row: &[f64]) -> f64 {
+        match self {
+            Covariance::White(noise) => *noise,
+            Covariance::Sum(first, second) => first.alone(row) + second.alone(row),
+            Covariance::Product(first, second) => first.alone(row) * second.alone(row),
+            Covariance::Power(inner, power) => inner.alone(row).powf(*power),
+            Covariance::Constant(_)
+            | Covariance::Radial { .. }
+            | Covariance::Matern { .. }
+            | Covariance::RationalQuadratic { .. }
+            | Covariance::Periodic { .. }
+            | Covariance::Dot { .. } => self.of(row, row),
         }
     }
 }

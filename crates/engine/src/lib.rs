@@ -25,10 +25,12 @@ pub mod summary;
 pub mod train;
 
 mod boosters;
+mod centroids;
 mod committee;
 mod constant;
 mod data;
 mod expansion;
+mod factors;
 mod file;
 mod fitted;
 mod gaussian;
@@ -47,6 +49,7 @@ mod skops;
 mod sparse;
 mod text;
 mod topics;
+mod splines;
 mod tree;
 
 pub use boosters::BoosterError;

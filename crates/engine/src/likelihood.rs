@@ -7,7 +7,7 @@ use crate::linear::{Weights, decided, first_largest, softmax};
 use crate::model::PredictError;
 
 /// Makes probabilities of the logarithms of joint likelihoods, each class's up to the same term.
-fn probabilities(joint: &Dense) -> Dense {
+pub(crate) fn probabilities(joint: &Dense) -> Dense {
     let mut shares = joint.clone();
     for row in 0..shares.rows {
         softmax(shares.row_mut(row));

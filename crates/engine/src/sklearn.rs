@@ -7,11 +7,12 @@
 //! [`estimator`] checks parameters and reads attributes. Families: [`pipeline`] and [`columns`]
 //! join steps; [`text`], [`scaling`], [`encoding`], [`imputing`], [`selection`], [`shaping`] make
 //! features; [`linear`], [`trees`], [`boosting`] with [`histogram`], [`machines`], [`likelihoods`],
-//! [`neighbours`], [`kernels`], [`mixtures`] and [`dummy`] answer; [`committees`], [`multiclass`], [`importance`] and
+//! [`neighbours`], [`kernels`], [`mixtures`], [`clusters`] and [`dummy`] answer; [`committees`], [`multiclass`], [`importance`] and
 //! [`targets`] are made of others; [`boosters`] are other libraries' estimators. [`rows`] reads matrices that models keep.
 
 mod boosters;
 mod boosting;
+mod clusters;
 mod columns;
 mod committees;
 mod dummy;
@@ -93,6 +94,7 @@ const FAMILIES: &[&[Class]] = &[
     targets::CLASSES,
     kernels::CLASSES,
     mixtures::CLASSES,
+    clusters::CLASSES,
     boosters::CLASSES,
 ];
 

@@ -15,7 +15,7 @@ pub(crate) mod number;
 pub(crate) mod packed;
 mod walk;
 
-pub(crate) use forest::{Forest, ForestRegressor, IsolationForest};
+pub(crate) use forest::{Forest, ForestRegressor, IsolationForest, LeafColumns};
 pub(crate) use grown::{Node, Tree};
 pub(crate) use number::Number;
 

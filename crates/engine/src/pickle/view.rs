@@ -80,21 +80,37 @@ impl<'g> View<'g> {
     fn item_ids(&self) -> Option<&'g [Id]> {
         match self.node() {
             Node::List(items) | Node::Tuple(items) | Node::Set(items) => Some(items),
-            // set(list) and frozenset(list) of protocols that have no opcode for them
+            // set(list) and frozenset(list) of protocols that have no opcode for them, and what the
+            // same protocols make of a tuple with names
             Node::Object(_) => match (self.class()?, self.argument(0)?.node()) {
                 (("builtins" | "__builtin__", "set" | "frozenset"), Node::List(items)) => Some(items),
-                _ => None,
+                _ => self.reconstructed_ids(),
             },
+            _ => None,
+        }
+    }
+
+    /// `_reconstructor(class, tuple, items)`: a tuple of a class of its own.
+    fn reconstructed_ids(&self) -> Option<&'g [Id]> {
+        let callable = self.at(self.object()?.callable).global()?;
+        let base = self.argument(1)?.global()?;
+        match (callable, base, self.argument(2)?.node()) {
+            (
+                ("copyreg" | "copy_reg", "_reconstructor"),
+                ("builtins" | "__builtin__", "tuple"),
+                Node::Tuple(items),
+            ) => Some(items),
             _ => None,
         }
     }
 
     /// The item of a list or tuple at a position.
     pub(crate) fn item(&self, position: usize) -> Option<View<'g>> {
-        match self.node() {
-            Node::List(items) | Node::Tuple(items) => items.get(position).map(|&id| self.at(id)),
-            _ => None,
-        }
+        let items = match self.node() {
+            Node::List(items) | Node::Tuple(items) => items,
+            _ => self.reconstructed_ids()?,
+        };
+        items.get(position).map(|&id| self.at(id))
     }
 
     /// The keys and values of a dictionary.

@@ -5,7 +5,8 @@ use super::rows::rows;
 use super::{Class, ExtractError, class, labels};
 use crate::data::Dense;
 use crate::expansion::{Centring, Cosines, Expansion, ExpansionRegressor, Likeness, Spreading};
-use crate::fitted::Fitted;
+use crate::fitted::{Fitted, Head};
+use crate::gaussian::laplace::{Laplace, NameOnly};
 use crate::gaussian::{Covariance, Smoothness};
 use crate::machine::{Kernel, Vectors};
 use crate::pickle::View;
@@ -18,6 +19,8 @@ pub(super) const CLASSES: &[Class] = &[
     class("sklearn.semi_supervised", "LabelSpreading", spreading),
     class("sklearn.semi_supervised", "LabelPropagation", spreading),
     class("sklearn.gaussian_process", "GaussianProcessRegressor", process),
+    class("sklearn.gaussian_process", "GaussianProcessClassifier", process_classifier),
+    class("sklearn.gaussian_process", "_BinaryGaussianProcessClassifierLaplace", process_of_two),
 ];
 
 /// The kernel by its name, with scikit-learn's defaults for what is None.
@@ -182,6 +185,35 @@ fn process(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     Ok(Fitted::regressor(ExpansionRegressor { expansion, scales }))
 }
 
+/// One process of two classes, or several that are held against each other.
+fn process_classifier(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let inner = estimator.member(estimator.get("base_estimator_")?)?;
+    let fitted = (inner.class.read)(&inner)?;
+    Ok(match fitted.head {
+        Some(Head::Classifier(pairs, classes)) if inner.class.name == "OneVsOneClassifier" => {
+            Fitted::classifier(NameOnly(pairs), classes)
+        }
+        head => Fitted { head, ..fitted },
+    })
+}
+
+fn process_of_two(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    let dense = |attribute: &'static str| {
+        let stored = estimator.matrix(attribute)?;
+        Ok(Dense { values: stored.values, rows: stored.rows, width: stored.columns })
+    };
+    let rows = dense("X_train_")?;
+    let covariance = covariance(estimator, estimator.get("kernel_")?, 0)?;
+    let (told, said) = (estimator.vector("y_train_")?, estimator.vector("pi_")?);
+    if told.len() != said.len() {
+        return Err(estimator.misfit("pi_"));
+    }
+    let weights = told.iter().zip(said).map(|(told, said)| told - said).collect();
+    let process = Laplace::new(covariance, rows, weights, estimator.vector("W_sr_")?, dense("L_")?);
+    let process = process.ok_or_else(|| estimator.misfit("X_train_"))?;
+    Ok(Fitted::classifier(process, labels::classes(estimator)?))
+}
+
 /// A kernel of a Gaussian process: objects in objects.
 fn covariance<'g>(
     estimator: &Estimator<'g>,
@@ -207,7 +239,7 @@ fn covariance<'g>(
     };
     Ok(match name {
         "ConstantKernel" => Covariance::Constant(number("constant_value")?),
-        "WhiteKernel" => Covariance::White,
+        "WhiteKernel" => Covariance::White(number("noise_level")?),
         "Sum" => Covariance::Sum(part("k1")?, part("k2")?),
         "Product" => Covariance::Product(part("k1")?, part("k2")?),
         "Exponentiation" => Covariance::Power(part("kernel")?, number("exponent")?),

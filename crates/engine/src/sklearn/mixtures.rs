@@ -21,6 +21,9 @@ pub(super) const CLASSES: &[Class] = &[
     class("sklearn.random_projection", "GaussianRandomProjection", random),
     class("sklearn.random_projection", "SparseRandomProjection", random),
     class("sklearn.cross_decomposition", "PLSRegression", least_squares),
+    class("sklearn.cross_decomposition", "PLSCanonical", least_squares),
+    class("sklearn.cross_decomposition", "CCA", least_squares),
+    class("sklearn.neighbors", "NeighborhoodComponentsAnalysis", random),
 ];
 
 const PRECISIONS: &str = "precisions_cholesky_";

@@ -8,7 +8,7 @@ use super::{Class, ExtractError, class, labels};
 use crate::fitted::{Classify, Fitted, Head};
 use crate::model::Label;
 use crate::pickle::numpy::{Array, Scalar};
-use crate::tree::{Forest, ForestRegressor, IsolationForest, Node, Tree};
+use crate::tree::{Forest, ForestRegressor, IsolationForest, LeafColumns, Node, Tree};
 
 pub(super) const CLASSES: &[Class] = &[
     class("sklearn.tree", "DecisionTreeClassifier", tree_classifier),
@@ -20,6 +20,7 @@ pub(super) const CLASSES: &[Class] = &[
     class("sklearn.ensemble", "RandomForestRegressor", forest_regressor),
     class("sklearn.ensemble", "ExtraTreesRegressor", forest_regressor),
     class("sklearn.ensemble", "IsolationForest", isolation_forest),
+    class("sklearn.ensemble", "RandomTreesEmbedding", embedding),
 ];
 
 /// The fields of a node the engine knows: one more could change where a row goes.
@@ -170,6 +171,27 @@ fn isolation_forest(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     let forest = IsolationForest::new(&trees, width, usual, estimator.number("offset_")?, takes_missing);
     let forest = forest.ok_or_else(|| estimator.misfit("estimators_"))?;
     Ok(Fitted::classifier(forest, vec![Label::Int(-1), Label::Int(1)]))
+}
+
+/// A column for each leaf: the encoder behind the trees knows their leaves by the number of the node.
+fn embedding(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
+    const ENCODER: &str = "one_hot_encoder_";
+    let width = estimator.width()?;
+    let saved = members(estimator, &["ExtraTreeRegressor"])?;
+    let encoder = estimator.member(estimator.get(ENCODER)?)?;
+    let known = encoder.items("categories_")?;
+    let mut trees = Vec::with_capacity(saved.len());
+    for (tree, known) in saved.iter().zip(&known) {
+        #[expect(clippy::cast_precision_loss, reason = "a number of nodes")]
+        let leaves = (0..tree.nodes.len()).filter(|node| tree.nodes[*node].is_leaf()).map(|node| node as f64);
+        if !leaves.eq(encoder.vector_of("categories_", *known)?) {
+            return Err(estimator.misfit(ENCODER));
+        }
+        let made = tree.with_values(width, |_, _| 0.0);
+        trees.push(made.map_err(|problem| estimator.problem("tree_", problem))?);
+    }
+    let columns = LeafColumns::new(&trees, width).filter(|_| known.len() == saved.len());
+    columns.map(Fitted::transformer).ok_or_else(|| estimator.misfit(ENCODER))
 }
 
 /// How many nodes are passed on the way to each node, itself included; parents come first.

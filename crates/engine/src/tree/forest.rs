@@ -4,8 +4,9 @@ use super::grown::Tree;
 use super::packed::PackedTrees;
 use crate::data::{Accepts, Data, Dense, Matrix};
 use crate::explain::{Attributed, Unexplained};
-use crate::fitted::{Classify, Regress, Takes, Verdict};
+use crate::fitted::{Classify, Gives, Regress, Takes, Transform, Verdict};
 use crate::model::PredictError;
+use crate::sparse::{SparseMatrix, SparseRow};
 
 /// Trees whose leaves are averaged, compared in single precision as scikit-learn does.
 #[derive(Debug, Clone)]
@@ -162,6 +163,45 @@ pub(crate) struct IsolationForest {
     lengths: Average,
     /// The length of all ways together that is usual.
     usual: f64,
+/// Which leaf of each tree a row falls to, a column for each leaf: scikit-learn's random trees
+/// embedding.
+#[derive(Debug, Clone)]
+pub(crate) struct LeafColumns(Average);
+
+impl LeafColumns {
+    /// Joins trees of one value a leaf; `None` without any.
+    pub(crate) fn new(trees: &[Tree], width: usize) -> Option<Self> {
+        Average::new(trees, width, false).filter(|trees| trees.trees.outputs() == 1).map(LeafColumns)
+    }
+}
+
+impl Transform for LeafColumns {
+    fn takes(&self) -> Takes {
+        Takes::Numbers(self.0.trees.width())
+    }
+
+    fn gives(&self) -> Gives {
+        Gives::Numbers(self.0.trees.leaves())
+    }
+
+    fn name(&self) -> &'static str {
+        "one column a leaf"
+    }
+
+    fn transform<'a>(&'a self, data: Data<'a>) -> Result<Data<'a>, PredictError> {
+        let matrix = data.matrix(self.0.trees.width(), self.0.accepts())?;
+        let mut found = vec![SparseRow::default(); matrix.rows()];
+        self.0.trees.visit(&matrix, |first, _, leaves| {
+            for (row, &leaf) in (first..).zip(leaves) {
+                found[row].push(leaf as usize, 1.0);
+            }
+        });
+        let mut columns = SparseMatrix::new(self.0.trees.leaves());
+        found.iter().for_each(|row| columns.push(row.as_ref()));
+        Ok(Data::Sparse(columns))
+    }
+}
+
     offset: f64,
 }
 

@@ -321,11 +321,31 @@ def answers(model, rows):
         if method == "transform" and hasattr(model, "predict"):
             continue
         if hasattr(model, method):
-            answer = getattr(model, method)(rows)
+            try:
+                answer = getattr(model, method)(rows)
+            except ValueError as problem:
+                if "does not support predicting probability" in str(problem):
+                    continue
+                raise
             answer = answer.toarray() if hasattr(answer, "toarray") else answer
             if isinstance(answer, np.ndarray) and answer.dtype == object and answer.ndim == 2:
                 answer = answer.tolist()
             yield method, answer
+
+
+def each_alone(model, rows, train):
+    """What is said of each row, asked for alone."""
+    told = [dict(answers(model, asked(rows[place:place + 1], train))) for place in range(len(rows))]
+    return {method: np.concatenate([one[method] for one in told]) for method in told[0]}
+
+
+def at_edge(model, row, rows, train):
+    """What is said of a row, or that it is refused."""
+    batch = row[np.newaxis] if isinstance(rows, np.ndarray) else [row]
+    try:
+        return {"rows": batch, **dict(answers(model, asked(batch, train)))}
+    except Exception as problem:
+        return {"rows": batch, "refused": str(problem)[:200]}
 
 
 def dumped(model, **options):
@@ -365,20 +385,23 @@ def class_name(model):
 def main():
     folder = os.path.join(sys.argv[1], ".".join(sklearn.__version__.split(".")[:2]))
     os.makedirs(folder, exist_ok=True)
+    import goldens_more
     import goldens_wide
 
     wanted = [argument for argument in sys.argv[2:] if not argument.startswith("--")]
     everything = "--all" in sys.argv
 
-    for family in FAMILIES + goldens_wide.FAMILIES:
+    for family in FAMILIES + goldens_wide.FAMILIES + goldens_more.FAMILIES:
         if wanted and family.__name__ not in wanted:
             continue
         cases = {}
         for name, model, train, rows, *target in family():
             model = (model if getattr(model, "prefit", False) else clone(model)).fit(train, *(target or [BINARY]))
-            cases[name] = {"model": model, "rows": rows, **dict(answers(model, asked(rows, train)))}
+            told = dict(each_alone(model, rows, train) if getattr(family, "alone", False) else answers(model, asked(rows, train)))
+            cases[name] = {"model": model, "rows": rows, **told}
             if everything:
-                cases[name].update({"class": class_name(model), "files": dict(formats(model))})
+                edges = [at_edge(model, row, rows, train) for row in goldens_more.edges(rows)]
+                cases[name].update({"class": class_name(model), "files": dict(formats(model)), "edges": edges})
         with open(os.path.join(folder, f"{family.__name__}.golden"), "wb") as file:
             file.write(zlib.compress(pickle.dumps(cases, protocol=4), 9))
 
