@@ -4,8 +4,9 @@
 //! row for each class, version and format to the file that `PINNACE_PARITY` names:
 //!
 //!     class <tab> library and version <tab> format <tab> largest difference, or what failed
+//!     # <tab> a remark
 //!
-//! A further library is a row in [`SOURCES`]: its script, the variable that tells its tests where
+//! Comparing all libraries writes `docs/parity.md`. A further library is a row in [`SOURCES`]: its script, the variable that tells its tests where
 //! the files are, and the tests.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use anyhow::{Context, Result, ensure};
 /// Where golden files of one library come from, and who compares them.
 struct Source {
     name: &'static str,
+    title: &'static str,
     /// Called with a folder for what it installs, a folder for the files, and `--all`.
     script: &'static str,
     variable: &'static str,
@@ -25,30 +27,73 @@ struct Source {
     tests: &'static str,
 }
 
-const SOURCES: &[Source] = &[Source {
-    name: "sklearn",
-    script: "crates/engine/tests/data/goldens.sh",
-    variable: "PINNACE_GOLDENS",
-    tests: "estimators_say_what_scikit_learn_says",
-}];
+const SOURCES: &[Source] = &[
+    Source {
+        name: "sklearn",
+        title: "scikit-learn",
+        script: "crates/engine/tests/data/goldens.sh",
+        variable: "PINNACE_GOLDENS",
+        tests: "estimators_say_what_scikit_learn_says",
+    },
+    Source {
+        name: "boosters",
+        title: "XGBoost, LightGBM, CatBoost",
+        script: "crates/engine/tests/data/boosters.sh",
+        variable: "PINNACE_GOLDENS",
+        tests: "boosters_say_what_their_library_says",
+    },
+    Source {
+        name: "onnx",
+        title: "ONNX",
+        script: "crates/engine/tests/data/onnx.sh",
+        variable: "PINNACE_ONNX_GOLDENS",
+        tests: "give_what_onnxruntime_gives",
+    },
+];
+
+const PAGE: &str = "docs/parity.md";
+
+const INTRODUCTION: &str = "# The parity table
+
+Models of every class the engine opens, saved by real libraries in every format, and asked for rows that the library
+was asked for too. A number is the largest relative difference of what both said (of decisions, probabilities, numbers,
+features; labels must be the same); 0 is bit for bit. Below 1e-10 a difference counts as none that is left when large
+numbers cancel out.
+
+`edges`: rows at the edge of what an estimator takes, each alone: NaN, ±inf, what single precision cannot hold,
+denormals, minus zero; empty strings, unseen categories, missing cells; texts of many scripts and of adversarial Unicode.
+What the library answers must be answered alike; numbers that it refuses must be refused.
+
+Every row of a batch is also asked for alone and must give the same bit for bit; no rows must give no answers. Made by:
+
+    cargo xtask parity FOLDER
+";
 
 /// Makes and compares everything, or what `names` has; `folder` keeps what was installed and made.
 pub(crate) fn run(folder: &Path, names: &[&str]) -> Result<bool> {
     fs::create_dir_all(folder).with_context(|| format!("failed to make `{}`", folder.display()))?;
     let folder = folder.canonicalize()?;
-    let table = folder.join("parity.tsv");
-    fs::write(&table, "").with_context(|| format!("failed to write `{}`", table.display()))?;
     let mut passed = true;
+    let mut page = INTRODUCTION.to_owned();
     for source in SOURCES.iter().filter(|source| names.is_empty() || names.contains(&source.name)) {
+        let table = folder.join(source.name).join("parity.tsv");
         let goldens = folder.join(source.name).join("goldens");
         make(source, &folder.join(source.name).join("packages"), &goldens)?;
+        fs::write(&table, "").with_context(|| format!("failed to write `{}`", table.display()))?;
         passed &= compare(source, &goldens, &table)?;
+        let rows =
+            fs::read_to_string(&table).with_context(|| format!("failed to read `{}`", table.display()))?;
+        let (text, failed) = printed(&rows);
+        passed &= failed == 0 && !rows.is_empty();
+        page += &format!("\n## {}\n\n{text}\n", source.title);
     }
-    let rows = fs::read_to_string(&table).with_context(|| format!("failed to read `{}`", table.display()))?;
-    ensure!(!rows.is_empty(), "nothing was compared: is there a library of that name?");
-    let (text, failed) = printed(&rows);
-    println!("{text}");
-    Ok(passed && failed == 0)
+    ensure!(page.len() > INTRODUCTION.len(), "nothing was compared: is there a library of that name?");
+    println!("{page}");
+    if names.is_empty() {
+        fs::write(PAGE, page.trim_end().to_owned() + "\n")
+            .with_context(|| format!("failed to write `{PAGE}`"))?;
+    }
+    Ok(passed)
 }
 
 fn make(source: &Source, packages: &PathBuf, goldens: &PathBuf) -> Result<()> {
@@ -77,7 +122,12 @@ fn compare(source: &Source, goldens: &Path, table: &Path) -> Result<bool> {
 fn printed(rows: &str) -> (String, usize) {
     let mut formats = BTreeSet::new();
     let mut lines: BTreeMap<(&str, &str), BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
+    let mut remarks = BTreeSet::new();
     for row in rows.lines() {
+        if let Some(remark) = row.strip_prefix("#\t") {
+            remarks.insert(remark);
+            continue;
+        }
         let mut cells = row.split('\t');
         let (Some(class), Some(version), Some(format), Some(said)) =
             (cells.next(), cells.next(), cells.next(), cells.next())
@@ -113,7 +163,9 @@ fn printed(rows: &str) -> (String, usize) {
         }
         text += &format!("| {} |\n", line.join(" | "));
     }
-    text += &format!("\n{compared} comparisons, {} failed\n{}", problems.len(), problems.join("\n"));
+    text += &format!("\n{compared} comparisons, {} failed.\n", problems.len());
+    text.extend(remarks.iter().map(|remark| format!("\n{remark}\n")));
+    text += &problems.join("\n");
     (text, problems.len())
 }
 

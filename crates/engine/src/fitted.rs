@@ -68,6 +68,11 @@ pub(crate) trait Classify: Debug + Send + Sync + Any {
     /// What the model is, in two or three words.
     fn name(&self) -> &'static str;
 
+    /// How it is computed, in words, where there is a choice.
+    fn kernel(&self) -> Option<String> {
+        None
+    }
+
     /// Judges a batch; every row is judged as if it were alone.
     ///
     /// # Errors
@@ -92,6 +97,11 @@ pub(crate) trait Regress: Debug + Send + Sync + Any {
 
     /// What the model is, in two or three words.
     fn name(&self) -> &'static str;
+
+    /// How it is computed, in words, where there is a choice.
+    fn kernel(&self) -> Option<String> {
+        None
+    }
 
     /// A row of outputs for each row.
     ///
@@ -210,6 +220,15 @@ impl Head {
             Head::Classifier(classifier, _) => classifier.name(),
             Head::Regressor(regressor) => regressor.name(),
             Head::Many(outputs) => outputs.first().map_or("nothing", |(first, _)| first.name()),
+        }
+    }
+
+    /// How it is computed, in words, where there is a choice.
+    pub(crate) fn kernel(&self) -> Option<String> {
+        match self {
+            Head::Classifier(classifier, _) => classifier.kernel(),
+            Head::Regressor(regressor) => regressor.kernel(),
+            Head::Many(outputs) => outputs.first().and_then(|(first, _)| first.kernel()),
         }
     }
 
@@ -343,6 +362,10 @@ impl Classify for Chained<Box<dyn Classify>> {
         self.last.name()
     }
 
+    fn kernel(&self) -> Option<String> {
+        self.last.kernel()
+    }
+
     fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError> {
         self.last.judge(&self.chain.apply(data.clone())?)
     }
@@ -364,6 +387,10 @@ impl Regress for Chained<Box<dyn Regress>> {
 
     fn name(&self) -> &'static str {
         self.last.name()
+    }
+
+    fn kernel(&self) -> Option<String> {
+        self.last.kernel()
     }
 
     fn predict(&self, data: &Data<'_>) -> Result<Dense, PredictError> {

@@ -54,6 +54,8 @@ pub struct Summary {
     pub names: Vec<String>,
     /// Its classes; empty if it predicts numbers.
     pub classes: Vec<Label>,
+    /// How it is computed here, in words, where there is a choice.
+    pub kernel: Option<String>,
     /// What predicting one row takes, in seconds; nothing where no row could be made up.
     pub seconds_alone: Option<f64>,
     /// What a row takes in a batch of 256, in seconds.
@@ -123,7 +125,7 @@ fn describe(path: &Path, inspection: &mut Inspection) {
         .and_then(|start| packing::sniff(&start))
         .map(|packing| format!(", {packing:?}").to_lowercase());
     if let Some((producer, opsets, nodes)) =
-        open::is_onnx(&bytes).then(|| crate::onnx::outline(&bytes)).flatten()
+        open::is_onnx(&bytes).then(|| crate::onnx::outline(&bytes, path.parent())).flatten()
     {
         inspection.format = format!("ONNX{producer}, operator sets {opsets}");
         inspection.outline = nodes;
@@ -172,6 +174,7 @@ fn summary(model: &Model, example: Option<Input>) -> Summary {
         inputs,
         names,
         classes: model.classes().to_vec(),
+        kernel: model.parts().head.as_ref().and_then(crate::fitted::Head::kernel),
         seconds_alone: alone.map(|time| time.as_secs_f64()),
         seconds_in_batch: batched.map(|time| time.as_secs_f64()),
     }

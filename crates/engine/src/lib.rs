@@ -42,14 +42,16 @@ mod mixture;
 mod neighbours;
 mod network;
 mod onnx;
+#[cfg(test)]
+mod parity;
 mod pickle;
 mod preprocess;
 mod sklearn;
 mod skops;
 mod sparse;
+mod splines;
 mod text;
 mod topics;
-mod splines;
 mod tree;
 
 pub use boosters::BoosterError;

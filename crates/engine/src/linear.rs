@@ -61,6 +61,18 @@ impl Weights {
         self.intercepts.len()
     }
 
+    /// How scores are computed, in words.
+    pub(crate) fn kernel(&self) -> String {
+        let precision = match self.coefficients {
+            Coefficients::F32(_) => "single",
+            Coefficients::F64(_) => "double",
+        };
+        let (width, outputs) = (self.width, self.outputs());
+        format!(
+            "sums over the features that are not zero: {width} × {outputs} weights in {precision} precision"
+        )
+    }
+
     pub(crate) fn parts(&self) -> (&Coefficients, &[f64]) {
         (&self.coefficients, &self.intercepts)
     }
@@ -216,6 +228,10 @@ impl Classify for Linear {
         }
     }
 
+    fn kernel(&self) -> Option<String> {
+        Some(self.weights.kernel())
+    }
+
     fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError> {
         let decisions = self.weights.scores(data)?;
         let classes = decisions.iter().map(decided).collect();
@@ -268,6 +284,10 @@ impl Regress for LinearRegressor {
             Inverse::Identity => "linear regression",
             Inverse::Exponential => "generalized linear regression",
         }
+    }
+
+    fn kernel(&self) -> Option<String> {
+        Some(self.weights.kernel())
     }
 
     fn predict(&self, data: &Data<'_>) -> Result<Dense, PredictError> {

@@ -2,6 +2,8 @@
 
 mod answer;
 mod error;
+#[cfg(test)]
+pub(crate) mod face;
 mod frame;
 mod input;
 mod kind;

@@ -38,6 +38,14 @@ impl Margins {
         }
     }
 
+    fn kernel(&self) -> Option<String> {
+        match self {
+            Margins::Single(sums) => Some(sums.kernel()),
+            Margins::Double(sums) => Some(sums.kernel()),
+            Margins::Linear(_) => None,
+        }
+    }
+
     fn of_data(&self, data: &Data<'_>) -> Result<Dense, PredictError> {
         match self {
             Margins::Single(sums) => sums.of_data(data),
@@ -195,6 +203,10 @@ impl Regress for Booster {
         self.name
     }
 
+    fn kernel(&self) -> Option<String> {
+        self.margins.kernel()
+    }
+
     fn predict(&self, data: &Data<'_>) -> Result<Dense, PredictError> {
         self.linked(data)
     }
@@ -219,6 +231,10 @@ impl Classify for BoosterClassifier {
 
     fn name(&self) -> &'static str {
         self.0.name
+    }
+
+    fn kernel(&self) -> Option<String> {
+        self.0.margins.kernel()
     }
 
     fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError> {

@@ -12,8 +12,10 @@ use super::heads::{Booster, BoosterClassifier};
 use super::{Format, open, sniff};
 use crate::data::{Data, Dense};
 use crate::fitted::{Classify, Head, Takes, Verdict};
+use crate::model::face;
 use crate::model::open::tests::{damage, rounds};
 use crate::model::{Cell, Input, Label, Model, Parts};
+use crate::parity::{self, Row};
 use crate::pickle::numpy::Array;
 use crate::pickle::{self, View};
 use crate::sklearn::extract;
@@ -52,6 +54,12 @@ fn boosters_say_what_their_library_says() {
             let name = name.str().unwrap();
             for (format, parts) in models(case) {
                 let said = parts.and_then(|parts| check(parts, case, is_single));
+                parity::record(&Row {
+                    class: class_of(case, &version),
+                    version: version.replace('-', " "),
+                    format: if format == "estimator" { "pickle 4".to_owned() } else { format.clone() },
+                    difference: said.clone(),
+                });
                 match said {
                     Ok(difference) => {
                         checked += 1;
@@ -73,6 +81,16 @@ fn boosters_say_what_their_library_says() {
     }
     assert!(failures.is_empty(), "{} of {checked}\n{}", failures.len(), failures.join("\n"));
     assert!(checked > 300, "only {checked} models checked");
+}
+
+/// The estimator that answers, in whatever pipeline; a file of a library itself is a booster.
+fn class_of(case: View<'_>, version: &str) -> String {
+    let library = version.split('-').next().unwrap();
+    let Some(model) = case.get("model") else { return format!("{library} booster") };
+    match model.class() {
+        Some((module, name)) if module.starts_with("sklearn") => format!("{library} in {name}"),
+        class => class.map_or("?", |(_, name)| name).to_owned(),
+    }
 }
 
 /// The model of a case in each of its formats.
@@ -139,6 +157,7 @@ fn check(parts: Parts, case: View<'_>, is_single: bool) -> Result<f64, String> {
     let inputs = inputs_of("rows").unwrap();
     let rows = model.parts().rows(&inputs).map_err(|error| error.to_string())?;
     let head = model.parts().head.as_ref().unwrap();
+    face::check(&model, &inputs)?;
     let mut worst = 0.0f64;
     for (rows, margin) in [("rows", "margin"), ("inplace_rows", "inplace_margin")] {
         if let (Some(inputs), Some(expected), Some(booster)) =

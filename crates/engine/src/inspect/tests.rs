@@ -41,6 +41,23 @@ fn what_a_malicious_pickle_would_have_run_is_named() {
     check(b"costume\nwear\n(tR.", &[]);
 }
 
+#[test]
+fn the_kernel_is_named_and_measured() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let check = |file: &str, expected: &str| {
+        let inspection = inspect(&data.join(file)).unwrap();
+        let model = inspection.model.unwrap_or_else(|| panic!("{file}: {:?}", inspection.refusal));
+        let kernel = model.kernel.unwrap_or_default();
+        assert!(kernel.contains(expected), "{file}: {kernel}");
+        assert!(model.seconds_alone.is_some_and(|time| time > 0.0), "{file}");
+        assert!(model.seconds_in_batch.is_some_and(|time| time > 0.0), "{file}");
+    };
+    check("1.9/forest.zlib.joblib", "trees by masks of leaves; ");
+    check("1.9/words_lr.zlib.joblib", "weights in double precision");
+    check("mlflow/3/xgboost", "4 trees by masks of leaves; ");
+    check("mlflow/3/onnx", "nodes one after the other, all rows at once");
+}
+
 /// The corpus that must run nothing is also told for what it is.
 #[test]
 fn every_malicious_file_of_the_corpus_is_marked() {

@@ -36,7 +36,12 @@ fn of_folder(path: &Path) -> Result<Parts, OpenError> {
         Takes::Numbers(width) | Takes::Cells(width) => width,
         Takes::Text | Takes::Anything => 0,
     };
-    if parts.names.is_empty() && folder.names.len() == width {
+    // LightGBM numbers the columns that nobody named, and has no spaces in names
+    let is_made = |(number, name): (usize, &String)| {
+        let told = folder.names.get(number).map(|told| told.replace(' ', "_"));
+        *name == format!("Column_{number}") || told.as_ref() == Some(name)
+    };
+    if folder.names.len() == width && parts.names.iter().enumerate().all(is_made) {
         parts.names = folder.names;
     }
     Ok(parts)

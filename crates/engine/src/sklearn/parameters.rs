@@ -16,6 +16,14 @@ pub(super) fn of(class: &str) -> &'static [&'static str] {
     BY_CLASS.get(class).map_or(&[], Vec::as_slice)
 }
 
+/// All classes of scikit-learn that the table knows.
+#[cfg(test)]
+pub(super) fn classes() -> impl Iterator<Item = &'static str> {
+    let mut names: Vec<&str> = BY_CLASS.keys().copied().collect();
+    names.sort_unstable();
+    names.into_iter()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::FAMILIES;

@@ -105,6 +105,10 @@ impl Classify for Forest {
         if self.0.trees.trees() == 1 { "decision tree" } else { "random forest" }
     }
 
+    fn kernel(&self) -> Option<String> {
+        Some(self.0.trees.kernel())
+    }
+
     fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError> {
         self.0.of_data(data).map(Verdict::of_probabilities)
     }
@@ -146,6 +150,10 @@ impl Regress for ForestRegressor {
         if self.0.trees.trees() == 1 { "decision tree regressor" } else { "random forest regressor" }
     }
 
+    fn kernel(&self) -> Option<String> {
+        Some(self.0.trees.kernel())
+    }
+
     fn predict(&self, data: &Data<'_>) -> Result<Dense, PredictError> {
         self.0.of_data(data)
     }
@@ -155,14 +163,6 @@ impl Regress for ForestRegressor {
     }
 }
 
-/// Trees that tell how unusual a row is: scikit-learn's isolation forest. The first class is the
-/// outliers', the second the others'.
-#[derive(Debug, Clone)]
-pub(crate) struct IsolationForest {
-    /// At each leaf the length of the way to it.
-    lengths: Average,
-    /// The length of all ways together that is usual.
-    usual: f64,
 /// Which leaf of each tree a row falls to, a column for each leaf: scikit-learn's random trees
 /// embedding.
 #[derive(Debug, Clone)]
@@ -202,6 +202,14 @@ impl Transform for LeafColumns {
     }
 }
 
+/// Trees that tell how unusual a row is: scikit-learn's isolation forest. The first class is the
+/// outliers', the second the others'.
+#[derive(Debug, Clone)]
+pub(crate) struct IsolationForest {
+    /// At each leaf the length of the way to it.
+    lengths: Average,
+    /// The length of all ways together that is usual.
+    usual: f64,
     offset: f64,
 }
 
@@ -232,6 +240,10 @@ impl Classify for IsolationForest {
 
     fn name(&self) -> &'static str {
         "isolation forest"
+    }
+
+    fn kernel(&self) -> Option<String> {
+        Some(self.lengths.trees.kernel())
     }
 
     fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError> {

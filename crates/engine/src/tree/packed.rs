@@ -5,6 +5,7 @@
 //! leaves of a row are told in the order of trees, so that sums are added in the library's order.
 
 mod covers;
+mod kernel;
 mod shapley;
 
 use std::ops::Range;

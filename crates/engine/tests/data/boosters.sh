@@ -9,14 +9,14 @@ set -eu
 packages=$1 goldens=$2 here=$(cd "$(dirname "$0")" && pwd)
 
 make() {
-    python=$1 set=$2 xgboost=$3
+    interpreter=$1 set=$2 xgboost=$3
     shift 3
     if [ ! -d "$packages/$set" ]; then
-        "$python" -m pip install --quiet --only-binary :all: --target "$packages/$set" "$@"
+        "$interpreter" -m pip install --quiet --only-binary :all: --target "$packages/$set" "$@"
         # without the libraries for graphics cards, which are large
-        "$python" -m pip install --quiet --no-deps --target "$packages/$set" "xgboost==$xgboost"
+        "$interpreter" -m pip install --quiet --no-deps --target "$packages/$set" "xgboost==$xgboost"
     fi
-    PYTHONPATH="$packages/$set" OMP_NUM_THREADS=1 "$python" -W ignore "$here/boosters.py" "$goldens"
+    PYTHONPATH="$packages/$set" OMP_NUM_THREADS=1 "$interpreter" -W ignore "$here/boosters.py" "$goldens"
 }
 
 python=${PYTHON:-python3.11}

@@ -4,15 +4,17 @@
 //! `tests/data/goldens.py` makes the files. `PINNACE_GOLDENS` names a folder of them to compare
 //! instead of those in the repository.
 
-use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::super::extract;
+use super::super::{FAMILIES, extract, parameters};
 use crate::data::{Accepts, Data};
 use crate::fitted::{Head, Takes, Verdict};
+use crate::model::face;
 use crate::model::open::tests::{damage, rounds};
 use crate::model::{Cell, Input, Label, Model, Prediction};
+use crate::parity::{self, Row};
 use crate::pickle::numpy::{Array, Scalar};
 use crate::pickle::{self, View};
 
@@ -45,21 +47,15 @@ fn files() -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// What was compared: a row of the parity table.
-struct Row {
-    class: String,
-    version: String,
-    format: String,
-    difference: Result<f64, String>,
-}
-
 #[test]
 fn estimators_say_what_scikit_learn_says() {
     let mut worst: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
     let mut failures = Vec::new();
+    let mut covered = BTreeSet::new();
     let mut checked = 0;
     for (version, bytes) in files() {
         let graph = pickle::load(&bytes).unwrap();
+        covered.extend(pickle::calls(&graph).into_keys().map(|(_, name)| name));
         for (name, case) in graph.root().pairs().unwrap() {
             let name = name.str().unwrap();
             match check(name, case) {
@@ -69,13 +65,15 @@ fn estimators_say_what_scikit_learn_says() {
                 }
                 Err(problem) => failures.push(format!("{version} {name}: {problem}")),
             }
-            let rows = other_formats(name, &version, case);
+            let mut rows = other_formats(name, &version, case);
+            rows.extend(edges(name, &version, case));
             let failed = rows.iter().filter_map(|row| Some((row, row.difference.as_ref().err()?)));
             failures
                 .extend(failed.map(|(row, problem)| format!("{version} {name} {}: {problem}", row.format)));
-            record(&rows);
+            rows.iter().for_each(parity::record);
         }
     }
+    remark(&covered);
     for (case, versions) in &worst {
         let cells: Vec<String> =
             versions.iter().map(|(version, worst)| format!("{version}: {worst:.1e}")).collect();
@@ -104,17 +102,47 @@ fn other_formats(name: &str, version: &str, case: View<'_>) -> Vec<Row> {
     rows.collect()
 }
 
-/// Adds rows to the table that `cargo xtask parity` prints, if it asks for them.
-fn record(rows: &[Row]) {
-    let Some(path) = std::env::var_os("PINNACE_PARITY") else { return };
-    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
-    for Row { class, version, format, difference } in rows {
-        let difference = match difference {
-            Ok(difference) => format!("{difference:e}"),
-            Err(problem) => problem.replace(['\t', '\n'], " "),
+/// Rows at the edge of what the estimator takes, each alone: what scikit-learn answers is answered,
+/// and what numbers it refuses is refused.
+fn edges(name: &str, version: &str, case: View<'_>) -> Option<Row> {
+    let edges = case.get("edges").and_then(|edges| edges.items())?;
+    let class = case.get("class").and_then(|class| class.str()).unwrap_or(name).to_owned();
+    let model = extract(case.get("model").unwrap()).map(|parts| Model::new(name, parts));
+    let mut worst = 0.0;
+    let mut problems = Vec::new();
+    for (place, edge) in edges.enumerate() {
+        let Ok(model) = &model else { continue };
+        let row = inputs(edge.get("rows").unwrap());
+        let problem = match edge.get("refused") {
+            None => compare(name, model, edge).map(|difference| worst = f64::max(worst, difference)).err(),
+            Some(refused) => match (&row[..], model.parts().rows(&row)) {
+                ([Input::Row(_)], Ok(data))
+                    if model.parts().head.is_none() || model.predict_batch(&row).is_ok() =>
+                {
+                    drop(data);
+                    Some(format!("answered, where scikit-learn says {}", refused.str().unwrap_or_default()))
+                }
+                _ => None,
+            },
         };
-        writeln!(file, "{class}\t{version}\t{format}\t{difference}").unwrap();
+        problems.extend(problem.map(|problem| format!("edge {place} {row:?}: {problem}")));
     }
+    let difference = if problems.is_empty() { Ok(worst) } else { Err(problems.join("; ")) };
+    Some(Row { class, version: format!("scikit-learn {version}"), format: "edges".to_owned(), difference })
+}
+
+/// Tells which classes have no case, and which of scikit-learn's are refused.
+fn remark(covered: &BTreeSet<String>) {
+    let known: BTreeSet<&str> = FAMILIES.iter().copied().flatten().map(|class| class.name).collect();
+    let own = FAMILIES.iter().copied().flatten().filter(|class| !class.is_foreign()).map(|class| class.name);
+    let without: Vec<&str> = own.filter(|name| !covered.contains(*name)).collect();
+    let refused: Vec<&str> = parameters::classes().filter(|name| !known.contains(name)).collect();
+    parity::remark(&format!("Opened, but without a case above: {}.", listed(&without)));
+    parity::remark(&format!("Refused by name: {}.", listed(&refused)));
+}
+
+fn listed(names: &[&str]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 /// A seeded walk through damaged files: whatever the bytes, an answer or an error.
@@ -159,6 +187,7 @@ fn check(name: &str, case: View<'_>) -> Result<f64, String> {
 fn compare(name: &str, model: &Model, case: View<'_>) -> Result<f64, String> {
     let inputs = inputs(case.get("rows").unwrap());
     let rows = model.parts().rows(&inputs).map_err(|error| error.to_string())?;
+    face::check(model, &inputs)?;
     let mut worst = Worst { difference: 0.0, is_exact: is_exact(name) };
     if let Some(expected) = case.get("transform") {
         worst.table("transform", &numbers(expected)?, &dense(rows.clone())?)?;
@@ -173,6 +202,9 @@ fn compare(name: &str, model: &Model, case: View<'_>) -> Result<f64, String> {
                 (expected, _) => return Err(format!("{method} is there: {}", expected.is_some())),
             }
         }
+    }
+    if model.predict_batch(&[]).is_ok_and(|said| !said.is_empty()) {
+        return Err("something is said of no rows".to_owned());
     }
     if let Some(expected) = case.get("predict") {
         let said = model.predict_batch(&inputs).map_err(|error| error.to_string())?;

@@ -56,6 +56,10 @@ impl<N: Number> Classify for BoostedClassifier<N> {
         "gradient boosting"
     }
 
+    fn kernel(&self) -> Option<String> {
+        Some(self.sums.kernel())
+    }
+
     fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError> {
         let decisions = self.sums.of_data(data)?;
         let probabilities = Dense::from_rows(decisions.rows, self.classes(), |row, probabilities| {
@@ -103,6 +107,10 @@ impl<N: Number> Regress for BoostedRegressor<N> {
 
     fn name(&self) -> &'static str {
         "gradient boosting regressor"
+    }
+
+    fn kernel(&self) -> Option<String> {
+        Some(self.sums.kernel())
     }
 
     fn predict(&self, data: &Data<'_>) -> Result<Dense, PredictError> {

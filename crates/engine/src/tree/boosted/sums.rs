@@ -96,6 +96,11 @@ impl<N: Number> Sums<N> {
         (is_plain && in_turn && one_each).then_some((&self.trees, &self.start[..], self.accepts))
     }
 
+    /// How they are computed, in words.
+    pub(crate) fn kernel(&self) -> String {
+        self.trees.kernel()
+    }
+
     pub(crate) fn width(&self) -> usize {
         self.trees.width()
     }
