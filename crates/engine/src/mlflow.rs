@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use crate::model::Cell;
+use crate::model::{Cell, Model};
 
 /// The file that makes a folder a model.
 const MANIFEST: &str = "MLmodel";
@@ -100,7 +100,12 @@ pub fn is_folder(path: &Path) -> bool {
 /// # Errors
 /// When it is no model the engine opens.
 pub fn files(path: &Path) -> Result<Vec<PathBuf>, MlflowError> {
-    locate(path).map(|folder| folder.files)
+    let Folder { file, mut files, .. } = locate(path)?;
+    // a file that cannot be read is told about when the folder is opened
+    let beside = Model::files_beside(&file).unwrap_or_default();
+    let parent = file.parent().and_then(|parent| parent.strip_prefix(path).ok()).unwrap_or(Path::new(""));
+    files.extend(beside.iter().map(|other| parent.join(other)));
+    Ok(files)
 }
 
 /// Reads a folder's manifest.
@@ -197,7 +202,7 @@ fn cell(value: &Json) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Input, InputKind, Model};
+    use crate::model::{Input, InputKind};
 
     fn folder(manifest: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();

@@ -102,6 +102,15 @@ impl Model {
         open::open(path)
     }
 
+    /// The files beside a model's file that opening it reads, too, relative to its folder: what ONNX files keep in
+    /// other files.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or names a file that is not there.
+    pub fn files_beside(path: &Path) -> Result<Vec<std::path::PathBuf>, OpenError> {
+        open::files_beside(path)
+    }
+
     /// Opens a model of a file's bytes, as [`Model::open`] does; errors name the file `name`.
     ///
     /// # Errors

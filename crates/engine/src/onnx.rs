@@ -1,6 +1,7 @@
 //! Opens ONNX files: an interpreter of our own for classical and small neural models.
 //!
-//! In reading order: [`wire`] reads protobuf, [`proto`] its messages, [`tensor`] holds values; [`graph`] puts nodes in
+//! In reading order: [`wire`] reads protobuf, [`proto`] its messages ([`outside`] what they keep in other files, [`half`]
+//! what has two bytes), [`tensor`] holds values; [`graph`] puts nodes in
 //! order and checks them, making each ready by its row in [`ops`] (which reads it through [`spec`]); [`run`] runs them
 //! within bounds of memory and work; [`feed`] makes inputs of rows, [`model`] a classifier or regressor of a graph, [`roles`] finds out what its
 //! outputs are; [`product`] multiplies matrices.
@@ -11,8 +12,10 @@ mod broadcast;
 mod error;
 mod feed;
 mod graph;
+mod half;
 mod model;
 mod ops;
+mod outside;
 mod product;
 mod proto;
 mod roles;
@@ -22,7 +25,7 @@ mod tensor;
 mod wire;
 
 pub use error::OnnxError;
-pub(crate) use model::{open, outline};
+pub(crate) use model::{files_beside, open, outline};
 
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,23 @@ pub(super) fn open(path: &Path) -> Result<Model, OpenError> {
 pub(super) fn from_bytes(name: &str, bytes: &[u8]) -> Result<Model, OpenError> {
     let path = Path::new(name);
     let unpacked = unpacked(path, bytes, bytes.len() as u64)?;
+    if kind::is_onnx(&unpacked) {
+        // bytes lie in no folder: nothing beside them is read
+        let parts = onnx::open(&unpacked, None);
+        let parts = parts.map_err(|source| OpenError::Onnx { path: path.to_owned(), source })?;
+        return Ok(Model::new(name, parts));
+    }
     Ok(Model::new(name, parts(path, &unpacked)?))
+}
+
+/// The files beside a model's file that opening it reads, relative to its folder.
+pub(super) fn files_beside(path: &Path) -> Result<Vec<std::path::PathBuf>, OpenError> {
+    let bytes = read(path)?;
+    match path.parent() {
+        Some(folder) if kind::is_onnx(&bytes) => onnx::files_beside(&bytes, folder)
+            .map_err(|source| OpenError::Onnx { path: path.to_owned(), source }),
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// Makes a model of an MLflow folder; its signature names the inputs where the model does not.
@@ -65,7 +81,7 @@ pub(super) fn parts(path: &Path, bytes: &[u8]) -> Result<Parts, OpenError> {
         return boosters::open(format, bytes).map_err(|source| OpenError::Booster { path: owned(), source });
     }
     if kind::is_onnx(bytes) {
-        return onnx::open(bytes).map_err(|source| OpenError::Onnx { path: owned(), source });
+        return onnx::open(bytes, path.parent()).map_err(|source| OpenError::Onnx { path: owned(), source });
     }
     if let Some(what) = kind::foreign(bytes) {
         return Err(OpenError::NotAModel { path: owned(), what });

@@ -1,10 +1,12 @@
 //! A graph as a model: rows go in as the inputs it declares, labels and numbers come out.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{OnnxError, Problem};
 use super::feed::{Feed, from_table, numbered, texted};
 use super::graph::{Graph, compile};
+use super::outside::Outside;
 use super::proto::{Attribute, GraphProto, ModelProto, Port, clean};
 use super::roles::{self, Role};
 use super::run::{Failure, Limits};
@@ -24,6 +26,16 @@ pub(crate) struct Network {
 }
 
 impl Network {
+    /// How it is computed, in words.
+    fn kernel(&self) -> String {
+        let nodes = self.graph.steps.len();
+        let rows = if self.takes_batches { "all rows at once" } else { "row by row" };
+        format!(
+            "{nodes} nodes one after the other, {rows}; products of matrices {}",
+            super::product::instructions()
+        )
+    }
+
     /// What the model takes.
     pub(super) fn takes(&self) -> Takes {
         let width = self.inputs.iter().map(Feed::width).sum();
@@ -107,8 +119,9 @@ pub(super) fn refused(failure: Failure) -> PredictError {
 }
 
 /// Makes a model of a file.
-pub(crate) fn open(bytes: &[u8]) -> Result<Parts, OnnxError> {
-    let model = ModelProto::read(bytes)?;
+pub(crate) fn open(bytes: &[u8], folder: Option<&Path>) -> Result<Parts, OnnxError> {
+    let outside = folder.map(Outside::new);
+    let model = ModelProto::read(bytes, outside.as_ref())?;
     let proto = model.graph.as_ref().ok_or_else(|| OnnxError::Model("the file holds no graph".to_owned()))?;
     if model.functions > 0 {
         return Err(OnnxError::Model(
@@ -146,9 +159,17 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Parts, OnnxError> {
     Ok(parts)
 }
 
+/// The files beside it that opening a file reads, relative to its folder.
+pub(crate) fn files_beside(bytes: &[u8], folder: &Path) -> Result<Vec<PathBuf>, OnnxError> {
+    let outside = Outside::new(folder);
+    ModelProto::read(bytes, Some(&outside))?;
+    Ok(outside.files())
+}
+
 /// What a file tells of itself: its producer, its operator sets, its nodes in the order of the file.
-pub(crate) fn outline(bytes: &[u8]) -> Option<(String, String, Vec<Part>)> {
-    let model = ModelProto::read(bytes).ok()?;
+pub(crate) fn outline(bytes: &[u8], folder: Option<&Path>) -> Option<(String, String, Vec<Part>)> {
+    let outside = folder.map(Outside::new);
+    let model = ModelProto::read(bytes, outside.as_ref()).ok()?;
     let graph = model.graph.filter(|graph| !graph.nodes.is_empty())?;
     let producer = if model.producer.is_empty() {
         String::new()
@@ -260,6 +281,10 @@ impl Classify for Classifier {
         self.name
     }
 
+    fn kernel(&self) -> Option<String> {
+        Some(self.network.kernel())
+    }
+
     fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError> {
         let rows = data.rows();
         let odd = |problem: String| PredictError::Graph { node: "the graph".to_owned(), problem };
@@ -341,6 +366,10 @@ impl Regress for Regressor {
 
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn kernel(&self) -> Option<String> {
+        Some(self.network.kernel())
     }
 
     fn predict(&self, data: &Data<'_>) -> Result<Dense, PredictError> {

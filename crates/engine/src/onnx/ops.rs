@@ -4,13 +4,17 @@ mod arrange;
 mod binary;
 mod control;
 mod convolve;
+mod deconvolve;
+mod einsum;
 mod index;
 mod matmul;
 mod ml;
 mod normalize;
 mod pick;
+mod quantize;
 mod recurrent;
 mod reduce;
+mod resize;
 mod text;
 mod unary;
 
@@ -47,6 +51,10 @@ const FAMILIES: &[&[Operator]] = &[
     matmul::OPERATORS,
     normalize::OPERATORS,
     convolve::OPERATORS,
+    deconvolve::OPERATORS,
+    einsum::OPERATORS,
+    resize::OPERATORS,
+    quantize::OPERATORS,
     recurrent::OPERATORS,
     control::OPERATORS,
     text::OPERATORS,

@@ -52,6 +52,15 @@ impl Panels {
     }
 }
 
+/// What products are computed with here, in words.
+pub(super) fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+        return "by AVX2 and FMA";
+    }
+    if cfg!(target_arch = "aarch64") { "by NEON" } else { "without wide instructions" }
+}
+
 /// Fills `products`, with the widest instructions the processor has.
 fn fill(rows: &[f32], panels: &Panels, products: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,8 @@
 //! The messages of an ONNX file, as far as a model needs them. Names and bytes stay slices of the file.
 
 use super::error::{OnnxError, Problem};
+use super::half::Half;
+use super::outside::{Outside, Place};
 use super::tensor::{Data, Element, Kind, Tensor, elements};
 use super::wire::{Field, Message};
 
@@ -69,8 +71,8 @@ pub(super) enum Declared {
 }
 
 impl<'a> ModelProto<'a> {
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, OnnxError> {
-        let mut message = Message::new(bytes);
+    pub(super) fn read(bytes: &'a [u8], outside: Option<&'a Outside<'a>>) -> Result<Self, OnnxError> {
+        let mut message = Message::new(bytes, outside);
         let mut model = ModelProto::default();
         while let Some((number, field)) = message.next()? {
             match number {
@@ -123,7 +125,7 @@ impl<'a> GraphProto<'a> {
                 5 => graph.initializers.push(tensor(field.message(&message)?)?),
                 11 => graph.inputs.push(Port::read(field.message(&message)?)?),
                 12 => graph.outputs.push(Port::read(field.message(&message)?)?),
-                15 => return Err(message.problem("has a sparse constant, which is not supported")),
+                15 => graph.initializers.push(sparse(field.message(&message)?)?),
                 _ => {}
             }
         }
@@ -269,9 +271,11 @@ fn declared_tensor(mut message: Message<'_>) -> Result<Declared, OnnxError> {
             _ => {}
         }
     }
-    Ok(match Kind::of_number(kind) {
+    // half precision is computed in single
+    let kind = Half::of_number(kind).map(|_| Kind::F32).or(Kind::of_number(kind));
+    Ok(match kind {
         Some(kind) => Declared::Tensor(kind, sizes),
-        None => Declared::Other("a tensor of a type that is not supported (half precision, perhaps)"),
+        None => Declared::Other("a tensor of a type that is not supported"),
     })
 }
 
@@ -301,7 +305,7 @@ struct RawTensor<'a> {
 fn tensor(mut message: Message<'_>) -> Result<(&str, Tensor), OnnxError> {
     let mut name = "";
     let mut all = RawTensor::default();
-    let mut is_external = false;
+    let (mut is_external, mut place) = (false, Place::default());
     while let Some((number, field)) = message.next()? {
         match number {
             1 => field.ints(&message, &mut all.shape)?,
@@ -312,28 +316,104 @@ fn tensor(mut message: Message<'_>) -> Result<(&str, Tensor), OnnxError> {
             8 => name = field.text(&message)?,
             9 => all.raw = Some(field.message(&message)?.bytes()),
             10 => field.doubles(&message, &mut all.doubles)?,
+            13 => match pair(field.message(&message)?)? {
+                ("location", location) => place.location = location,
+                ("offset", offset) => place.offset = offset.parse().unwrap_or(u64::MAX),
+                ("length", length) => place.length = Some(length.parse().unwrap_or(u64::MAX)),
+                _ => {}
+            },
             14 => is_external = field.int(&message)? == 1,
             _ => {}
         }
     }
     let refused = |problem: &str| OnnxError::Model(format!("the constant `{}` {problem}", clean(name)));
+    let values;
     if is_external {
-        return Err(refused(
-            "keeps its values in another file: save the model as one file (`onnx.save(model, path, save_as_external_data=False)`)",
-        ));
+        let outside = message.outside().ok_or_else(|| {
+            refused("keeps its values in another file: open the model by its path, with that file beside it")
+        })?;
+        let bytes = all.bytes().map_err(|problem| refused(problem.text()))?;
+        values = outside.read(&place, bytes).map_err(|problem| refused(&problem))?;
+        all.raw = Some(&values);
     }
     let tensor = all.tensor().map_err(|problem| refused(problem.text()))?;
     Ok((name, tensor))
 }
 
+/// A constant of which only what differs from zero is kept.
+fn sparse(mut message: Message<'_>) -> Result<(&str, Tensor), OnnxError> {
+    let (mut values, mut places, mut shape) = (None, None, Vec::new());
+    while let Some((number, field)) = message.next()? {
+        match number {
+            1 => values = Some(tensor(field.message(&message)?)?),
+            2 => places = Some(tensor(field.message(&message)?)?.1),
+            3 => field.ints(&message, &mut shape)?,
+            _ => {}
+        }
+    }
+    let missing = || message.problem("has a sparse constant without values");
+    let ((name, values), places) = values.zip(places).ok_or_else(missing)?;
+    let refused =
+        |problem: &str| OnnxError::Model(format!("the sparse constant `{}` {problem}", clean(name)));
+    let shape = shape.iter().map(|size| usize::try_from(*size)).collect::<Result<Vec<_>, _>>();
+    let shape = shape.map_err(|_| refused("has a negative size"))?;
+    let total = elements(&shape).map_err(|problem| refused(problem.text()))?;
+    let told = places.to_ints().map_err(|problem| refused(problem.text()))?;
+    let each = if places.rank() == 2 { shape.len() } else { 1 };
+    if told.len() != values.len().saturating_mul(each) || each == 0 {
+        return Err(refused("has another number of places than of values"));
+    }
+    let inner = super::broadcast::steps(&shape);
+    let mut found = vec![None; total];
+    for (number, place) in told.chunks(each).enumerate() {
+        let flat = match place {
+            [flat] if places.rank() != 2 => usize::try_from(*flat).ok(),
+            place => place.iter().zip(&shape).zip(&inner).try_fold(0, |flat, ((at, size), step)| {
+                let at = usize::try_from(*at).ok().filter(|at| at < size)?;
+                Some(flat + at * step)
+            }),
+        };
+        let slot = flat.and_then(|flat| found.get_mut(flat));
+        *slot.ok_or_else(|| refused("has a place outside of its shape"))? = Some(number);
+    }
+    let data = values.data().gathered(found.into_iter());
+    Tensor::of_data(shape, data).map(|tensor| (name, tensor)).map_err(|problem| refused(problem.text()))
+}
+
 impl RawTensor<'_> {
-    fn tensor(self) -> Result<Tensor, Problem> {
-        let kind = Kind::of_number(self.kind).ok_or_else(|| {
-            Problem::shape(format!("is of type number {}, which is not supported", self.kind))
-        })?;
+    fn shape(&self) -> Result<Vec<usize>, Problem> {
         let shape = self.shape.iter().map(|&size| usize::try_from(size)).collect::<Result<Vec<_>, _>>();
-        let shape = shape.map_err(|_| Problem::shape("has a negative size"))?;
+        shape.map_err(|_| Problem::shape("has a negative size"))
+    }
+
+    fn kind(&self) -> Result<Kind, Problem> {
+        Kind::of_number(self.kind)
+            .ok_or_else(|| Problem::shape(format!("is of type number {}, which is not supported", self.kind)))
+    }
+
+    /// How many bytes its values take in a file.
+    fn bytes(&self) -> Result<usize, Problem> {
+        let each = match Half::of_number(self.kind) {
+            Some(_) => 2,
+            None => match self.kind()? {
+                Kind::Str => return Err(Problem::shape("keeps strings in another file")),
+                kind => kind.size(),
+            },
+        };
+        Ok(elements(&self.shape()?)? * each)
+    }
+
+    fn tensor(self) -> Result<Tensor, Problem> {
+        let shape = self.shape()?;
         elements(&shape)?;
+        if let Some(half) = Half::of_number(self.kind) {
+            let data = match self.raw {
+                Some(raw) => unpacked(raw, |bytes| half.value(u16::from_le_bytes(bytes))),
+                None => Element::wrap(self.ints.iter().map(|bits| half.value(low_bits(*bits))).collect()),
+            };
+            return Tensor::of_data(shape, data);
+        }
+        let kind = self.kind()?;
         let data = match (self.raw, kind) {
             (Some(raw), Kind::F32) => unpacked(raw, f32::from_le_bytes),
             (Some(raw), Kind::F64) => unpacked(raw, f64::from_le_bytes),
@@ -353,6 +433,15 @@ impl RawTensor<'_> {
         };
         Tensor::of_data(shape, data)
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the file keeps two bytes widened"
+)]
+fn low_bits(wide: i64) -> u16 {
+    wide as u16
 }
 
 fn unpacked<T: Element, const N: usize>(raw: &[u8], read: impl Fn([u8; N]) -> T) -> Data {

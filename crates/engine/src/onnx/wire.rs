@@ -4,6 +4,7 @@
 //! slices of the file, so weights are copied once, into the tensor they make.
 
 use super::error::OnnxError;
+use super::outside::Outside;
 
 /// The most messages inside messages: a graph in a loop in a branch is three graphs deep, nine messages.
 pub(super) const MAX_DEPTH: usize = 40;
@@ -16,6 +17,8 @@ pub(super) struct Message<'a> {
     start: usize,
     at: usize,
     depth: usize,
+    /// Where constants may lie that are not in the file.
+    outside: Option<&'a Outside<'a>>,
 }
 
 /// One field's content.
@@ -28,8 +31,12 @@ pub(super) enum Field<'a> {
 }
 
 impl<'a> Message<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Message { bytes, start: 0, at: 0, depth: 0 }
+    pub(super) fn new(bytes: &'a [u8], outside: Option<&'a Outside<'a>>) -> Self {
+        Message { bytes, start: 0, at: 0, depth: 0, outside }
+    }
+
+    pub(super) fn outside(&self) -> Option<&'a Outside<'a>> {
+        self.outside
     }
 
     /// What is left of the message.
@@ -63,7 +70,7 @@ impl<'a> Message<'a> {
                 if self.depth >= MAX_DEPTH {
                     return Err(self.problem("is nested too deep"));
                 }
-                Field::Bytes(Message { bytes, start, at: 0, depth: self.depth + 1 })
+                Field::Bytes(Message { bytes, start, at: 0, depth: self.depth + 1, outside: self.outside })
             }
             5 => Field::Fixed32(u32::from_le_bytes(self.array()?)),
             _ => return Err(self.problem("has a field of an unknown kind")),

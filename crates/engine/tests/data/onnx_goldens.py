@@ -1,10 +1,10 @@
 """Makes the golden files of the engine's ONNX tests: models, rows, and what onnxruntime says of them.
 
-    python3 onnx_goldens.py FOLDER [standard]
+    python3 onnx_goldens.py FOLDER [models|operators|layers|standard]
 
 Models come from skl2onnx and onnxmltools (scikit-learn, XGBoost, LightGBM), from onnx.helper (every operator in the
-forms that files have). With `standard` as second argument: ONNX's own tests of each operator instead, which are not
-kept in the repository. Needs onnx, onnxruntime, scikit-learn, skl2onnx, onnxmltools, xgboost, lightgbm, pandas. FOLDER gets `models.onnxgold` and `operators.onnxgold`: zlib-compressed JSON, models as base64.
+forms that files have), and layers of networks. With `standard`: ONNX's own tests of each operator, which are not kept
+in the repository. Needs onnx, onnxruntime, scikit-learn, skl2onnx, onnxmltools, xgboost, lightgbm, pandas. FOLDER gets `models.onnxgold` and so on: zlib-compressed JSON, models as base64.
 """
 
 import base64
@@ -443,6 +443,70 @@ def networks():
     yield case("control", h.make_model(graph, opset_imports=[h.make_opsetid("", 13)], ir_version=8), {"x": f(1, 3)})
 
 
+def layers():
+    one = operator
+    image = f(2, 4, 3, 4)
+    photo = f(1, 2, 4, 5)
+    for kind in (np.uint8, np.int8, np.uint16, np.int16):
+        opset = 21 if kind().itemsize == 2 else 13
+        zero = np.array(3, kind)
+        yield one(f"QuantizeLinear.{kind.__name__}", [f(3, 4) * 20, np.float32(0.13), zero], opset=opset, constants=[1, 2])
+        small = np.arange(12).reshape(3, 4).astype(kind)
+        yield one(f"DequantizeLinear.{kind.__name__}", [small, np.float32(0.13), zero], opset=opset, constants=[1, 2])
+    yield one("QuantizeLinear.plain", [f(3, 4) * 20, np.float32(0.5)], opset=13)
+    yield one("QuantizeLinear.ties", [np.array([0.5, 1.5, 2.5, -0.5, 1e9, -1e9], np.float32), np.float32(1), np.int8(0)], opset=13)
+    yield one("QuantizeLinear.axis", [f(3, 4, 2) * 20, np.array([0.1, 0.2, 0.3, 0.4], np.float32), np.array([1, 2, 3, 4], np.uint8)], opset=13, attributes={"axis": -2})
+    yield one("DequantizeLinear.axis", [np.arange(12).reshape(3, 4).astype(np.int8), np.array([0.1, 0.2, 0.3], np.float32)], opset=13, attributes={"axis": 0})
+    yield one("DequantizeLinear.int32", [np.array([7, -100000], np.int32), np.float32(0.01)], opset=13)
+    yield one("DynamicQuantizeLinear", [f(3, 4)], outputs=3); yield one("DynamicQuantizeLinear.above", [np.abs(f(3, 4)) + 1], outputs=3)
+    yield one("DynamicQuantizeLinear.below", [-np.abs(f(3, 4)) - 1], outputs=3); yield one("DynamicQuantizeLinear.zero", [np.zeros((2, 2), np.float32)], outputs=3)
+    bytes_ = lambda kind, *shape: random.randint(0, 127, shape).astype(kind)
+    yield one("MatMulInteger", [bytes_(np.uint8, 3, 4), bytes_(np.int8, 4, 5)])
+    yield one("MatMulInteger.zeros", [bytes_(np.uint8, 3, 4), bytes_(np.uint8, 4, 5), np.uint8(7), np.uint8(9)], constants=[1])
+    yield one("MatMulInteger.columns", [bytes_(np.uint8, 2, 3, 4), bytes_(np.int8, 4, 5), np.uint8(7), np.arange(5).astype(np.int8)], constants=[1, 2, 3])
+    for kind in (np.uint8, np.int8):
+        scales = [np.float32(0.02), kind(3), np.float32(0.03), kind(5), np.float32(0.11), kind(9)]
+        left, right = bytes_(kind, 3, 4), bytes_(kind, 4, 5)
+        yield one(f"QLinearMatMul.{kind.__name__}", [left, scales[0], scales[1], right, scales[2], scales[3], scales[4], scales[5]], constants=[1, 2, 3, 4, 5, 6, 7])
+    for mode in ("nearest", "linear", "cubic"):
+        for how in ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"):
+            for name, scale in {"up": [1, 1, 2, 2], "down": [1, 1, 0.6, 0.5], "odd": [1, 1, 1.7, 2.3]}.items():
+                yield one(f"Resize.{mode} {how} {name}", [photo, None, np.array(scale, np.float32)], opset=13, attributes={"mode": mode, "coordinate_transformation_mode": how})
+            yield one(f"Resize.{mode} {how} sizes", [photo, None, None, np.array([1, 2, 7, 3])], opset=13, constants=[3], attributes={"mode": mode, "coordinate_transformation_mode": how})
+    for rounding in ("floor", "ceil", "round_prefer_ceil"):
+        yield one(f"Resize.{rounding}", [photo, None, np.array([1, 1, 1.5, 0.7], np.float32)], opset=13, attributes={"nearest_mode": rounding})
+    yield one("Resize.axes", [photo, None, np.array([2, 3], np.float32)], opset=18, attributes={"mode": "linear", "axes": [2, 3]})
+    yield one("Resize.outside", [photo, None, np.array([1, 1, 2, 2], np.float32)], opset=13, attributes={"mode": "cubic", "exclude_outside": 1, "cubic_coeff_a": -0.5})
+    yield one("Resize.old", [photo, np.array([1, 1, 2, 2], np.float32)], opset=10); yield one("Upsample", [photo, np.array([1, 1, 2, 3], np.float32)], opset=9)
+    yield one("Upsample.linear", [photo, np.array([1, 1, 2, 2], np.float32)], opset=9, attributes={"mode": "linear"})
+    for how in ("DCR", "CRD"):
+        yield one(f"DepthToSpace.{how}", [f(1, 8, 2, 3)], opset=13, attributes={"blocksize": 2, "mode": how})
+    yield one("SpaceToDepth", [f(1, 2, 4, 6)], opset=13, attributes={"blocksize": 2})
+    for name, how in {"plain": {}, "strides": {"strides": [2, 3]}, "pads": {"strides": [2, 2], "pads": [1, 0, 1, 2]}, "further": {"strides": [3, 2], "output_padding": [2, 1]},
+                      "dilations": {"dilations": [2, 1]}, "upper": {"auto_pad": "SAME_UPPER", "strides": [2, 2]}, "lower": {"auto_pad": "SAME_LOWER", "strides": [2, 2]},
+                      "shape": {"output_shape": [7, 8], "strides": [2, 2]}}.items():
+        yield one(f"ConvTranspose.{name}", [image, f(4, 3, 3, 2), f(3)], opset=11, attributes=how)
+    yield one("ConvTranspose.groups", [image, f(4, 3, 3, 2)], opset=11, attributes={"group": 2}, constants=[1]); yield one("ConvTranspose.line", [f(1, 2, 7), f(2, 3, 3), f(3)], opset=11)
+    yield one("GroupNormalization", [image, f(2), f(2)], opset=18, attributes={"num_groups": 2}); yield one("GroupNormalization.channels", [image, f(4), f(4)], opset=21, attributes={"num_groups": 2})
+    for equation, shapes in {"ij,jk->ik": [(3, 4), (4, 5)], "bij,bjk->bik": [(2, 3, 4), (2, 4, 5)], "bhid,bhjd->bhij": [(2, 2, 3, 4), (2, 2, 5, 4)], "ii->i": [(3, 3)], "ij->": [(3, 4)],
+                             "ij": [(3, 4)], "ij,jk": [(3, 4), (4, 5)], "...ij,...jk->...ik": [(2, 3, 4), (2, 4, 5)], "i,j->ij": [(3,), (4,)], "abc,cd,def->abef": [(2, 3, 4), (4, 5), (5, 2, 3)], " b i , i -> b ": [(2, 3), (3,)]}.items():
+        yield one(f"Einsum.{equation}", [f(*shape) for shape in shapes], opset=13, attributes={"equation": equation})
+    yield one("Pad.wrap", [f(3, 4), np.array([1, 2, 2, 6])], opset=19, attributes={"mode": "wrap"})
+    for name, kind in (("float16", T.FLOAT16), ("bfloat16", T.BFLOAT16)):
+        nodes = [h.make_node("Cast", ["x"], ["a"], to=kind), h.make_node("Cast", ["a"], ["y"], to=T.FLOAT)]
+        graph = h.make_graph(nodes, "half", [h.make_tensor_value_info("x", T.FLOAT, [None, 8])], [h.make_tensor_value_info("y", T.FLOAT, None)])
+        rows = np.array([[0.1, -65519, 65520, 1e-8, 6e-8, 3e-5, 1 / 3, -0.0], [np.nan, np.inf, -np.inf, 2049, 2051, 1e38, -1e-30, 7]], np.float32)
+        yield case(f"Cast.{name}", h.make_model(graph, opset_imports=[h.make_opsetid("", 13)], ir_version=8), {"x": rows})
+    weights = np.array([[0.5, -1.25, 3], [2, 0, 0.125]], np.float16)
+    nodes = [h.make_node("Cast", ["w"], ["a"], to=T.FLOAT), h.make_node("MatMul", ["x", "a"], ["y"])]
+    graph = h.make_graph(nodes, "half", [h.make_tensor_value_info("x", T.FLOAT, [None, 2])], [h.make_tensor_value_info("y", T.FLOAT, None)], [numpy_helper.from_array(weights, "w")])
+    yield case("half weights", h.make_model(graph, opset_imports=[h.make_opsetid("", 13)], ir_version=8), {"x": f(3, 2)})
+    value = h.make_tensor("s", T.FLOAT, [3], [1.5, -2, 0.25]); places = h.make_tensor("p", T.INT64, [3], [1, 3, 5])
+    graph = h.make_graph([h.make_node("MatMul", ["x", "s"], ["y"])], "sparse", [h.make_tensor_value_info("x", T.FLOAT, [None, 2])], [h.make_tensor_value_info("y", T.FLOAT, None)],
+                         sparse_initializer=[h.make_sparse_tensor(value, places, [2, 3])])
+    yield case("sparse weights", h.make_model(graph, opset_imports=[h.make_opsetid("", 13)], ir_version=8), {"x": f(3, 2)})
+
+
 def standard():
     """ONNX's own tests of each operator, with the outputs they expect."""
     from onnx.backend.test.case.node import collect_testcases
@@ -466,8 +530,9 @@ def standard():
 
 def main():
     folder = sys.argv[1]
-    families = {"models": models, "operators": operators}
-    for name, cases in ({"standard": standard} if sys.argv[2:] == ["standard"] else families).items():
+    families = {"models": models, "operators": operators, "layers": layers}
+    families = {name: {**families, "standard": standard}[name] for name in sys.argv[2:] or families}
+    for name, cases in families.items():
         made = []
         for one in cases():
             made += [one] if one else []

@@ -320,7 +320,7 @@ fn pad(spec: &Spec<'_>) -> Result<Kernel, Problem> {
     let mode = spec.text("mode")?.unwrap_or("constant").to_owned();
     let attribute = spec.ints("pads")?.map(<[i64]>::to_vec);
     let filling = spec.float("value", 0.0)?;
-    if !["constant", "edge", "reflect"].contains(&mode.as_str()) {
+    if !["constant", "edge", "reflect", "wrap"].contains(&mode.as_str()) {
         return Err(Problem::shape(format!("pads in the mode `{mode}`, which is not known")));
     }
     kernel(move |call| {
@@ -349,7 +349,8 @@ fn pad(spec: &Spec<'_>) -> Result<Kernel, Problem> {
                 let size = int(input.shape()[at]);
                 let raw = int(flat / to[at] % shape[at]).saturating_sub(before[at]);
                 let inside = match mode.as_str() {
-                    "edge" => raw.clamp(0, size - 1),
+                    "edge" if size > 0 => raw.clamp(0, size - 1),
+                    "wrap" if size > 0 => raw.rem_euclid(size),
                     "reflect" if size > 1 => {
                         let turned = raw.rem_euclid(2 * (size - 1));
                         turned.min(2 * (size - 1) - turned)

@@ -46,7 +46,7 @@ fn matmul(spec: &Spec<'_>) -> Result<Kernel, Problem> {
 }
 
 /// Any shapes and types: stacks of matrices, vectors.
-fn general(call: &mut Call<'_>) -> Outputs {
+pub(super) fn general(call: &mut Call<'_>) -> Outputs {
     let (a, b) = (call.tensor(0)?.clone(), call.tensor(1)?.clone());
     if a.rank() == 0 || b.rank() == 0 {
         return Err(Problem::shape("multiplies a number without dimensions"));

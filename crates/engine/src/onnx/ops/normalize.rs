@@ -44,6 +44,27 @@ pub(super) const OPERATORS: &[Operator] = &[
             by_blocks(call, size, epsilon, |place| place / size.max(1) % channels, true)
         })
     }),
+    op("GroupNormalization", |spec| {
+        let epsilon = f64::from(spec.float("epsilon", 1e-5)?);
+        let groups = usize::try_from(spec.int("num_groups", 0)?).unwrap_or(0);
+        spec.ignore(&["stash_type"]);
+        // a scale for each channel since version 21, for each group before
+        let by_channel = spec.version >= 21;
+        kernel(move |call| {
+            let [_, channels, rest @ ..] = call.tensor(0)?.shape() else {
+                return Err(Problem::shape("takes images"));
+            };
+            let (channels, inner): (usize, usize) = (*channels, rest.iter().product());
+            let each = channels.checked_div(groups).filter(|each| each * groups == channels && *each > 0);
+            let each = each.ok_or_else(|| Problem::shape("has channels that its groups do not divide"))?;
+            let size = each * inner;
+            let parameter = |place: usize| match by_channel {
+                true => place / inner.max(1) % channels,
+                false => place / size.max(1) % groups,
+            };
+            by_blocks(call, size, epsilon, parameter, true)
+        })
+    }),
 ];
 
 fn only_one_output(spec: &Spec<'_>) -> Result<(), Problem> {

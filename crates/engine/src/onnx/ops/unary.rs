@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::error::Problem;
+use super::super::half::Half;
 use super::super::spec::{Call, Kernel, Outputs, Spec, kernel, one};
 use super::super::tensor::{Data, Element, Kind, Tensor};
 use super::{Operator, op};
@@ -264,6 +265,13 @@ fn is_infinite(spec: &Spec<'_>) -> Result<Kernel, Problem> {
 fn cast(spec: &Spec<'_>) -> Result<Kernel, Problem> {
     spec.ignore(&["saturate", "round_mode"]);
     let number = spec.int("to", 0)?;
+    if let Some(half) = Half::of_number(number) {
+        return kernel(move |call| {
+            let single = converted(call.tensor(0)?, Kind::F32)?;
+            let rounded = single.values::<f32>()?.iter().map(|value| half.rounded(*value)).collect();
+            one(Tensor::new::<f32>(single.shape().to_vec(), rounded)?)
+        });
+    }
     let kind = Kind::of_number(number).ok_or_else(|| {
         Problem::shape(format!("casts to the type number {number}, which is not supported"))
     })?;

@@ -1,9 +1,13 @@
 //! Files that are damaged, or made to do harm: a clear error, bounded memory and time, no panic.
 
-use super::super::open;
+use super::super::OnnxError;
 use super::cases;
 use crate::model::open::tests::{damage, rounds};
 use crate::model::{Cell, Input, InputKind, Model};
+
+fn open(bytes: &[u8]) -> Result<crate::model::Parts, OnnxError> {
+    super::super::open(bytes, None)
+}
 
 /// A seeded walk through damaged files: whatever the bytes, an answer or an error.
 #[test]
