@@ -7,14 +7,17 @@
 mod embedded;
 mod fields;
 mod json;
+mod patched;
 mod syntax;
 
 pub(crate) use embedded::VOLUME_SPEC;
+pub use patched::Patched;
 use serde_json::Value;
 
 use crate::resource::{Registry, Resource};
 use crate::schema;
 use crate::status::ApiError;
+use patched::Fault;
 
 /// How unknown and duplicate fields are answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,7 +66,7 @@ pub fn decode(resource: &Resource, body: &[u8], validation: FieldValidation) -> 
         unrecognized(resource, body, &syntax::fault(body).unwrap_or_else(|| error.to_string()))
     })?;
     check_version_and_kind(resource, body, &parsed.value)?;
-    finish(resource, parsed.value, parsed.duplicates, validation)
+    finish(resource, parsed.value, parsed.duplicates, validation, None)
 }
 
 /// Decodes the body of a server-side apply: judged as [`decode`] judges, but left as its author wrote it, since
@@ -82,12 +85,25 @@ pub fn decode_applied(
     Ok(Decoded { object, warnings })
 }
 
-/// Checks and normalises an object that a patch made, or that came in another encoding.
+/// Checks and normalises an object that was put together here, or that came in another encoding.
 ///
 /// # Errors
 /// As [`decode`].
 pub fn check(resource: &Resource, object: Value, validation: FieldValidation) -> Result<Decoded, ApiError> {
-    finish(resource, object, Vec::new(), validation)
+    finish(resource, object, Vec::new(), validation, None)
+}
+
+/// Checks and normalises an object that a patch has made.
+///
+/// # Errors
+/// 422, which blames the patch, where [`decode`] would say 400.
+pub fn check_patched(
+    resource: &Resource,
+    object: Value,
+    validation: FieldValidation,
+    how: Patched<'_>,
+) -> Result<Decoded, ApiError> {
+    finish(resource, object, Vec::new(), validation, Some(how))
 }
 
 /// Parses any JSON, duplicates allowed; for bodies that are no objects of the table.
@@ -108,7 +124,7 @@ pub fn check_type(type_name: &str, object: Value) -> Result<Value, ApiError> {
     let mut walk = fields::Walk::new(wanted);
     let object = walk.root(object);
     match walk.error {
-        Some(error) => Err(ApiError::bad_request(error)),
+        Some(fault) => Err(ApiError::bad_request(fault.read)),
         None => Ok(object),
     }
 }
@@ -118,25 +134,32 @@ fn finish(
     mut object: Value,
     duplicates: Vec<String>,
     validation: FieldValidation,
+    patched: Option<Patched<'_>>,
 ) -> Result<Decoded, ApiError> {
     check_kind(resource, &mut object)?;
     let Some(wanted) = schema::named(resource.schema) else {
         return Ok(Decoded { object, warnings: Vec::new() });
     };
-    let refuse = |why: String| {
-        let (kind, version) = (resource.kind, resource.version);
-        ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+    let refuse = |made: &Value, fault: &Fault| {
+        let (kind, version, why) = (resource.kind, resource.version, &fault.read);
+        match patched {
+            Some(how) => patched::refuse(how, made, fault),
+            None => ApiError::bad_request(format!(
+                "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
+            )),
+        }
     };
     let mut walk = fields::Walk::new(wanted);
     let object = walk.root(object);
-    if let Some(error) = walk.error {
-        return Err(refuse(error));
+    if let Some(error) = walk.error.take() {
+        return Err(refuse(&object, &error));
     }
     let mut faults = walk.unknown;
     faults.extend(duplicates);
     match validation {
         FieldValidation::Strict if !faults.is_empty() => {
-            Err(refuse(format!("strict decoding error: {}", faults.join(", "))))
+            let words = format!("strict decoding error: {}", faults.join(", "));
+            Err(refuse(&object, &Fault::plain(words)))
         }
         FieldValidation::Strict | FieldValidation::Ignore => Ok(Decoded { object, warnings: Vec::new() }),
         FieldValidation::Warn => Ok(Decoded { object, warnings: faults }),

@@ -1,7 +1,7 @@
 //! The four patch kinds.
 
 use api::apply::{self, Manager};
-use api::decode::{self, Decoded, FieldValidation};
+use api::decode::{self, Decoded, FieldValidation, Patched};
 use api::meta;
 use api::patch;
 use api::status::ApiError;
@@ -67,7 +67,11 @@ fn change(call: &Call, patch: &Patch, old: &Value, validation: FieldValidation) 
     if meta::name(&new) != meta::name(old) || meta::namespace(&new) != meta::namespace(old) {
         return Err(ApiError::bad_request("a patch may not change an object's name or namespace"));
     }
-    decode::check(row, new, validation)
+    let how = match patch {
+        Patch::Json(_) | Patch::Merge(_) => Patched::AsDocument,
+        Patch::Strategic(patch) => Patched::Strategically(patch),
+    };
+    decode::check_patched(row, new, validation, how)
 }
 
 /// Serves server-side apply. What is applied stays as its author wrote it: what he names is his, and no more.

@@ -72,8 +72,11 @@ fn follow(plan: &mut Plan, observed: &Observed<'_>, jobs: &[Arc<Job>], after: &m
         let Some(how) = end(job) else { continue };
         let message = format!("Saw completed job: {}, condition: {how}", owner::name(&job.metadata));
         plan.act(Action::event(observed.cron_job, false, "SawCompletedJob", message));
+    }
+    // Those that people made of it count as well.
+    for job in jobs.iter().filter(|job| end(job) == Some("Complete")) {
         let ended = job.status.as_ref().and_then(|status| status.completion_time.clone());
-        if how == "Complete" && ended > status.last_successful_time {
+        if ended > status.last_successful_time {
             status.last_successful_time = ended;
         }
     }

@@ -75,7 +75,7 @@ pub fn reconcile(observed: &Observed<'_>) -> Plan {
         return plan;
     }
     let pods = claim(&mut plan, set, &selector, observed.pods.iter().cloned());
-    let revisions = revisions::sync(&mut plan, set, &spec.template, &observed.revisions);
+    let revisions = revisions::sync(&mut plan, set, &spec.template, HASH, &observed.revisions);
     let nodes = sort_out(observed, &spec, &pods);
     let before = plan.actions.len();
     manage(&mut plan, observed, &spec, &nodes, &revisions.hash);

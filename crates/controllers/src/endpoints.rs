@@ -40,8 +40,10 @@ pub fn reconcile(observed: &Observed<'_>) -> Plan {
         plan.actions.extend(observed.endpoints.filter(is_ours).map(|it| Action::delete(it, Told::nothing())));
         return plan;
     };
-    let selects =
-        service.spec.as_ref().and_then(|spec| spec.selector.as_ref()).is_some_and(|it| !it.is_empty());
+    let selects = service.spec.as_ref().is_some_and(|spec| {
+        spec.selector.as_ref().is_some_and(|it| !it.is_empty())
+            && spec.type_.as_deref() != Some("ExternalName")
+    });
     if !selects || service.metadata.deletion_timestamp.is_some() {
         return plan;
     }

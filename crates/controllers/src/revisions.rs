@@ -13,8 +13,11 @@ use crate::kind::Known;
 use crate::owner::{self, controller_reference, is_controlled_by, uid};
 use crate::plan::{Action, Part, Plan, Told};
 
-/// The label that tells by which revision a pod was made.
+/// The label that tells by which revision a pod was made; DaemonSets' revisions have it too.
 pub const HASH: &str = "controller-revision-hash";
+
+/// The label of StatefulSets' revisions.
+pub const STATEFUL_HASH: &str = "controller.kubernetes.io/hash";
 
 /// The revisions of one owner.
 pub struct Revisions {
@@ -26,12 +29,13 @@ pub struct Revisions {
     pub hash: String,
 }
 
-/// Finds the revision of the owner's template; if there is none it is made, if it is not the
-/// youngest it becomes so.
+/// Finds the revision of the owner's template; if there is none it is made, with its hash in `label`, if it is not
+/// the youngest it becomes so.
 pub fn sync<K: Known>(
     plan: &mut Plan,
     owner: &K,
     template: &PodTemplateSpec,
+    label: &str,
     candidates: &[Arc<ControllerRevision>],
 ) -> Revisions
 where
@@ -50,32 +54,25 @@ where
             let after = ControllerRevision { revision: newest + 1, ..known.as_ref().clone() };
             plan.actions.extend(Action::update(Part::Object, known.as_ref(), &after, Told::nothing()));
         }
-        None => plan.act(Action::create(&made(owner, template, &update, &hash, newest + 1), Told::nothing())),
+        None => {
+            let mut made = made(owner, template, &update, newest + 1);
+            made.metadata.labels.get_or_insert_default().insert(label.to_owned(), hash.clone());
+            plan.act(Action::create(&made, Told::nothing()));
+        }
     }
     Revisions { all, update, hash }
 }
 
 /// What `kubectl rollout undo` applies to the owner: the template, replacing the one it has.
-fn made<K: Known>(
-    owner: &K,
-    template: &PodTemplateSpec,
-    name: &str,
-    hash: &str,
-    revision: i64,
-) -> ControllerRevision {
+fn made<K: Known>(owner: &K, template: &PodTemplateSpec, name: &str, revision: i64) -> ControllerRevision {
     let mut template_value = serde_json::to_value(template).unwrap_or_default();
     template_value["$patch"] = json!("replace");
-    let mut labels = template.metadata.as_ref().and_then(|meta| meta.labels.clone()).unwrap_or_default();
-    labels.insert(HASH.to_owned(), hash.to_owned());
     ControllerRevision {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
             namespace: owner.metadata().namespace.clone(),
-            labels: Some(labels),
-            annotations: owner.metadata().annotations.clone().map(|mut annotations| {
-                annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-                annotations
-            }),
+            labels: template.metadata.as_ref().and_then(|meta| meta.labels.clone()),
+            annotations: owner.metadata().annotations.clone(),
             owner_references: Some(vec![controller_reference(owner)]),
             ..ObjectMeta::default()
         },
@@ -88,8 +85,10 @@ impl Revisions {
     /// Deletes the oldest revisions beyond `limit`; those in use stay, and do not count.
     pub fn trim(&self, plan: &mut Plan, limit: Option<i32>, is_used: impl Fn(&str) -> bool) {
         let limit = usize::try_from(limit.unwrap_or(10)).unwrap_or(0);
-        let hash =
-            |it: &ControllerRevision| it.metadata.labels.as_ref().and_then(|all| all.get(HASH)).cloned();
+        let hash = |it: &ControllerRevision| {
+            let labels = it.metadata.labels.as_ref()?;
+            labels.get(STATEFUL_HASH).or_else(|| labels.get(HASH)).cloned()
+        };
         let unused = |it: &&Arc<ControllerRevision>| {
             owner::name(&it.metadata) != self.update && !hash(it).is_some_and(|hash| is_used(&hash))
         };

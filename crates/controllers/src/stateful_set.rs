@@ -18,7 +18,7 @@ use crate::controller::{Controller, Env, Watch};
 use crate::owner::{self, controller_of};
 use crate::plan::{Action, Event, Part, Plan, Told};
 use crate::pods::{self, Availability};
-use crate::revisions::{self, HASH, Revisions};
+use crate::revisions::{self, HASH, Revisions, STATEFUL_HASH};
 use crate::view::{Key, View};
 
 const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
@@ -66,7 +66,7 @@ pub fn reconcile(observed: &Observed<'_>) -> Plan {
     let candidates = observed.pods.iter().filter(|pod| ordinal(&name, pod).is_some()).cloned();
     let owned = claim(&mut plan, set, &selector, candidates);
     let members: Members = owned.into_iter().filter_map(|pod| Some((ordinal(&name, &pod)?, pod))).collect();
-    let revisions = revisions::sync(&mut plan, set, &spec.template, &observed.revisions);
+    let revisions = revisions::sync(&mut plan, set, &spec.template, STATEFUL_HASH, &observed.revisions);
     let first = spec.ordinals.as_ref().and_then(|ordinals| ordinals.start).unwrap_or(0);
     let wanted = first..first + spec.replicas.unwrap_or(1).max(0);
     let current = set.status.as_ref().and_then(|status| status.current_revision.clone());

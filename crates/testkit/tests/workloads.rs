@@ -293,6 +293,26 @@ fn a_cron_job_starts_its_job_once_for_each_time() {
 }
 
 #[test]
+fn a_budget_that_cannot_count_lets_nobody_go_and_says_why() {
+    let mut cluster = cluster();
+    let daemons = json!({ "selector": { "matchLabels": { "app": "d" } },
+        "template": { "metadata": { "labels": { "app": "d" } }, "spec": { "containers": [{ "name": "c", "image": "i" }] } } });
+    cluster.create(&object::<DaemonSet>("d", &daemons));
+    let budget = json!({ "maxUnavailable": 1, "selector": { "matchLabels": { "app": "d" } } });
+    cluster.create(&object::<PodDisruptionBudget>("d", &budget));
+    cluster.settle();
+    let budget: PodDisruptionBudget = cluster.server.get(NAMESPACE, "d").expect("the budget");
+    let status = budget.status.expect("a status");
+    assert_eq!(status.disruptions_allowed, Some(0));
+    let condition = &status.conditions.expect("a condition")[0];
+    assert_eq!(
+        (condition.reason.as_str(), condition.message.as_str()),
+        ("SyncFailed", "daemonsets.apps does not implement the scale subresource")
+    );
+    cluster.assert_settled();
+}
+
+#[test]
 fn a_budget_says_how_many_may_go() {
     let mut cluster = cluster();
     cluster.create(&deployment("web", 4, "a", &rolling("1", "0")));

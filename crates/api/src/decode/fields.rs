@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Number, Value};
 
 use super::embedded;
+use super::patched::{self, Fault};
 
 use crate::quantity::Quantity;
 use crate::schema::{Emptiness, Field, Form, Shape, Type, go_name};
@@ -21,7 +22,7 @@ pub(super) struct Walk {
     /// `unknown field "…"` for each.
     pub(super) unknown: Vec<String>,
     /// The first wrong type, in Go's words.
-    pub(super) error: Option<String>,
+    pub(super) error: Option<Fault>,
     /// `spec.containers[0]`.
     path: String,
     /// `spec.containers`: Go names fields without places.
@@ -152,13 +153,15 @@ impl Walk {
             // Go reads a list of small numbers as bytes
             (Shape::Bytes, Value::Array(items)) => {
                 if let Some(item) = items.iter().find(|item| !item.is_number() && !item.is_null()) {
-                    self.mismatch(json_word(item), "uint8", place);
+                    self.mismatch(item, json_word(item), "uint8", place);
                 }
                 Value::Array(items)
             }
             (Shape::Bytes, Value::String(text)) => {
                 if let Some(offset) = base64_fault(&text) {
-                    self.fail(format!("illegal base64 data at input byte {offset}"));
+                    let read = format!("illegal base64 data at input byte {offset}");
+                    let converted = format!("error decoding from json: {read}");
+                    self.fail(Fault { read, converted });
                 }
                 Value::String(text)
             }
@@ -187,7 +190,8 @@ impl Walk {
     ) -> Value {
         // 1e3 and 2.0 are integers to nobody: Go refuses both in integer fields.
         if !number.as_i64().is_some_and(|integer| range.contains(&integer)) {
-            self.mismatch(&format!("number {number}"), &place.go_name(shape), place);
+            let value = Value::Number(number.clone());
+            self.mismatch(&value, &format!("number {number}"), &place.go_name(shape), place);
         }
         Value::Number(number)
     }
@@ -202,7 +206,7 @@ impl Walk {
         match text.parse::<Quantity>() {
             Ok(quantity) => Value::String(quantity.to_string()),
             Err(error) => {
-                self.fail(error.to_string());
+                self.fail(Fault::plain(error.to_string()));
                 value
             }
         }
@@ -213,9 +217,9 @@ impl Walk {
         match &value {
             Value::String(_) | Value::Null => {}
             Value::Number(number) if is_int32(number) => {}
-            Value::Number(number) => self.mismatch(&format!("number {number}"), "int32", place),
+            Value::Number(number) => self.unreadable(&format!("number {number}"), "int32", place),
             Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                self.mismatch(json_word(&value), "int32", place);
+                self.unreadable(json_word(&value), "int32", place);
             }
         }
         value
@@ -223,36 +227,48 @@ impl Walk {
 
     fn time(&mut self, value: Value, form: Form, place: Place<'_>) -> Value {
         let Value::String(text) = &value else {
-            self.mismatch(json_word(&value), "string", place);
+            self.unreadable(json_word(&value), "string", place);
             return value;
         };
         match time::parse(text) {
             Some(at) if form == Form::MicroTime => time::micros(at).into(),
             Some(at) => time::seconds(at).into(),
             None => {
-                self.fail(format!(
+                self.fail(Fault::plain(format!(
                     "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
-                ));
+                )));
                 value
             }
         }
     }
 
     fn wrong_type(&mut self, value: Value, go: &str, place: Place<'_>) -> Value {
-        self.mismatch(json_word(&value), go, place);
+        self.mismatch(&value, json_word(&value), go, place);
         value
     }
 
-    fn mismatch(&mut self, what: &str, go: &str, place: Place<'_>) {
+    fn mismatch(&mut self, value: &Value, what: &str, go: &str, place: Place<'_>) {
+        let read = self.unmarshal_error(what, go, place);
+        self.fail(Fault { read, converted: patched::no_conversion(value, go) });
+    }
+
+    /// A value that its type does not understand: the type reads itself, also when it is converted.
+    fn unreadable(&mut self, what: &str, go: &str, place: Place<'_>) {
+        let read = self.unmarshal_error(what, go, place);
+        let converted = format!("json: cannot unmarshal {what} into Go value of type {go}");
+        self.fail(Fault { read, converted });
+    }
+
+    fn unmarshal_error(&self, what: &str, go: &str, place: Place<'_>) -> String {
         let target = match place.field {
             Some(_) => format!("Go struct field {}.{} of type {go}", place.owner.base_name(), self.go_path),
             None => format!("Go value of type {go}"),
         };
-        self.fail(format!("json: cannot unmarshal {what} into {target}"));
+        format!("json: cannot unmarshal {what} into {target}")
     }
 
-    fn fail(&mut self, error: String) {
-        self.error.get_or_insert(error);
+    fn fail(&mut self, fault: Fault) {
+        self.error.get_or_insert(fault);
     }
 
     fn enter(&mut self, owner: &Type, name: &str) -> (usize, usize) {

@@ -83,3 +83,65 @@ fn base64_is_checked() {
     let good = br#"{"data":{"a":"aGk="}}"#;
     assert!(decode(resource("", "Secret"), good, FieldValidation::Strict).is_ok());
 }
+
+/// As kube-apiserver 1.36 answered the same patches.
+#[test]
+fn a_patch_is_blamed_for_what_it_makes_wrong() {
+    let row = resource("apps", "Deployment");
+    let check = |patch: Value, field: FieldValidation, expected: &str| {
+        let mut object =
+            json!({"metadata": {"name": "d"}, "spec": {"template": {"spec": {"containers": []}}}});
+        crate::patch::merge_patch(&mut object, patch.clone());
+        let how = Patched::Strategically(&patch);
+        let error = check_patched(row, object.clone(), field, how).unwrap_err();
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            (422, format!(" \"\" is invalid: patch: Invalid value: {expected}").as_str())
+        );
+        let error = check_patched(row, object, field, Patched::AsDocument).unwrap_err();
+        assert!(
+            error.message.starts_with(" \"\" is invalid: patch: Invalid value: \"{\\\""),
+            "{}",
+            error.message
+        );
+    };
+    let of_pod = |spec: Value| json!({"spec": {"template": {"spec": spec}}});
+    let warn = FieldValidation::Warn;
+    check(
+        json!({"spec": {"replicas": "x"}}),
+        warn,
+        "\"map[spec:map[replicas:x]]\": unrecognized type: int32",
+    );
+    check(
+        json!({"spec": {"replicas": 1.5}}),
+        warn,
+        "\"map[spec:map[replicas:1.5]]\": cannot convert float64 to int32",
+    );
+    check(json!({"spec": {"paused": "yes"}}), warn, "\"map[spec:map[paused:yes]]\": unrecognized type: bool");
+    check(json!({"spec": 7}), warn, "\"map[spec:7]\": cannot restore struct from: int64");
+    check(
+        json!({"metadata": {"labels": {"a": 1}}}),
+        warn,
+        "\"map[metadata:map[labels:map[a:1]]]\": cannot convert int64 to string",
+    );
+    check(
+        json!({"spec": {"selector": {"matchLabels": [1]}}}),
+        warn,
+        "\"map[spec:map[selector:map[matchLabels:[1]]]]\": cannot restore map from slice",
+    );
+    check(
+        of_pod(json!({"containers": "x"})),
+        warn,
+        "\"map[spec:map[template:map[spec:map[containers:x]]]]\": cannot restore slice from string",
+    );
+    check(
+        of_pod(json!({"containers": [{"name": "c", "readinessProbe": {"httpGet": {"port": true}}}]})),
+        warn,
+        "\"map[spec:map[template:map[spec:map[containers:[map[name:c readinessProbe:map[httpGet:map[port:true]]]]]]]]\": json: cannot unmarshal bool into Go value of type int32",
+    );
+    check(
+        json!({"spec": {"foo": 1}}),
+        FieldValidation::Strict,
+        "\"map[spec:map[foo:1]]\": strict decoding error: unknown field \"spec.foo\"",
+    );
+}

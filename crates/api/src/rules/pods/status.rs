@@ -16,7 +16,8 @@ pub(in crate::rules) fn prepare_pod(object: &mut Value) {
     object["status"] = json!({"phase": "Pending", "qosClass": class});
     if !list(object, "/spec/schedulingGates").is_empty() {
         object["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "False",
-            "reason": "SchedulingGated", "message": "Scheduling is blocked due to non-empty scheduling gates"}]);
+            "reason": "SchedulingGated", "message": "Scheduling is blocked due to non-empty scheduling gates",
+            "lastTransitionTime": object["metadata"]["creationTimestamp"]}]);
     }
     merge_label_keys(section(object, "spec"), labels.as_ref());
 }
