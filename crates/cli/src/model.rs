@@ -24,6 +24,8 @@ pub(crate) fn serve(args: Serve) -> Result<()> {
         startup_delay: args.startup_delay,
         fail_after: args.fail_after.filter(|after| !after.is_zero()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        telemetry: inference::Telemetry::from_environment(|name| std::env::var(name).ok())
+            .map_err(anyhow::Error::msg)?,
         // Nobody routes to a server that someone tries out in a terminal.
         drain: if std::io::stdin().is_terminal() { Duration::ZERO } else { defaults.drain },
         ..defaults

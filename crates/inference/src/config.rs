@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::telemetry::Telemetry;
+
 /// How to serve.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -29,6 +31,8 @@ pub struct Config {
     pub limits: Limits,
     /// How often the model's files are looked at for changes; `None`: never.
     pub poll: Option<Duration>,
+    /// What is told of requests, and to whom.
+    pub telemetry: Telemetry,
 }
 
 /// What bounds requests; every one of them is there so that strangers cannot take what others need.
@@ -82,6 +86,7 @@ impl Config {
             drain: Duration::from_secs(2),
             limits: Limits::default(),
             poll: Some(Duration::from_secs(1)),
+            telemetry: Telemetry::default(),
         }
     }
 }

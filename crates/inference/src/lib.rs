@@ -10,12 +10,14 @@
 //! - [`Observer`]: the one place where metrics, drift, logs and traces look on.
 //! - `wire`: bytes of JSON, CSV and their like to rows and back, by the signature; `routes`: one table of paths, one
 //!   module per protocol; `problem`: refusals as problem documents (RFC 9457).
-//! - `health` knows what the probes say, `metrics` counts, `body` takes in what strangers send.
+//! - `health` knows what the probes say, `body` takes in what strangers send. `metrics` counts and watches drift,
+//!   `telemetry` follows requests: trace contexts, spans, the access log, the prediction log.
 //!
 //! A protocol's module does three things: choose a model by its name ([`Core::choose`]), make [`Rows`] of what came by
 //! that model's signature, and write the [`Reply`] of [`Core::predict`] in its own words.
 //!
-//! The crate never touches the control plane, prints nothing (it logs by `tracing`), writes no file.
+//! The crate never touches the control plane, prints nothing (it logs by `tracing`), writes no file but
+//! the prediction log, where one is asked for.
 
 pub mod repository;
 
@@ -32,6 +34,7 @@ mod routes;
 mod rows;
 mod server;
 mod signature;
+mod telemetry;
 mod wire;
 
 pub use self::core::{Call, Core, Place};
@@ -43,3 +46,6 @@ pub use repository::{LoadError, Repository, Served, Target};
 pub use rows::Rows;
 pub use server::{BuildError, RunError, Server};
 pub use signature::{Column, ColumnKind, Output, Signature};
+pub use telemetry::{
+    AccessLog, EndpointError, JournalConfig, JournalError, JournalSink, SpanConfig, Telemetry,
+};

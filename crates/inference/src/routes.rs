@@ -1,5 +1,7 @@
 //! Answers requests: one table of paths, one module per protocol.
 
+mod docs;
+mod explain;
 mod native;
 mod probes;
 
@@ -11,15 +13,17 @@ use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 
 use crate::Config;
 use crate::core::Core;
 use crate::health::Health;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Now};
 use crate::observer::Answered;
 use crate::problem;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::repository::Target;
+use crate::telemetry::{End, Follower, Journal};
 
 /// What every handler gives.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -30,13 +34,22 @@ pub(crate) struct App {
     pub(crate) core: Core,
     pub(crate) health: Health,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) follower: Follower,
+    pub(crate) journal: Option<Arc<Journal>>,
+    /// Explanations are made one beside the other only so often: each keeps a thread busy.
+    pub(crate) explaining: Semaphore,
 }
+
+/// Explanations that are made at the same time.
+const MOST_EXPLAINING: usize = 2;
 
 /// What a path means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route<'a> {
     Version,
     Predict(Target<'a>),
+    Explain(Target<'a>),
+    Docs,
     Startup,
     Ready,
     Health,
@@ -58,6 +71,8 @@ fn find(path: &str) -> Option<Found<'_>> {
     let whole = |route, path, methods| Some(Found { route, path, methods });
     match path {
         "/api/v1/predict" => whole(Route::Predict(Target::default()), "/api/v1/predict", POST),
+        "/api/v1/explain" => whole(Route::Explain(Target::default()), "/api/v1/explain", POST),
+        "/docs" => whole(Route::Docs, "/docs", GET),
         "/api/v1/version" => whole(Route::Version, "/api/v1/version", GET),
         "/api/v1/startup" => whole(Route::Startup, "/api/v1/startup", GET),
         "/api/v1/ready" => whole(Route::Ready, "/api/v1/ready", GET),
@@ -77,6 +92,16 @@ fn find(path: &str) -> Option<Found<'_>> {
                     "/api/v1/models/{model}/versions/{version}/predict",
                     POST,
                 ),
+                [model, "explain"] => whole(
+                    Route::Explain(Target { model: Some(model), version: None }),
+                    "/api/v1/models/{model}/explain",
+                    POST,
+                ),
+                [model, "versions", version, "explain"] => whole(
+                    Route::Explain(Target { model: Some(model), version: Some(version) }),
+                    "/api/v1/models/{model}/versions/{version}/explain",
+                    POST,
+                ),
                 _ => None,
             }
         }
@@ -84,8 +109,15 @@ fn find(path: &str) -> Option<Found<'_>> {
 }
 
 impl App {
-    pub(crate) fn new(config: Config, core: Core, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(App { health: Health::starting_now(config.fail_after), config, core, metrics })
+    pub(crate) fn new(
+        config: Config,
+        core: Core,
+        metrics: Arc<Metrics>,
+        follower: Follower,
+        journal: Option<Arc<Journal>>,
+    ) -> Arc<Self> {
+        let (health, explaining) = (Health::starting_now(config.fail_after), Semaphore::new(MOST_EXPLAINING));
+        Arc::new(App { health, config, core, metrics, follower, journal, explaining })
     }
 
     /// Answers any request; never fails, so that a connection outlives a bad one.
@@ -93,7 +125,9 @@ impl App {
         let started = Instant::now();
         let _in_flight = self.metrics.enter();
         let is_http1 = request.version() <= Version::HTTP_11;
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        let followed = self.follower.begin(&head.headers);
+        head.extensions.insert(Arc::clone(&followed));
         let path = head.uri.path().to_owned();
         let method = head.method.clone();
         let found = find(&path);
@@ -110,8 +144,10 @@ impl App {
         if is_http1 && self.health.is_draining() {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let event =
-            Answered { route, method: &method, status: answer.status().as_u16(), took: started.elapsed() };
+        let (status, took) = (answer.status().as_u16(), started.elapsed());
+        let end = End { route, method: method.as_str(), status, took };
+        self.follower.end(&followed, end, answer.headers_mut());
+        let event = Answered { route, method: &method, status, took };
         self.core.observers().iter().for_each(|observer| observer.answered(&event));
         answer
     }
@@ -120,6 +156,8 @@ impl App {
         match route {
             Route::Version => Ok(self.version()),
             Route::Predict(target) => self.predict(&target, request).await,
+            Route::Explain(target) => self.explain(&target, request).await,
+            Route::Docs => Ok(self.docs()),
             Route::Startup => Ok(self.startup()),
             Route::Ready => self.ready(),
             Route::Health => self.alive(),
@@ -128,10 +166,14 @@ impl App {
     }
 
     fn metrics(&self) -> Answer {
-        let mut models: Vec<String> =
-            self.core.repository().states().into_iter().map(|state| state.model).collect();
-        models.dedup();
-        let mut answer = bytes(StatusCode::OK, self.metrics.render(&models, &self.config.version));
+        let states = self.core.repository().states();
+        let now = Now {
+            version: &self.config.version,
+            states: &states,
+            dropped_spans: self.follower.dropped_spans(),
+            journal: self.journal.as_ref().map(|journal| journal.counts()),
+        };
+        let mut answer = bytes(StatusCode::OK, self.metrics.render(now));
         let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         answer.headers_mut().insert(CONTENT_TYPE, kind);
         answer

@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::observer::Observer;
 use crate::repository::{LoadError, Repository};
 use crate::routes::App;
+use crate::telemetry::{EndpointError, Follower, Journal, JournalError};
 
 /// Connections the kernel may hold ready for us.
 const BACKLOG: u32 = 1024;
@@ -38,6 +39,9 @@ pub enum BuildError {
     /// The model could not be opened.
     #[error("failed to load the model to serve")]
     Model(#[source] LoadError),
+    /// There can be no prediction log.
+    #[error("failed to begin the prediction log")]
+    Journal(#[from] JournalError),
     /// The port is taken or not allowed.
     #[error("failed to reserve `{address}`")]
     Reserve {
@@ -52,6 +56,9 @@ pub enum BuildError {
 /// Why a server stopped other than by being told to.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// Spans cannot be sent where they should.
+    #[error("failed to send spans")]
+    Spans(#[from] EndpointError),
     /// Listening failed.
     #[error("failed to listen on `{address}`")]
     Listen {
@@ -68,6 +75,7 @@ pub struct Server {
     config: Config,
     core: Core,
     metrics: Arc<Metrics>,
+    journal: Option<Arc<Journal>>,
     socket: TcpSocket,
     address: SocketAddr,
 }
@@ -99,12 +107,14 @@ impl Server {
         open: impl FnOnce(&Config, Vec<Arc<dyn Observer>>) -> Result<Repository, BuildError>,
     ) -> Result<Self, BuildError> {
         let metrics = Arc::new(Metrics::default());
-        let observers: Vec<Arc<dyn Observer>> = vec![Arc::clone(&metrics) as Arc<dyn Observer>];
+        let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::clone(&metrics) as Arc<dyn Observer>];
+        let journal = config.telemetry.predictions.as_ref().map(Journal::open).transpose()?.map(Arc::new);
+        observers.extend(journal.iter().map(|journal| Arc::clone(journal) as Arc<dyn Observer>));
         let repository = open(&config, observers.clone())?;
         let address = SocketAddr::new(config.address, config.port);
         let (socket, address) = reserve(address).map_err(|source| BuildError::Reserve { address, source })?;
         let core = Core::new(Arc::new(repository), observers, config.limits.clone());
-        Ok(Server { config, core, metrics, socket, address })
+        Ok(Server { config, core, metrics, journal, socket, address })
     }
 
     /// The address reserved.
@@ -123,7 +133,7 @@ impl Server {
     /// # Errors
     /// When listening fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunError> {
-        let Server { config, core, metrics, socket, address } = self;
+        let Server { config, core, metrics, journal, socket, address } = self;
         let mut shutdown = pin!(shutdown);
         if !config.startup_delay.is_zero() {
             tracing::info!(delay = ?config.startup_delay, "the start is delayed");
@@ -136,7 +146,10 @@ impl Server {
         tracing::info!(%address, "serving");
         let drain = config.drain;
         let watching = watch(core.repository(), config.poll);
-        let app = App::new(config, core, metrics);
+        let names = core.repository().states();
+        let service = names.first().map_or("pinnace", |state| &state.model);
+        let follower = Follower::new(&config.telemetry, service)?;
+        let app = App::new(config, core, metrics, follower, journal);
         let acceptor = Acceptor::new(listener, Arc::clone(&app));
         tokio::select! {
             () = acceptor.accept() => {}

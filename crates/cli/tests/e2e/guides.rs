@@ -193,9 +193,10 @@ fn the_other_pages_show_what_they_show() {
     }
 }
 
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "README.md",
     "docs/guide/model-server.md",
+    "docs/guide/serving.md",
     "docs/guide/training.md",
     "docs/guide/cluster.md",
     "docs/guide/networking.md",

@@ -1,5 +1,7 @@
 //! The scenario's own routes: `/api/v1/predict`, `/api/v1/version`.
 
+use std::sync::Arc;
+
 use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
@@ -12,6 +14,7 @@ use crate::observer::Protocol;
 use crate::problem;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::repository::{Served, Target, shortened};
+use crate::telemetry::Followed;
 use crate::wire::native;
 
 /// The forms that rows come in.
@@ -75,6 +78,23 @@ impl App {
     ) -> Result<Answer, Refusal> {
         let _place = self.core.enter()?;
         let chosen = self.core.choose(target)?;
+        let followed = request.extensions().get::<Arc<Followed>>().cloned();
+        let native::Asked { rows, place, is_list } = match self.native_rows(request, &chosen.served).await? {
+            Ok(asked) => asked,
+            Err(answer) => return Ok(answer),
+        };
+        let request_id = followed.as_ref().map(|followed| &*followed.id);
+        let call = Call { rows, place, is_list, protocol: Protocol::Native, request_id, deadline: None };
+        let reply = self.core.predict(chosen, call).await?;
+        Ok(bytes(StatusCode::OK, native::answer(&reply, is_list)))
+    }
+
+    /// Takes the body in and reads the rows in it; an answer is one that also ends the connection.
+    pub(super) async fn native_rows(
+        &self,
+        request: Request<Incoming>,
+        served: &Served,
+    ) -> Result<Result<native::Asked, Answer>, Refusal> {
         let media = Media::of(request.headers())?;
         let limits = self.core.limits();
         let collected = body::collect(request.into_body(), limits.max_body, limits.read_timeout);
@@ -84,15 +104,9 @@ impl App {
                 let mut answer = problem::answer(&error.into());
                 // the rest of the body is still on its way and nobody will read it
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                return Ok(answer);
+                return Ok(Err(answer));
             }
         };
-        let served = &chosen.served;
-        let native::Asked { rows, place, is_list } = media.read(&body, served)?;
-        drop(body);
-        let call =
-            Call { rows, place, is_list, protocol: Protocol::Native, request_id: None, deadline: None };
-        let reply = self.core.predict(chosen, call).await?;
-        Ok(bytes(StatusCode::OK, native::answer(&reply, is_list)))
+        media.read(&body, served).map(Ok)
     }
 }
