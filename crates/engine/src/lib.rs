@@ -10,6 +10,8 @@
 //! the model in its folders; [`explain`] tells what features add to a prediction; [`inspect`] tells
 //! what a file is; [`train`] makes new models from tables, whose look [`summary`] keeps.
 //!
+//! Kernels use what instructions `processor` finds; results do not depend on them.
+//!
 //! `docs/models.md` lists what is opened, and says how sameness with the libraries is tested.
 //!
 //! It never runs code found in a file, never guesses at a class or parameter it does not know,
@@ -46,6 +48,7 @@ mod onnx;
 mod parity;
 mod pickle;
 mod preprocess;
+mod processor;
 mod sklearn;
 mod skops;
 mod sparse;
@@ -60,5 +63,6 @@ pub use model::{Answers, Cell, Frame, Input, InputKind, Judged, Label, Matrix, M
 pub use model::{OpenError, PredictError, Prediction, Reads, SaveError};
 pub use onnx::OnnxError;
 pub use pickle::PickleError;
+pub use processor::Instructions;
 pub use sklearn::ExtractError;
 pub use skops::SkopsError;

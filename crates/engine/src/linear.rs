@@ -1,5 +1,7 @@
 //! Linear classifiers: a weight per feature and class, and how scores become probabilities.
 
+mod products;
+
 use crate::data::{Accepts, Data, Dense, Row};
 use crate::explain::{Attributed, Unexplained};
 use crate::fitted::{Classify, Regress, Takes, Verdict};
@@ -130,23 +132,13 @@ impl Weights {
     /// The sum over ascending columns, then the intercept: the order scikit-learn adds in.
     fn score(&self, row: Row<'_>, scores: &mut [f64]) {
         match &self.coefficients {
-            Coefficients::F64(weights) => add_products(row, weights, scores, |weight| weight),
-            Coefficients::F32(weights) => add_products(row, weights, scores, f64::from),
+            Coefficients::F64(weights) => products::add(row, weights, scores),
+            Coefficients::F32(weights) => products::add(row, weights, scores),
         }
         for (score, intercept) in scores.iter_mut().zip(&self.intercepts) {
             *score += intercept;
         }
     }
-}
-
-fn add_products<W: Copy>(row: Row<'_>, weights: &[W], scores: &mut [f64], widen: impl Fn(W) -> f64) {
-    let outputs = scores.len();
-    row.for_each(|column, value| {
-        let start = column * outputs;
-        for (score, &weight) in scores.iter_mut().zip(&weights[start..start + outputs]) {
-            *score += value * widen(weight);
-        }
-    });
 }
 
 /// A linear classifier.

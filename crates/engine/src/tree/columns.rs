@@ -16,12 +16,17 @@ pub(super) const LANES: usize = 16;
 /// What LightGBM takes for zero.
 const ZERO: f64 = 1e-35f32 as f64;
 
-/// One column that splits ask for.
+/// One column that splits ask for, in one way: what is missing is then the least of all keys where
+/// it goes left, and the largest where it goes right, so that comparing is all there is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Asked {
-    column: u32,
+pub(super) struct Asked {
+    pub(super) column: u32,
     /// Whether zeros count as missing.
-    zero_is_missing: bool,
+    pub(super) zero_is_missing: bool,
+    /// Whether what is missing goes left.
+    pub(super) missing_left: bool,
+    /// Whether categories are looked up in sets.
+    pub(super) is_categorical: bool,
 }
 
 /// The columns that splits ask for, ascending.
@@ -30,31 +35,43 @@ pub(super) struct Columns {
     asked: Vec<Asked>,
     /// What a sparse row has where it has nothing.
     absent: f64,
+    /// Whether rows may miss something; else it does not matter where that would go.
+    takes_missing: bool,
 }
 
 impl Columns {
-    pub(super) fn of<'n>(splits: impl Iterator<Item = &'n Node>, absent: f64) -> Self {
-        let mut asked: Vec<Asked> = splits.map(Asked::by).collect();
+    pub(super) fn of<'n>(splits: impl Iterator<Item = &'n Node>, absent: f64, takes_missing: bool) -> Self {
+        let mut columns = Columns { asked: Vec::new(), absent, takes_missing };
+        let mut asked: Vec<Asked> = splits.map(|split| columns.asked_by(split)).collect();
         asked.sort_unstable();
         asked.dedup();
-        Columns { asked, absent }
+        columns.asked = asked;
+        columns
+    }
+
+    fn asked_by(&self, split: &Node) -> Asked {
+        Asked {
+            column: split.feature,
+            zero_is_missing: split.zero_is_missing,
+            missing_left: split.missing_left || !self.takes_missing,
+            is_categorical: split.is_categorical,
+        }
     }
 
     /// The place of what a split asks for.
     pub(super) fn place(&self, split: &Node) -> Option<usize> {
-        self.asked.binary_search(&Asked::by(split)).ok()
+        self.asked.binary_search(&self.asked_by(split)).ok()
     }
 
-    /// The column of a place, and whether zeros count as missing there.
-    pub(super) fn at(&self, place: usize) -> (u32, bool) {
-        (self.asked[place].column, self.asked[place].zero_is_missing)
+    /// What is asked for at a place.
+    pub(super) fn at(&self, place: usize) -> Asked {
+        self.asked[place]
     }
 
     /// The first place of the same column.
     pub(super) fn first_place(&self, place: usize) -> usize {
         let column = self.asked[place].column;
-        let is_same = |place: &usize| self.asked[*place].column == column;
-        place.checked_sub(1).filter(is_same).unwrap_or(place)
+        self.asked.partition_point(|asked| asked.column < column)
     }
 
     /// How many places there are. A leaf reads the first and ignores it, so there is one.
@@ -102,12 +119,11 @@ impl Columns {
 }
 
 impl Asked {
-    fn by(split: &Node) -> Self {
-        Asked { column: split.feature, zero_is_missing: split.zero_is_missing }
-    }
-
     #[inline]
     fn key<N: Number>(self, value: f64) -> N::Key {
-        if self.zero_is_missing && value.abs() <= ZERO { N::MISSING } else { N::key(value) }
+        if value.is_nan() || (self.zero_is_missing && value.abs() <= ZERO) {
+            return if self.missing_left { N::MISSING } else { N::LAST };
+        }
+        N::key(value)
     }
 }

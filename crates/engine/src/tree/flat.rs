@@ -73,7 +73,6 @@ pub(super) struct Flat<K, M> {
 struct Struck<M> {
     left: M,
     tree: u16,
-    missing_left: bool,
 }
 
 /// The most trees of one [`Flat`]: their masks stay in the first cache.
@@ -110,7 +109,7 @@ impl<K: WideKey + Ord, M: Mask> Flat<K, M> {
                 let left_end = ends[node.left as usize].1;
                 debug_assert!(left_end < end);
                 let left = M::without(start - first, left_end - first);
-                let struck = Struck { left, tree: index, missing_left: node.missing_left };
+                let struck = Struck { left, tree: index };
                 found.push((place(node), N::threshold(node.threshold), struck));
             }
         }
@@ -133,18 +132,11 @@ impl<K: WideKey + Ord, M: Mask> Flat<K, M> {
 
     /// The leaves of one row: calls with the number of each tree and its leaf.
     #[inline(always)]
-    pub(super) fn row<N: Number<Key = K>>(&self, keys: &[K], mut found: impl FnMut(usize, u32)) {
+    pub(super) fn row(&self, keys: &[K], mut found: impl FnMut(usize, u32)) {
         let mut left = [M::ALL; MOST_TREES];
         for (place, &key) in keys.iter().enumerate() {
             let range = self.of_place(place);
             let (thresholds, splits) = (&self.thresholds[range.clone()], &self.splits[range]);
-            if key == N::MISSING {
-                for split in splits.iter().filter(|split| !split.missing_left) {
-                    let left = &mut left[usize::from(split.tree) % MOST_TREES];
-                    *left = left.and(split.left);
-                }
-                continue;
-            }
             for (&threshold, split) in thresholds.iter().zip(splits) {
                 if threshold >= key {
                     break;
@@ -158,9 +150,9 @@ impl<K: WideKey + Ord, M: Mask> Flat<K, M> {
         }
     }
 
-    /// The leaves of [`LANES`] rows: calls with the number of each tree and its leaves.
+    /// The leaves of [`LANES`] rows, by AVX-512 if `WIDE`: calls with the number of each tree and its leaves.
     #[inline(always)]
-    pub(super) fn block<N: Number<Key = K>>(
+    pub(super) fn block<N: Number<Key = K>, const WIDE: bool>(
         &self,
         block: &[[K; LANES]],
         mut found: impl FnMut(usize, [u32; LANES]),
@@ -170,17 +162,7 @@ impl<K: WideKey + Ord, M: Mask> Flat<K, M> {
             let range = self.of_place(place);
             let (thresholds, splits) = (&self.thresholds[range.clone()], &self.splits[range]);
             let largest = keys.iter().copied().fold(N::MISSING, Ord::max);
-            let has_missing = keys.contains(&N::MISSING);
-            self::strike(keys, largest, thresholds, splits, &mut left);
-            if has_missing {
-                for split in splits.iter().filter(|split| !split.missing_left) {
-                    let left = &mut left[usize::from(split.tree) % MOST_TREES];
-                    for lane in 0..LANES {
-                        let struck = if keys[lane] == N::MISSING { split.left } else { M::ALL };
-                        left[lane] = left[lane].and(struck);
-                    }
-                }
-            }
+            self::strike::<K, M, WIDE>(keys, largest, thresholds, splits, &mut left);
         }
         for (&(number, first), left) in self.trees.iter().zip(&left) {
             found(number as usize, left.map(|left| self.leaves[first as usize + left.first()]));
@@ -208,9 +190,10 @@ fn leaf_ranges(tree: &Tree, first_leaf: u32, leaves: &mut Vec<u32>) -> Vec<(usiz
     ranges
 }
 
-/// Strikes out what splits of one column send away: those below the largest key.
+/// Strikes out what splits of one column send away: those below the largest key. `WIDE` where the
+/// processor has AVX-512.
 #[inline(always)]
-fn strike<K: WideKey + Ord, M: Mask>(
+fn strike<K: WideKey + Ord, M: Mask, const WIDE: bool>(
     keys: &[K; LANES],
     largest: K,
     thresholds: &[K],
@@ -218,8 +201,8 @@ fn strike<K: WideKey + Ord, M: Mask>(
     left: &mut [[M; LANES]; MOST_TREES],
 ) {
     #[cfg(target_arch = "x86_64")]
-    if abreast::is_there() {
-        // SAFETY: the processor was asked.
+    if WIDE {
+        // SAFETY: the caller says that the processor has AVX-512.
         #[expect(unsafe_code, reason = "the instructions are there")]
         return unsafe { abreast::strike(keys, largest, thresholds, splits, left) };
     }

@@ -1,7 +1,7 @@
 //! Trees whose leaves are averaged; a single decision tree is a forest of one.
 
 use super::grown::Tree;
-use super::packed::PackedTrees;
+use super::packed::{Gaps, PackedTrees};
 use crate::data::{Accepts, Data, Dense, Matrix};
 use crate::explain::{Attributed, Unexplained};
 use crate::fitted::{Classify, Gives, Regress, Takes, Transform, Verdict};
@@ -21,7 +21,8 @@ impl Average {
     fn new(trees: &[Tree], width: usize, takes_missing: bool) -> Option<Self> {
         let outputs = trees.first()?.outputs();
         let fits = trees.iter().all(|tree| tree.outputs() == outputs);
-        let trees = PackedTrees::new(trees, outputs, width).ok()?;
+        let trees =
+            PackedTrees::with_gaps(trees, outputs, width, Gaps { absent: 0.0, takes_missing }).ok()?;
         fits.then_some(Average { trees, takes_missing })
     }
 
@@ -31,6 +32,26 @@ impl Average {
 
     /// Adds up the leaves a row falls to, tree after tree.
     fn sum(&self, matrix: &Matrix<'_>) -> Dense {
+        match (matrix.rows(), self.trees.outputs()) {
+            (1, 1) => self.sum_of_row::<1>(matrix),
+            (1, 2) => self.sum_of_row::<2>(matrix),
+            (1, 3) => self.sum_of_row::<3>(matrix),
+            _ => self.sum_of_rows(matrix),
+        }
+    }
+
+    /// Of one row, in registers.
+    fn sum_of_row<const OUTPUTS: usize>(&self, matrix: &Matrix<'_>) -> Dense {
+        let mut sums = [0.0; OUTPUTS];
+        self.trees.visit(matrix, |_, _, leaves| {
+            for &leaf in leaves {
+                sums.iter_mut().zip(self.trees.values(leaf)).for_each(|(sum, value)| *sum += value);
+            }
+        });
+        Dense { values: sums.to_vec(), rows: 1, width: OUTPUTS }
+    }
+
+    fn sum_of_rows(&self, matrix: &Matrix<'_>) -> Dense {
         let outputs = self.trees.outputs();
         let mut sums = Dense::zeros(matrix.rows(), outputs);
         self.trees.visit(matrix, |first, _, leaves| {

@@ -15,18 +15,15 @@ use super::columns::{Columns, LANES};
 use super::flat::{Flat, MOST_TREES};
 use super::grown::{CategorySet, Tree};
 use super::number::Number;
-use super::walk::{CATEGORICAL, FEATURE, MISSING_LEFT, Packed, Walk};
+use super::walk::{Grove, index};
 use crate::data::Matrix;
 use crate::explain::Unexplained;
+use crate::processor::Instructions;
 use covers::Covers;
 
 /// Trees packed for walking, all of the same number of values a leaf.
 #[derive(Debug, Clone)]
 pub(crate) struct PackedTrees<N: Number> {
-    nodes: Vec<Packed<N::Key>>,
-    /// By node, the number of its leaf over all trees.
-    leaves: Vec<u32>,
-    roots: Vec<u32>,
     chunks: Vec<Chunk<N::Key>>,
     values: Vec<f64>,
     sets: Vec<CategorySet>,
@@ -43,6 +40,9 @@ pub(crate) struct PackedTrees<N: Number> {
 #[derive(Debug, Clone)]
 struct Chunk<K> {
     trees: Range<usize>,
+    grove: Grove<K>,
+    /// The number of its first node over all chunks.
+    first_node: usize,
     flat: Flattened<K>,
     /// For one row: the trees that are walked abreast, shallow ones first.
     walked_by_row: Walked,
@@ -65,6 +65,15 @@ enum Flattened<K> {
     Wide(Flat<K, u64>),
 }
 
+/// What rows may lack.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gaps {
+    /// What a sparse row has where it has nothing.
+    pub(crate) absent: f64,
+    /// Whether a row may miss a number (NaN).
+    pub(crate) takes_missing: bool,
+}
+
 /// There are more nodes or features than the packing has numbers for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the trees have more than 2^31 nodes or 2^30 features")]
@@ -73,80 +82,47 @@ pub(crate) struct TooLarge;
 impl<N: Number> PackedTrees<N> {
     /// Packs trees of the same number of outputs.
     pub(crate) fn new(trees: &[Tree], outputs: usize, width: usize) -> Result<Self, TooLarge> {
-        Self::with_absent(trees, outputs, width, 0.0)
+        Self::with_gaps(trees, outputs, width, Gaps { absent: 0.0, takes_missing: true })
     }
 
-    /// As [`PackedTrees::new`]; `absent` is what a sparse row has where it has nothing.
-    pub(crate) fn with_absent(
+    /// As [`PackedTrees::new`], with another say about what rows lack.
+    pub(crate) fn with_gaps(
         trees: &[Tree],
         outputs: usize,
         width: usize,
-        absent: f64,
+        gaps: Gaps,
     ) -> Result<Self, TooLarge> {
-        if width > FEATURE as usize || trees.iter().map(|tree| tree.nodes.len()).sum::<usize>() >= 1 << 31 {
+        if width > 1 << 30 || trees.iter().map(|tree| tree.nodes.len()).sum::<usize>() >= 1 << 31 {
             return Err(TooLarge);
         }
         let splits = trees.iter().flat_map(|tree| &tree.nodes).filter(|node| !node.is_leaf());
-        let mut packed = PackedTrees {
-            nodes: Vec::new(),
-            leaves: Vec::new(),
-            roots: Vec::new(),
-            chunks: Vec::new(),
-            values: Vec::new(),
-            sets: Vec::new(),
-            covers: Covers::of(trees),
-            outputs,
-            width,
-            columns: Columns::of(splits, absent),
-            explainable: OnceLock::new(),
-        };
-        for chunk in trees.chunks(MOST_TREES) {
-            let first = packed.roots.len();
-            let first_leaves: Vec<u32> = chunk.iter().map(|tree| packed.add(tree)).collect();
-            packed.chunks.push(packed.chunk(first, chunk, &first_leaves));
+        let columns = Columns::of(splits, gaps.absent, gaps.takes_missing);
+        let (chunks, values, sets) = (Vec::new(), Vec::new(), Vec::new());
+        let (covers, explainable) = (Covers::of(trees), OnceLock::new());
+        let mut packed = PackedTrees { chunks, values, sets, covers, outputs, width, columns, explainable };
+        for (number, chunk) in trees.chunks(MOST_TREES).enumerate() {
+            packed.add(number * MOST_TREES, chunk);
         }
         Ok(packed)
     }
 
-    /// Packs a tree in breadth: what many rows pass lies together. Returns its first leaf.
-    fn add(&mut self, tree: &Tree) -> u32 {
-        let first_leaf = index(self.values.len() / self.outputs);
-        self.roots.push(index(self.nodes.len()));
-        let first = self.nodes.len();
-        let mut order = vec![0usize];
-        let mut next = 0;
-        while let Some(&original) = order.get(next) {
-            let node = &tree.nodes[original];
-            self.covers.push(node.cover);
-            if node.is_leaf() {
-                let (feature, left) = (MISSING_LEFT, index(first + next));
-                self.nodes.push(Packed { threshold: N::LAST, feature, left });
-                self.leaves.push(first_leaf + node.right);
-            } else {
-                let missing = if node.missing_left { MISSING_LEFT } else { 0 };
-                let (threshold, categorical) = if node.is_categorical {
-                    (N::counted(index(self.sets.len() + set_of(node))), CATEGORICAL)
-                } else {
-                    (N::threshold(node.threshold), 0)
-                };
-                let left = index(first + order.len());
-                let feature = index(self.columns.place(node).unwrap_or(0)) | missing | categorical;
-                self.nodes.push(Packed { threshold, feature, left });
-                self.leaves.push(0);
-                order.extend([node.left as usize, node.right as usize]);
-            }
-            next += 1;
+    /// Packs a chunk of trees, sorted by how their leaves are found.
+    fn add(&mut self, first: usize, trees: &[Tree]) {
+        let mut leaf = self.values.len() / self.outputs;
+        let first_node = self.chunks.last().map_or(0, |chunk| chunk.first_node + chunk.grove.len());
+        let covers = &mut self.covers;
+        let grove =
+            Grove::new::<N>(trees, &self.columns, self.sets.len(), leaf, |node| covers.push(node.cover));
+        let mut first_leaves = Vec::with_capacity(trees.len());
+        for tree in trees {
+            first_leaves.push(index(leaf));
+            leaf += tree.values.len() / self.outputs;
+            self.values.extend_from_slice(&tree.values);
+            self.sets.extend(tree.sets.iter().cloned());
         }
-        self.values.extend_from_slice(&tree.values);
-        self.sets.extend(tree.sets.iter().cloned());
-        first_leaf
-    }
-
-    /// Sorts trees by how their leaves are found.
-    fn chunk(&self, first: usize, trees: &[Tree], first_leaves: &[u32]) -> Chunk<N::Key> {
         let small = |tree: &&Tree| Flat::<N::Key, u64>::takes(tree);
         let is_narrow = trees.iter().filter(small).all(Flat::<N::Key, u32>::takes);
-        let flat = (trees.iter().zip(first_leaves).zip(0u32..))
+        let flat = (trees.iter().zip(&first_leaves).zip(0u32..))
             .filter(|((tree, _), _)| small(tree))
             .map(|((tree, &first_leaf), number)| (number, tree, first_leaf));
         let place = |node: &super::Node| self.columns.place(node).unwrap_or(0);
@@ -165,16 +141,18 @@ impl<N: Number> PackedTrees<N> {
             walked.plain.sort_by_key(|&number| trees[number as usize].depth());
             walked
         };
-        Chunk {
+        self.chunks.push(Chunk {
             trees: first..first + trees.len(),
+            grove,
+            first_node,
             walked_by_row: walked(&|tree| is_flat_by_row && small(&tree)),
             walked_by_block: walked(&|tree| small(&tree)),
             flat,
-        }
+        });
     }
 
     pub(crate) fn trees(&self) -> usize {
-        self.roots.len()
+        self.chunks.last().map_or(0, |chunk| chunk.trees.end)
     }
 
     pub(crate) fn width(&self) -> usize {
@@ -202,26 +180,27 @@ impl<N: Number> PackedTrees<N> {
 
     /// The trees as they could have come from a file.
     pub(crate) fn grown(&self) -> impl Iterator<Item = (Vec<super::Node>, Vec<f64>)> + '_ {
-        let ends =
-            self.roots.iter().skip(1).copied().chain([u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)]);
-        self.roots.iter().zip(ends).map(|(&root, end)| {
+        let numbered = |chunk: &Chunk<N::Key>| {
+            let first = chunk.first_node;
+            chunk.grove.trees().map(move |(root, nodes)| (first + root as usize, nodes)).collect::<Vec<_>>()
+        };
+        self.chunks.iter().flat_map(numbered).map(|(first, nodes)| {
             let mut values = Vec::new();
-            let nodes = (root..end).map(|index| {
-                let node = &self.nodes[index as usize];
+            let nodes = nodes.into_iter().zip(first..).map(|((threshold, place, left, leaf), index)| {
                 let cover = self.covers.get(index);
-                if node.left == index {
-                    values.extend_from_slice(self.values(self.leaves[index as usize]));
+                if let Some(leaf) = leaf {
+                    values.extend_from_slice(self.values(leaf));
                     return super::Node { cover, ..super::Node::leaf() };
                 }
-                let (feature, zero_is_missing) = self.columns.at((node.feature & FEATURE) as usize);
+                let asked = self.columns.at(place);
                 super::Node {
-                    threshold: N::wide(node.threshold),
-                    feature,
-                    left: node.left - root,
-                    right: node.left + 1 - root,
-                    missing_left: node.feature & MISSING_LEFT != 0,
-                    is_categorical: node.feature & CATEGORICAL != 0,
-                    zero_is_missing,
+                    threshold: N::wide(threshold),
+                    feature: asked.column,
+                    left,
+                    right: left + 1,
+                    missing_left: asked.missing_left,
+                    is_categorical: asked.is_categorical,
+                    zero_is_missing: asked.zero_is_missing,
                     cover,
                 }
             });
@@ -232,47 +211,52 @@ impl<N: Number> PackedTrees<N> {
 
     /// Calls `visit(first row, tree, leaves)` for every tree and some rows at a time, for each row
     /// in the order of trees.
-    pub(crate) fn visit(&self, matrix: &Matrix<'_>, mut visit: impl FnMut(usize, usize, &[u32])) {
-        #[cfg(target_arch = "x86_64")]
-        if matrix.rows() >= ABREAST
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-        {
+    pub(crate) fn visit(&self, matrix: &Matrix<'_>, visit: impl FnMut(usize, usize, &[u32])) {
+        self.visit_by(Instructions::usable(), matrix, visit);
+    }
+
+    /// As [`PackedTrees::visit`], with instructions that are [usable](Instructions::usable), or fewer.
+    fn visit_by(
+        &self,
+        instructions: Instructions,
+        matrix: &Matrix<'_>,
+        mut visit: impl FnMut(usize, usize, &[u32]),
+    ) {
+        match instructions.min(Instructions::usable()) {
             // SAFETY: the processor has what the function is compiled for.
+            #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "the features were asked for")]
-            return unsafe { self.visit_avx512(matrix, &mut visit) };
-        }
-        #[cfg(target_arch = "x86_64")]
-        if matrix.rows() >= ABREAST && is_x86_feature_detected!("avx2") {
+            Instructions::Avx512 => unsafe { self.visit_avx512(matrix, &mut visit) },
             // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "the feature was asked for")]
-            return unsafe { self.visit_avx2(matrix, &mut visit) };
+            Instructions::Avx2 => unsafe { self.visit_avx2(matrix, &mut visit) },
+            _ => self.visit_all::<false>(matrix, &mut visit),
         }
-        self.visit_all(matrix, &mut visit);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512cd,bmi1,bmi2,lzcnt,popcnt")]
     fn visit_avx512(&self, matrix: &Matrix<'_>, visit: &mut impl FnMut(usize, usize, &[u32])) {
-        self.visit_all(matrix, visit);
+        self.visit_all::<true>(matrix, visit);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
     fn visit_avx2(&self, matrix: &Matrix<'_>, visit: &mut impl FnMut(usize, usize, &[u32])) {
-        self.visit_all(matrix, visit);
+        self.visit_all::<false>(matrix, visit);
     }
 
+    /// `WIDE` where the processor has AVX-512.
     #[inline(always)]
-    fn visit_all(&self, matrix: &Matrix<'_>, visit: &mut impl FnMut(usize, usize, &[u32])) {
+    fn visit_all<const WIDE: bool>(&self, matrix: &Matrix<'_>, visit: &mut impl FnMut(usize, usize, &[u32])) {
         let mut row = 0;
         if matrix.rows() >= ABREAST {
             let mut block = vec![[N::Key::default(); LANES]; self.columns.places()];
             while matrix.rows() - row >= ABREAST {
                 let end = (row + LANES).min(matrix.rows());
                 self.columns.block::<N>(matrix, row..end, &mut block);
-                self.visit_block(&block, &mut |tree, leaves| visit(row, tree, &leaves[..end - row]));
+                self.visit_block::<WIDE>(&block, &mut |tree, leaves| visit(row, tree, &leaves[..end - row]));
                 row = end;
             }
         }
@@ -285,77 +269,53 @@ impl<N: Number> PackedTrees<N> {
         }
     }
 
-    fn walk(&self) -> Walk<'_, N> {
-        Walk { nodes: &self.nodes, leaves: &self.leaves, sets: &self.sets }
-    }
-
     #[inline(always)]
     fn visit_row(&self, keys: &[N::Key], visit: &mut impl FnMut(usize, u32)) {
-        let walk = self.walk();
         for chunk in &self.chunks {
             let mut found = [0; MOST_TREES];
             let mut keep = |tree: usize, leaf: u32| found[tree % MOST_TREES] = leaf;
-            let root = |tree: u32| self.roots[chunk.trees.start + tree as usize];
             if let Flattened::Narrow(flat) = &chunk.flat {
-                flat.row::<N>(keys, &mut keep);
+                flat.row(keys, &mut keep);
             }
-            walk.trees(&chunk.walked_by_row.plain, root, keys, &mut keep);
+            chunk.grove.row(&chunk.walked_by_row.plain, keys, &self.columns, &mut keep);
             for &tree in &chunk.walked_by_row.categorical {
-                keep(tree as usize, walk.alone(root(tree), |place| keys[place]));
+                let leaf = chunk.grove.alone::<N>(tree, &self.columns, &self.sets, |place| keys[place]);
+                keep(tree as usize, leaf);
             }
             chunk.trees.clone().zip(found).for_each(|(tree, leaf)| visit(tree, leaf));
         }
     }
 
     #[inline(always)]
-    fn visit_block(&self, block: &[[N::Key; LANES]], visit: &mut impl FnMut(usize, &[u32; LANES])) {
-        let walk = self.walk();
-        let has_missing = block.iter().any(|keys| keys.contains(&N::MISSING));
+    fn visit_block<const WIDE: bool>(
+        &self,
+        block: &[[N::Key; LANES]],
+        visit: &mut impl FnMut(usize, &[u32; LANES]),
+    ) {
         for chunk in &self.chunks {
             let mut found = [[0; LANES]; MOST_TREES];
             let mut keep = |tree: usize, leaves: [u32; LANES]| found[tree % MOST_TREES] = leaves;
-            let root = |tree: u32| self.roots[chunk.trees.start + tree as usize];
             match &chunk.flat {
                 Flattened::None => {}
-                Flattened::Narrow(flat) => flat.block::<N>(block, &mut keep),
-                Flattened::Wide(flat) => flat.block::<N>(block, &mut keep),
+                Flattened::Narrow(flat) => flat.block::<N, WIDE>(block, &mut keep),
+                Flattened::Wide(flat) => flat.block::<N, WIDE>(block, &mut keep),
             }
             for &tree in &chunk.walked_by_block.plain {
-                keep(
-                    tree as usize,
-                    match has_missing {
-                        false => walk.rows::<false>(root(tree), block),
-                        true => walk.rows::<true>(root(tree), block),
-                    },
-                );
+                keep(tree as usize, chunk.grove.rows(tree, block, &self.columns));
             }
             for &tree in &chunk.walked_by_block.categorical {
-                keep(
-                    tree as usize,
-                    std::array::from_fn(|lane| walk.alone(root(tree), |place| block[place][lane])),
-                );
+                let leaf = |lane: usize| {
+                    chunk.grove.alone::<N>(tree, &self.columns, &self.sets, |place| block[place][lane])
+                };
+                keep(tree as usize, std::array::from_fn(leaf));
             }
             chunk.trees.clone().zip(&found).for_each(|(tree, leaves)| visit(tree, leaves));
         }
     }
 }
 
-/// The number of the set that a split by category looks into, among its tree's.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a checked tree has a whole number"
-)]
-fn set_of(node: &super::Node) -> usize {
-    node.threshold as usize
-}
-
 /// Fewer rows are taken one by one.
 const ABREAST: usize = 4;
-
-fn index(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or_else(|_| unreachable!("bounded by `with_absent`"))
-}
 
 #[cfg(test)]
 mod tests;

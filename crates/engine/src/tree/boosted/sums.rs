@@ -2,7 +2,7 @@
 
 use super::super::grown::Tree;
 use super::super::number::Number;
-use super::super::packed::PackedTrees;
+use super::super::packed::{Gaps, PackedTrees};
 use crate::data::{Accepts, Data, Dense, Matrix, Row};
 use crate::explain::{Attributed, Unexplained};
 use crate::model::PredictError;
@@ -60,7 +60,8 @@ impl<N: Number> Sums<N> {
             && trees.iter().all(|tree| tree.outputs() == outputs)
             && places.len() == trees.len()
             && places.iter().all(|&place| (place as usize) < start.len());
-        let trees = PackedTrees::with_absent(trees, outputs, width, f64::NAN).ok()?;
+        let gaps = Gaps { absent: f64::NAN, takes_missing: true };
+        let trees = PackedTrees::with_gaps(trees, outputs, width, gaps).ok()?;
         let (precision, scale, linear) = (Precision::Single, None, Vec::new());
         let accepts = Accepts::Anything;
         fits.then_some(Sums { trees, start, places, accepts, precision, scale, linear })

@@ -101,11 +101,6 @@ impl WideMask for u64 {
     }
 }
 
-/// Whether the processor has what [`strike`] needs.
-pub(super) fn is_there() -> bool {
-    is_x86_feature_detected!("avx512f")
-}
-
 /// Strikes out what splits of one column send away: those below the largest key.
 ///
 /// # Safety

@@ -37,11 +37,11 @@ impl Covers {
     }
 
     /// The weight at a node; zero where the file does not tell.
-    pub(super) fn get(&self, node: u32) -> f64 {
+    pub(super) fn get(&self, node: usize) -> f64 {
         match self {
             Covers::Unknown => 0.0,
-            Covers::Single(covers) => f64::from(covers[node as usize]),
-            Covers::Double(covers) => covers[node as usize],
+            Covers::Single(covers) => f64::from(covers[node]),
+            Covers::Double(covers) => covers[node],
         }
     }
 

@@ -6,8 +6,8 @@
 
 use super::super::grown::Tree;
 use super::super::number::Number;
-use super::super::walk::{FEATURE, Walk};
-use super::PackedTrees;
+use super::super::walk::sends_left;
+use super::{Chunk, PackedTrees};
 use crate::data::Matrix;
 use crate::explain::{Attributed, Unexplained};
 
@@ -40,6 +40,7 @@ struct Way {
 /// One row on its way through one tree.
 struct Explained<'p, N: Number, F: FnMut(usize, u32, f64)> {
     trees: &'p PackedTrees<N>,
+    chunk: &'p Chunk<N::Key>,
     keys: &'p [N::Key],
     steps: Vec<Step>,
     /// Called with a feature's slot, a leaf and what the leaf's values are multiplied by.
@@ -71,30 +72,32 @@ impl<N: Number> PackedTrees<N> {
 
     /// By tree the mean over its training rows of each value.
     pub(crate) fn means(&self, mut add: impl FnMut(usize, &[f64])) {
-        let mut shares = vec![0.0; self.nodes.len()];
         let mut means = vec![0.0; self.outputs];
-        let ends = self.roots.iter().skip(1).map(|&end| end as usize).chain([self.nodes.len()]);
-        for (tree, (&root, end)) in self.roots.iter().zip(ends).enumerate() {
-            shares[root as usize] = 1.0;
-            means.fill(0.0);
-            // children come after their parent
-            for index in root as usize..end {
-                let left = self.nodes[index].left as usize;
-                if left == index {
-                    let values = self.values(self.leaves[index]);
-                    means.iter_mut().zip(values).for_each(|(mean, value)| *mean += shares[index] * value);
-                } else {
-                    let to_left = self.share_to_left(self.nodes[index].left);
-                    shares[left] = shares[index] * to_left;
-                    shares[left + 1] = shares[index] * (1.0 - to_left);
+        for chunk in &self.chunks {
+            let mut shares = vec![0.0; chunk.grove.len()];
+            for (tree, (root, end)) in chunk.trees.clone().zip(chunk.grove.spans()) {
+                shares[root as usize] = 1.0;
+                means.fill(0.0);
+                // children come after their parent
+                for index in root as usize..end as usize {
+                    let (_, (_, left)) = chunk.grove.node(index);
+                    if left == index {
+                        let values = self.values(chunk.grove.leaf(index));
+                        means.iter_mut().zip(values).for_each(|(mean, value)| *mean += shares[index] * value);
+                    } else {
+                        let to_left = self.share_to_left(chunk, left);
+                        shares[left] = shares[index] * to_left;
+                        shares[left + 1] = shares[index] * (1.0 - to_left);
+                    }
                 }
+                add(tree, &means);
             }
-            add(tree, &means);
         }
     }
 
     /// The share of a node's training rows that went left, told by its left child.
-    fn share_to_left(&self, left: u32) -> f64 {
+    fn share_to_left(&self, chunk: &Chunk<N::Key>, left: usize) -> f64 {
+        let left = chunk.first_node + left;
         let (left, right) = (self.covers.get(left), self.covers.get(left + 1));
         let both = left + right;
         if both > 0.0 { left / both } else { 0.5 }
@@ -115,20 +118,23 @@ impl<N: Number> PackedTrees<N> {
         let outputs = attributed.bases.len();
         let mut amounts = vec![0.0; self.columns.places() * outputs];
         let mut steps = Vec::new();
-        for (tree, &root) in self.roots.iter().enumerate() {
+        let trees = |chunk: &Chunk<N::Key>| chunk.trees.clone().zip(chunk.grove.spans()).collect::<Vec<_>>();
+        let all =
+            self.chunks.iter().flat_map(|chunk| trees(chunk).into_iter().map(move |tree| (chunk, tree)));
+        for (chunk, (tree, (root, _))) in all {
             let add = |slot: usize, leaf, weight| {
                 let amounts = &mut amounts[slot * outputs..][..outputs];
                 sums(tree, leaf, &mut |sum, value| amounts[sum] += weight * value);
             };
             steps.clear();
             steps.push(Step { slot: usize::MAX, absent: 1.0, present: 1.0, weight: 1.0 });
-            let mut explained = Explained { trees: self, keys: &keys, steps, add };
-            explained.visit(root, Way { start: 0, length: 1 });
+            let mut explained = Explained { trees: self, chunk, keys: &keys, steps, add };
+            explained.visit(root as usize, Way { start: 0, length: 1 });
             steps = explained.steps;
         }
         for (slot, amounts) in amounts.chunks(outputs).enumerate() {
             for (output, amount) in amounts.iter().enumerate().filter(|(_, amount)| **amount != 0.0) {
-                attributed.push(row, output, self.columns.at(slot).0 as usize, *amount);
+                attributed.push(row, output, self.columns.at(slot).column as usize, *amount);
             }
         }
     }
@@ -136,19 +142,16 @@ impl<N: Number> PackedTrees<N> {
 
 impl<N: Number, F: FnMut(usize, u32, f64)> Explained<'_, N, F> {
     /// Follows both children of a node; the way to it is the last of the steps.
-    fn visit(&mut self, index: u32, way: Way) {
-        let node = self.trees.nodes[index as usize];
-        if node.left == index {
-            return self.settle(self.trees.leaves[index as usize], way);
+    fn visit(&mut self, index: usize, way: Way) {
+        let (threshold, (place, left)) = self.chunk.grove.node(index);
+        if left == index {
+            return self.settle(self.chunk.grove.leaf(index), way);
         }
-        let place = (node.feature & FEATURE) as usize;
         let slot = self.trees.columns.first_place(place);
-        let walk: Walk<'_, N> = self.trees.walk();
-        let goes_left = walk.sends_left(&node, self.keys[place]);
-        let to_left = self.trees.share_to_left(node.left);
-        for (child, share, is_own) in
-            [(node.left, to_left, goes_left), (node.left + 1, 1.0 - to_left, !goes_left)]
-        {
+        let asked = self.trees.columns.at(place);
+        let goes_left = sends_left::<N>(threshold, self.keys[place], asked, &self.trees.sets);
+        let to_left = self.trees.share_to_left(self.chunk, left);
+        for (child, share, is_own) in [(left, to_left, goes_left), (left + 1, 1.0 - to_left, !goes_left)] {
             let end = self.steps.len();
             self.steps.extend_from_within(way.start..way.start + way.length);
             let mut child_way = Way { start: end, length: way.length };

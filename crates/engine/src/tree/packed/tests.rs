@@ -5,8 +5,9 @@ use std::borrow::Cow;
 
 use super::super::grown::{Bits, CategorySet, Node, Tree};
 use super::super::number::Number;
-use super::PackedTrees;
+use super::{Gaps, PackedTrees};
 use crate::data::{Dense, Matrix};
+use crate::processor::Instructions;
 use crate::sparse::{RowRef, SparseMatrix};
 
 const WIDTH: usize = 6;
@@ -126,6 +127,13 @@ fn check<N: Number>(random: &mut fastrand::Rng, kinds: &[Kind], trees: usize) {
                     found[row].push((tree, leaf));
                 }
             });
+            for fewer in [Instructions::Plain, Instructions::Avx2] {
+                let mut again = vec![Vec::new(); rows];
+                packed.visit_by(fewer, &Matrix::Dense(Cow::Borrowed(&dense)), |first, tree, leaves| {
+                    (first..).zip(leaves).for_each(|(row, &leaf)| again[row].push((tree, leaf)));
+                });
+                assert_eq!(again, found, "{fewer:?}");
+            }
             for (row, found) in found.iter().enumerate() {
                 let expected = trees
                     .iter()
@@ -167,7 +175,13 @@ fn a_sparse_row_is_missing_what_it_does_not_have() {
     matrix.push(RowRef { columns: &[0], values: &[9.0] });
     matrix.push(RowRef { columns: &[1], values: &[0.25] });
     for (absent, expected) in [(0.0, [0, 0]), (f64::NAN, [1, 0])] {
-        let packed = PackedTrees::<f32>::with_absent(std::slice::from_ref(&tree), 1, 3, absent).unwrap();
+        let packed = PackedTrees::<f32>::with_gaps(
+            std::slice::from_ref(&tree),
+            1,
+            3,
+            Gaps { absent, takes_missing: true },
+        )
+        .unwrap();
         let mut found = Vec::new();
         packed.visit(&Matrix::Sparse(&matrix), |_, _, leaves| found.extend_from_slice(leaves));
         assert_eq!(found, expected);
