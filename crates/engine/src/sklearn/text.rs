@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use super::estimator::Estimator;
 use super::{Class, ExtractError, class};
 use crate::fitted::Fitted;
-use crate::pickle::View;
 use crate::pickle::numpy::Array;
+use crate::pickle::{LongInts, View};
 use crate::text::analyzer::{Analyzer, Token, Unit};
 use crate::text::characters::Accents;
 use crate::text::hashing::HashedText;
@@ -78,20 +78,21 @@ fn features(estimator: &Estimator<'_>, weights: Weights) -> Result<Fitted, Extra
 fn vocabulary(estimator: &Estimator<'_>) -> Result<Vocabulary, ExtractError> {
     const ATTRIBUTE: &str = "vocabulary_";
     let refuse = |problem: &str| estimator.problem(ATTRIBUTE, problem.to_owned());
-    let pairs = estimator.get(ATTRIBUTE)?.pairs().ok_or_else(|| refuse("is not a dictionary"))?;
-    let mut terms = vec![None; pairs.len()];
+    let dictionary = estimator.get(ATTRIBUTE)?;
+    let pairs = dictionary.pairs().ok_or_else(|| refuse("is not a dictionary"))?;
+    let bytes: usize = pairs.clone().map(|(term, _)| term.str_length()).sum();
+    // a stranger may have named one long term many times
+    let bytes = bytes.min(dictionary.file_size());
+    let (mut vocabulary, mut numbers) = (Vocabulary::with_room(pairs.len(), bytes), LongInts::default());
+    // in the order of the file, so that its bytes are gone through once
     for (term, column) in pairs {
         let term = term.str().ok_or_else(|| refuse("has a term that is not a text"))?;
-        let column = column.int().and_then(|column| usize::try_from(column).ok());
-        let place = column.and_then(|column| terms.get_mut(column));
-        match place {
-            Some(place @ None) => *place = Some(term),
-            Some(Some(_)) => return Err(refuse("gives a column to two terms")),
-            None => return Err(refuse("gives a term a column beyond the number of terms")),
-        }
+        let column = column.int_like(&mut numbers).and_then(|column| usize::try_from(column).ok());
+        let put = vocabulary.put(term, column.unwrap_or(usize::MAX));
+        put.map_err(|error| refuse(&error.to_string()))?;
     }
-    // as many places as terms, none filled twice: all are filled
-    Vocabulary::new(terms.into_iter().flatten()).map_err(|error| refuse(&format!("is refused: {error}")))
+    // as many columns as terms, none given twice: all are
+    Ok(vocabulary)
 }
 
 fn analyzer(estimator: &Estimator<'_>) -> Result<Analyzer, ExtractError> {

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::characters::{Accents, is_space, is_word, lowercase};
+use super::characters::{Accents, FINAL, Letter, is_space, is_word, lowercase};
 use super::pattern::{Pattern, PatternTooSlow};
 
 /// What terms are made of.
@@ -63,6 +63,14 @@ impl Analyzer {
         scratch: &mut Scratch,
         mut sink: impl FnMut(&str),
     ) -> Result<(), PatternTooSlow> {
+        if let (Unit::Word { token: Token::Run { at_least }, stop_words }, true, None) =
+            (&self.unit, self.lowercase, self.accents)
+            && !text.contains(FINAL)
+        {
+            collect_lowered_runs(text, *at_least, stop_words.as_ref(), scratch);
+            word_ngrams(scratch, self.ngrams, sink);
+            return Ok(());
+        }
         let lowered = self.lowercase.then(|| lowercase(text));
         let text = lowered.as_deref().unwrap_or(text);
         let stripped = self.accents.map(|accents| accents.strip(text));
@@ -107,6 +115,62 @@ fn collect_words(
         Token::Pattern(pattern) => pattern.for_each_match(text, &mut take)?,
     }
     Ok(())
+}
+
+/// As [`collect_words`] of the lowercased text, in one pass: what is in lower case already is copied
+/// as it is. Not for a text with [`FINAL`], whose lower case depends on what is around it.
+fn collect_lowered_runs(
+    text: &str,
+    at_least: usize,
+    stop_words: Option<&HashSet<String>>,
+    scratch: &mut Scratch,
+) {
+    let Scratch { joined, bounds } = scratch;
+    joined.clear();
+    bounds.clear();
+    // characters of the run, where it starts in `joined`, and from where on it is still to be copied
+    let (mut length, mut start, mut copied) = (0, 0, 0);
+    let mut finish = |joined: &mut String, start: &mut usize, length: usize| {
+        if length >= at_least && !stop_words.is_some_and(|words| words.contains(&joined[*start..])) {
+            bounds.push((*start, joined.len()));
+            joined.push(' ');
+        } else {
+            joined.truncate(*start);
+        }
+        *start = joined.len();
+    };
+    let mut characters = Letter::of(text);
+    while let Some((position, letter)) = characters.next() {
+        match letter {
+            Letter::Same if length == 0 => (length, copied) = (1, position),
+            Letter::Same => length += 1,
+            Letter::Other if length == 0 => {}
+            Letter::Other => {
+                joined.push_str(&text[copied..position]);
+                finish(joined, &mut start, length);
+                length = 0;
+            }
+            Letter::Upper(upper) => {
+                if length > 0 {
+                    joined.push_str(&text[copied..position]);
+                }
+                for lower in upper.to_lowercase() {
+                    if is_word(lower) {
+                        joined.push(lower);
+                        length += 1;
+                    } else {
+                        finish(joined, &mut start, length);
+                        length = 0;
+                    }
+                }
+                copied = characters.position();
+            }
+        }
+    }
+    if length > 0 {
+        joined.push_str(&text[copied..]);
+        finish(joined, &mut start, length);
+    }
 }
 
 fn for_each_run(text: &str, at_least: usize, mut sink: impl FnMut(&str)) {
@@ -213,6 +277,32 @@ mod tests {
         check(words(2), (1, 1), "Я не я: За́мок, a b cd_1!", &["не", "за", "мок", "cd_1"]);
         check(words(1), (1, 1), "a b", &["a", "b"]);
         check(words(2), (1, 1), "", &[]);
+    }
+
+    /// One pass or two: lowercased first, then cut.
+    #[test]
+    fn runs_are_those_of_the_lowercased_text() {
+        let one_pass = Analyzer { unit: words(2), lowercase: true, accents: None, ngrams: (1, 2) };
+        let two_passes = Analyzer { lowercase: false, ..one_pass.clone() };
+        let terms = |analyzer: &Analyzer, text: &str| {
+            let mut terms = Vec::new();
+            analyzer
+                .for_each_term(text, &mut Scratch::default(), |term| terms.push(term.to_owned()))
+                .unwrap();
+            terms
+        };
+        let check = |text: &str| {
+            assert_eq!(terms(&one_pass, text), terms(&two_passes, &lowercase(text)), "{text:?}");
+        };
+        // every letter that has two cases is below
+        for character in (0..0x1_f000).filter_map(char::from_u32) {
+            check(&format!("aБ{character}Cг {character}{character}x"));
+        }
+        let letters: Vec<char> = "aZ_1яЯёЁЀџҁ\u{301}İßΣσΑ ,-ǅ中\u{10400}ﬁ½".chars().collect();
+        let mut random = fastrand::Rng::with_seed(3);
+        for length in 0..2000 {
+            check(&(0..length % 40).map(|_| letters[random.usize(0..letters.len())]).collect::<String>());
+        }
     }
 
     #[test]

@@ -37,10 +37,92 @@ pub(crate) fn is_space(character: char) -> bool {
     character.is_whitespace() || ('\x1c'..='\x1f').contains(&character)
 }
 
+/// The letter whose lower case at the end of a word is another than elsewhere.
+pub(crate) const FINAL: char = 'Σ';
+
+/// What a character is to a text that is lowercased and cut into runs of word characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Letter {
+    /// A word character, its own lower case.
+    Same,
+    /// Its lower case is something else: one or several characters, of any kind.
+    Upper(char),
+    /// No word character, its own lower case.
+    Other,
+}
+
+impl Letter {
+    /// The letters of a text, each with where it starts.
+    pub(crate) fn of(text: &str) -> Letters<'_> {
+        Letters { text, position: 0 }
+    }
+
+    const fn of_ascii(byte: u8) -> Self {
+        match byte {
+            b'A'..=b'Z' => Letter::Upper(byte as char),
+            b'a'..=b'z' | b'0'..=b'9' | b'_' => Letter::Same,
+            _ => Letter::Other,
+        }
+    }
+
+    fn of_any(character: char) -> Self {
+        let mut lower = character.to_lowercase();
+        if lower.next() != Some(character) || lower.next().is_some() {
+            Letter::Upper(character)
+        } else if is_word(character) {
+            Letter::Same
+        } else {
+            Letter::Other
+        }
+    }
+}
+
+/// The letters of a text.
+pub(crate) struct Letters<'t> {
+    text: &'t str,
+    position: usize,
+}
+
+impl Letters<'_> {
+    /// Where the next letter starts.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+}
+
+impl Iterator for Letters<'_> {
+    type Item = (usize, Letter);
+
+    #[inline]
+    fn next(&mut self) -> Option<(usize, Letter)> {
+        const ASCII: [Letter; 128] = {
+            let mut table = [Letter::Other; 128];
+            let mut byte = 0;
+            while byte < 128u8 {
+                table[byte as usize] = Letter::of_ascii(byte);
+                byte += 1;
+            }
+            table
+        };
+        let start = self.position;
+        let (letter, length) = match self.text.as_bytes()[start..] {
+            [] => return None,
+            [byte @ 0..=0x7f, ..] => (ASCII[usize::from(byte)], 1),
+            // а to п, р to џ: what Cyrillic texts are made of
+            [0xd0, 0xb0..=0xbf, ..] | [0xd1, 0x80..=0x9f, ..] => (Letter::Same, 2),
+            _ => {
+                let character = self.text[start..].chars().next()?;
+                (Letter::of_any(character), character.len_utf8())
+            }
+        };
+        self.position = start + length;
+        Some((start, letter))
+    }
+}
+
 /// `str.lower()`: as the standard library has it, with a shorter way for ASCII and Cyrillic.
 pub(crate) fn lowercase(text: &str) -> String {
-    // at the end of a word it becomes another letter than elsewhere
-    if text.contains('Σ') {
+    if text.contains(FINAL) {
         return text.to_lowercase();
     }
     let mut lower = String::with_capacity(text.len());

@@ -3,14 +3,20 @@
 //! A `HashMap<String, u32>` would keep a heap block per term; this keeps two vectors, which is
 //! what lets a model of 100,000 terms fit beside its server in a small pod.
 
-/// Terms in the order of their columns.
+/// Terms and their columns.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Vocabulary {
     text: String,
-    /// Where each term ends in `text`.
-    ends: Vec<u32>,
-    /// Powers of two, at most half full; zero is an empty slot, else column + 1.
+    /// By column where its term is in `text`, in any order.
+    places: Vec<Place>,
+    /// A power of two of them, at most three quarters full; zero is an empty slot, else column + 1.
     slots: Vec<Slot>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    start: u32,
+    end: u32,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,30 +28,65 @@ struct Slot {
 /// Why terms could not become a vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum VocabularyError {
-    #[error("the vocabulary has more than 4 GiB of text or 2^31 terms")]
+    #[error("has more than 4 GiB of text or 2^31 terms")]
     TooLarge,
-    #[error("the vocabulary has a term twice")]
+    #[error("has a term twice")]
     Repeated,
+    #[error("gives a column to two terms")]
+    Taken,
+    #[error("gives a term a column beyond the number of terms")]
+    Beyond,
 }
+
+/// A column that has no term yet.
+const NOWHERE: Place = Place { start: u32::MAX, end: 0 };
 
 impl Vocabulary {
     /// Takes terms in the order of their columns.
-    pub(crate) fn new<'a>(terms: impl IntoIterator<Item = &'a str>) -> Result<Self, VocabularyError> {
-        let mut vocabulary = Vocabulary::default();
-        for term in terms {
-            let before = vocabulary.len();
-            if vocabulary.insert(term)? as usize != before {
-                return Err(VocabularyError::Repeated);
-            }
+    pub(crate) fn new<'a>(terms: impl AsRef<[&'a str]>) -> Result<Self, VocabularyError> {
+        let terms = terms.as_ref();
+        let mut vocabulary = Self::with_room(terms.len(), terms.iter().map(|term| term.len()).sum());
+        for (column, term) in terms.iter().enumerate() {
+            vocabulary.put(term, column)?;
         }
-        vocabulary.text.shrink_to_fit();
-        vocabulary.ends.shrink_to_fit();
         Ok(vocabulary)
+    }
+
+    /// Room for so many terms with so many bytes: nothing is moved later, no more is held than is kept.
+    pub(crate) fn with_room(terms: usize, bytes: usize) -> Self {
+        Vocabulary {
+            text: String::with_capacity(bytes),
+            places: vec![NOWHERE; terms],
+            slots: vec![Slot::default(); (terms + terms / 3 + 1).next_power_of_two()],
+        }
+    }
+
+    /// Gives a term one of the columns there is room for; in any order, each once.
+    pub(crate) fn put(&mut self, term: &str, column: usize) -> Result<(), VocabularyError> {
+        let place = self.places.get(column).ok_or(VocabularyError::Beyond)?;
+        if place.start != NOWHERE.start {
+            return Err(VocabularyError::Taken);
+        }
+        let hash = hash(term.as_bytes());
+        let slot = self.find(term, hash);
+        if self.slots[slot].column_plus_one != 0 {
+            return Err(VocabularyError::Repeated);
+        }
+        self.places[column] = self.append(term)?;
+        self.slots[slot] = Slot { hash, column_plus_one: number(column + 1)? };
+        Ok(())
+    }
+
+    fn append(&mut self, term: &str) -> Result<Place, VocabularyError> {
+        let start = number(self.text.len())?;
+        self.text.push_str(term);
+        let end = number(self.text.len())?;
+        Ok(Place { start, end })
     }
 
     /// The number of terms.
     pub(crate) fn len(&self) -> usize {
-        self.ends.len()
+        self.places.len()
     }
 
     /// The column of a term.
@@ -60,7 +101,7 @@ impl Vocabulary {
 
     /// The column of a term, which gets the next one when it is new.
     pub(crate) fn insert(&mut self, term: &str) -> Result<u32, VocabularyError> {
-        if self.slots.len() < 2 * (self.len() + 1) {
+        if self.slots.len() * 3 < 4 * (self.len() + 1) {
             self.grow();
         }
         let hash = hash(term.as_bytes());
@@ -68,12 +109,12 @@ impl Vocabulary {
         if let Some(column) = self.slots[place].column_plus_one.checked_sub(1) {
             return Ok(column);
         }
-        let column = u32::try_from(self.len()).map_err(|_| VocabularyError::TooLarge)?;
+        let column = number(self.len())?;
         if column >= u32::MAX / 2 {
             return Err(VocabularyError::TooLarge);
         }
-        self.text.push_str(term);
-        self.ends.push(u32::try_from(self.text.len()).map_err(|_| VocabularyError::TooLarge)?);
+        let at = self.append(term)?;
+        self.places.push(at);
         self.slots[place] = Slot { hash, column_plus_one: column + 1 };
         Ok(column)
     }
@@ -84,8 +125,14 @@ impl Vocabulary {
     }
 
     pub(crate) fn term(&self, column: usize) -> &str {
-        let start = if column == 0 { 0 } else { self.ends[column - 1] as usize };
-        &self.text[start..self.ends[column] as usize]
+        let Place { start, end } = self.places[column];
+        &self.text[start as usize..end as usize]
+    }
+
+    #[inline]
+    fn bytes(&self, column: usize) -> &[u8] {
+        let Place { start, end } = self.places[column];
+        &self.text.as_bytes()[start as usize..end as usize]
     }
 
     /// The slot that holds the term, or the empty one where it belongs.
@@ -95,7 +142,7 @@ impl Vocabulary {
         loop {
             let slot = self.slots[place];
             let Some(column) = slot.column_plus_one.checked_sub(1) else { return place };
-            if slot.hash == hash && self.term(column as usize) == term {
+            if slot.hash == hash && self.bytes(column as usize) == term.as_bytes() {
                 return place;
             }
             place = (place + 1) & mask;
@@ -115,22 +162,31 @@ impl Vocabulary {
     }
 }
 
-/// A multiplicative hash, eight bytes a step. The table never takes terms from requests, so it
-/// needs no secret key.
+fn number(length: usize) -> Result<u32, VocabularyError> {
+    u32::try_from(length).map_err(|_| VocabularyError::TooLarge)
+}
+
+/// A multiplicative hash, eight bytes a step; the last step takes the last bytes, some of them
+/// again. The table never takes terms from requests, so it needs no secret key.
+#[inline]
 fn hash(bytes: &[u8]) -> u32 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |state: u64, word: u64| (state.rotate_left(25) ^ word).wrapping_mul(FACTOR);
     let mut state = bytes.len() as u64;
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let mut word = [0u8; 8];
-        word.copy_from_slice(chunk);
-        state = (state.rotate_left(25) ^ u64::from_le_bytes(word)).wrapping_mul(FACTOR);
-    }
-    let mut word = [0u8; 8];
-    word[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
-    state = (state.rotate_left(25) ^ u64::from_le_bytes(word)).wrapping_mul(FACTOR);
+    let last = match (bytes.last_chunk::<8>(), bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(last), ..) => {
+            for word in bytes[..bytes.len() - 1].as_chunks::<8>().0 {
+                state = mix(state, u64::from_le_bytes(*word));
+            }
+            u64::from_le_bytes(*last)
+        }
+        (None, Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+        }
+        _ => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
     // the upper half is the better mixed one
-    (state >> 32) as u32
+    (mix(state, last) >> 32) as u32
 }
 
 #[cfg(test)]
@@ -140,7 +196,7 @@ mod tests {
     #[test]
     fn every_term_is_found_and_no_other() {
         let terms: Vec<String> = (0..5000).map(|number| format!("слово{number}")).collect();
-        let vocabulary = Vocabulary::new(terms.iter().map(String::as_str)).unwrap();
+        let vocabulary = Vocabulary::new(terms.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
         for (column, term) in (0u32..).zip(&terms) {
             assert_eq!(vocabulary.column(term), Some(column));
         }
@@ -148,10 +204,34 @@ mod tests {
         assert_eq!(vocabulary.column(""), None);
         assert!(vocabulary.terms().eq(terms.iter().map(String::as_str)));
         assert_eq!(Vocabulary::default().column("a"), None);
+        assert_eq!(Vocabulary::new([]).unwrap().column("a"), None);
+    }
+
+    #[test]
+    fn terms_of_every_length_are_told_apart() {
+        let text = "абвгдежзabcdefgh0123456789";
+        let terms: Vec<&str> = (1..=text.len()).filter_map(|end| text.get(..end)).collect();
+        let vocabulary = Vocabulary::new(&terms).unwrap();
+        assert!((0u32..).zip(&terms).all(|(column, term)| vocabulary.column(term) == Some(column)));
+        let hashes: std::collections::HashSet<u32> = terms.iter().map(|term| hash(term.as_bytes())).collect();
+        assert_eq!(hashes.len(), terms.len());
     }
 
     #[test]
     fn a_repeated_term_is_refused() {
         assert_eq!(Vocabulary::new(["a", "b", "a"]).unwrap_err(), VocabularyError::Repeated);
+    }
+
+    #[test]
+    fn columns_are_given_in_any_order_each_once() {
+        let mut vocabulary = Vocabulary::with_room(3, 3);
+        vocabulary.put("c", 2).unwrap();
+        vocabulary.put("", 0).unwrap();
+        assert_eq!(vocabulary.put("d", 2), Err(VocabularyError::Taken));
+        assert_eq!(vocabulary.put("d", 3), Err(VocabularyError::Beyond));
+        assert_eq!(vocabulary.put("c", 1), Err(VocabularyError::Repeated));
+        vocabulary.put("b", 1).unwrap();
+        assert!(vocabulary.terms().eq(["", "b", "c"]));
+        assert_eq!((vocabulary.column("c"), vocabulary.column("b")), (Some(2), Some(1)));
     }
 }

@@ -36,8 +36,8 @@ impl Fitting<'_, '_> {
             None => all.term(*term).to_owned(),
         };
         self.features.extend(kept.iter().map(term));
-        let vocabulary =
-            Vocabulary::new(kept.iter().map(|&term| all.term(term))).map_err(|_| TrainError::NoFeatures)?;
+        let vocabulary = Vocabulary::new(kept.iter().map(|&term| all.term(term)).collect::<Vec<_>>())
+            .map_err(|_| TrainError::NoFeatures)?;
         let idf = kept.iter().map(|&term| inverse_frequency(texts.len(), frequencies[term])).collect();
         let sublinear = parameters.sublinear_tf;
         let weights = Weights { idf: Some(idf), norm: Some(Norm::L2), sublinear, ..Weights::default() };
