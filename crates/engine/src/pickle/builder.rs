@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Graph, Id, MAX_NODES, Node, Object, PickleError, Span};
+use super::{Graph, Id, Node, PickleError, Span};
 
 /// A graph in the making.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(crate) struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// Begins a graph whose arrays are pieces of `data`.
     pub(crate) fn new(data: &'a [u8]) -> Self {
-        Builder { graph: Graph { data, nodes: Vec::new(), root: Id(0) } }
+        Builder { graph: Graph::new(data) }
     }
 
     pub(crate) fn finish(self, root: Id) -> Graph<'a> {
@@ -21,12 +21,7 @@ impl<'a> Builder<'a> {
     }
 
     fn add(&mut self, node: Node) -> Result<Id, PickleError> {
-        if self.graph.nodes.len() >= MAX_NODES {
-            return Err(PickleError::TooManyNodes);
-        }
-        let id = Id(u32::try_from(self.graph.nodes.len()).map_err(|_| PickleError::TooManyNodes)?);
-        self.graph.nodes.push(node);
-        Ok(id)
+        self.graph.add(node)
     }
 
     pub(crate) fn none(&mut self) -> Result<Id, PickleError> {
@@ -56,27 +51,32 @@ impl<'a> Builder<'a> {
 
     /// A piece of the data, which it must lie in.
     pub(crate) fn bytes(&mut self, range: Range<usize>) -> Result<Id, PickleError> {
-        let length = range.len();
+        let truncated = || PickleError::Truncated { offset: self.graph.data.len() };
         if range.end > self.graph.data.len() {
-            return Err(PickleError::Truncated { offset: self.graph.data.len() });
+            return Err(truncated());
         }
-        self.add(Node::Bytes(Span { start: range.start, length }))
+        let span = Span::new(range.start, range.len()).ok_or_else(truncated)?;
+        self.add(Node::Bytes(span))
     }
 
     pub(crate) fn list(&mut self, items: Vec<Id>) -> Result<Id, PickleError> {
-        self.add(Node::List(items))
+        let list = self.graph.list(items)?;
+        self.add(list)
     }
 
-    pub(crate) fn tuple(&mut self, items: Vec<Id>) -> Result<Id, PickleError> {
-        self.add(Node::Tuple(items))
+    pub(crate) fn tuple(&mut self, items: &[Id]) -> Result<Id, PickleError> {
+        let tuple = self.graph.tuple(items)?;
+        self.add(tuple)
     }
 
     pub(crate) fn set(&mut self, items: Vec<Id>) -> Result<Id, PickleError> {
-        self.add(Node::Set(items))
+        let set = self.graph.set(items)?;
+        self.add(set)
     }
 
     pub(crate) fn dictionary(&mut self, pairs: Vec<(Id, Id)>) -> Result<Id, PickleError> {
-        self.add(Node::Dict(pairs))
+        let dictionary = self.graph.dictionary(pairs)?;
+        self.add(dictionary)
     }
 
     /// A class or function.
@@ -89,7 +89,7 @@ impl<'a> Builder<'a> {
     pub(crate) fn object(
         &mut self,
         callable: (&str, &str),
-        arguments: Vec<Id>,
+        arguments: &[Id],
         state: Option<Id>,
     ) -> Result<Id, PickleError> {
         let arguments = self.tuple(arguments)?;
@@ -104,7 +104,12 @@ impl<'a> Builder<'a> {
         state: Option<Id>,
     ) -> Result<Id, PickleError> {
         let callable = self.global(callable.0, callable.1)?;
-        let object = Object { callable, arguments, state, items: Vec::new(), pairs: Vec::new() };
-        self.add(Node::Object(Box::new(object)))
+        let id = self.add(Node::Call(callable, arguments))?;
+        if let Some(state) = state
+            && let Some(object) = self.graph.object_mut(id)?
+        {
+            object.state = Some(state);
+        }
+        Ok(id)
     }
 }

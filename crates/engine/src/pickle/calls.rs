@@ -23,10 +23,11 @@ pub(crate) fn calls(graph: &Graph<'_>) -> BTreeMap<(String, String), usize> {
             break;
         }
         match node {
-            Node::Object(object) => {
-                made += usize::from(!matches!(graph.node(object.callable), Node::Global(..)));
+            Node::Call(..) | Node::Object(_) => {
+                let Some((callable, _)) = graph.call(node) else { continue };
+                made += usize::from(!matches!(graph.node(callable), Node::Global(..)));
                 let depth = if made > MAX_MADE { MAX_DEPTH } else { 0 };
-                *found.entry(named(graph, object.callable, depth)).or_default() += 1;
+                *found.entry(named(graph, callable, depth)).or_default() += 1;
             }
             Node::Array(_) => {
                 let wrapper = ("joblib.numpy_pickle".to_owned(), "NumpyArrayWrapper".to_owned());
@@ -56,18 +57,20 @@ pub(crate) fn calls(graph: &Graph<'_>) -> BTreeMap<(String, String), usize> {
 fn named(graph: &Graph<'_>, callable: Id, depth: usize) -> (String, String) {
     match graph.node(callable) {
         Node::Global(module, name) => (text(graph, *module), text(graph, *name)),
-        Node::Object(object) if depth < MAX_DEPTH => {
-            let (module, name) = named(graph, object.callable, depth + 1);
-            let arguments = arguments(graph, object.arguments, depth);
-            (module, format!("{name}({arguments})"))
-        }
-        _ => (String::new(), "what another call gives".to_owned()),
+        node => match graph.call(node).filter(|_| depth < MAX_DEPTH) {
+            Some((callable, given)) => {
+                let (module, name) = named(graph, callable, depth + 1);
+                (module, format!("{name}({})", arguments(graph, given, depth)))
+            }
+            None => (String::new(), "what another call gives".to_owned()),
+        },
     }
 }
 
 /// Arguments in words: they tell what `getattr` would have looked for.
 fn arguments(graph: &Graph<'_>, arguments: Id, depth: usize) -> String {
     let Node::Tuple(items) = graph.node(arguments) else { return "…".to_owned() };
+    let items = &graph.tuples[items.range()];
     let told = items.iter().take(3).map(|&item| match graph.node(item) {
         Node::Global(module, name) => format!("{}.{}", text(graph, *module), text(graph, *name)),
         Node::Str(_) | Node::OwnedStr(_) => format!("{:?}", text(graph, item)),
@@ -76,7 +79,7 @@ fn arguments(graph: &Graph<'_>, arguments: Id, depth: usize) -> String {
             let text: String = String::from_utf8_lossy(graph.bytes(*span)).chars().take(80).collect();
             format!("{:?}", text.trim_matches(['\'', '"']))
         }
-        Node::Object(_) if depth < MAX_DEPTH => {
+        Node::Call(..) | Node::Object(_) if depth < MAX_DEPTH => {
             let (module, name) = named(graph, item, depth + 1);
             format!("{module}.{name}")
         }

@@ -14,7 +14,8 @@ impl<'a> Cursor<'a> {
         if length > rest {
             return Err(PickleError::Truncated { offset: self.data.len() });
         }
-        let span = Span { start: self.position, length };
+        let beyond = PickleError::Array { offset: self.position, problem: "is beyond 4 GiB" };
+        let span = Span::new(self.position, length).ok_or(beyond)?;
         self.position += length;
         Ok(span)
     }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use super::cursor::{Cursor, integer, raw_unicode_escape};
-use super::{Graph, Id, MAX_DEPTH, MAX_NODES, Node, Object, PickleError, RawArray, RawContent, Span, joblib};
+use super::{Graph, Id, MAX_DEPTH, Node, PickleError, RawArray, RawContent, Span, joblib};
 
 /// Reads one pickle from the start of `data`; what follows it is not looked at.
 pub(crate) fn load(data: &[u8]) -> Result<Graph<'_>, PickleError> {
-    let graph = Graph { data, nodes: Vec::new(), root: Id(0) };
+    let graph = Graph::new(data);
     let mut machine = Machine { cursor: Cursor { data, position: 0 }, graph, depth: 0 };
     machine.graph.root = machine.run()?;
     Ok(machine.graph)
@@ -15,7 +15,7 @@ pub(crate) fn load(data: &[u8]) -> Result<Graph<'_>, PickleError> {
 
 /// As [`load`], of a pickle that need not be sound: what was read before the damage, and what that is.
 pub(crate) fn scan(data: &[u8]) -> (Graph<'_>, Option<PickleError>) {
-    let graph = Graph { data, nodes: Vec::new(), root: Id(0) };
+    let graph = Graph::new(data);
     let mut machine = Machine { cursor: Cursor { data, position: 0 }, graph, depth: 0 };
     match machine.run() {
         Ok(root) => {
@@ -141,12 +141,7 @@ impl Machine<'_> {
     }
 
     fn add(&mut self, node: Node) -> Result<Id, PickleError> {
-        if self.graph.nodes.len() >= MAX_NODES {
-            return Err(PickleError::TooManyNodes);
-        }
-        let id = Id(u32::try_from(self.graph.nodes.len()).map_err(|_| PickleError::TooManyNodes)?);
-        self.graph.nodes.push(node);
-        Ok(id)
+        self.graph.add(node)
     }
 
     fn push(&mut self, frame: &mut Frame, node: Node) -> Result<bool, PickleError> {
@@ -223,32 +218,46 @@ impl Machine<'_> {
     /// Lists, tuples, sets, dictionaries.
     fn container(&mut self, opcode: u8, frame: &mut Frame) -> Result<bool, PickleError> {
         match opcode {
-            b']' => self.push(frame, Node::List(Vec::new())),
-            b'l' => {
-                let items = frame.pop_to_mark()?;
-                self.push(frame, Node::List(items))
+            b']' => {
+                let list = self.graph.list(Vec::new())?;
+                self.push(frame, list)
             }
-            b')' => self.push(frame, Node::Tuple(Vec::new())),
+            b'l' => {
+                let list = self.graph.list(frame.pop_to_mark()?)?;
+                self.push(frame, list)
+            }
+            b')' => {
+                let tuple = self.graph.tuple(&[])?;
+                self.push(frame, tuple)
+            }
             b't' => {
-                let items = frame.pop_to_mark()?;
-                self.push(frame, Node::Tuple(items))
+                let tuple = self.graph.tuple(&frame.pop_to_mark()?)?;
+                self.push(frame, tuple)
             }
             0x85..=0x87 => {
-                let mut items = vec![Id(0); usize::from(opcode - 0x84)];
+                let mut items = [Id(0); 3];
+                let items = &mut items[..usize::from(opcode - 0x84)];
                 for item in items.iter_mut().rev() {
                     *item = frame.pop()?;
                 }
-                self.push(frame, Node::Tuple(items))
+                let tuple = self.graph.tuple(items)?;
+                self.push(frame, tuple)
             }
-            0x8f => self.push(frame, Node::Set(Vec::new())),
+            0x8f => {
+                let set = self.graph.set(Vec::new())?;
+                self.push(frame, set)
+            }
             0x91 => {
-                let items = frame.pop_to_mark()?;
-                self.push(frame, Node::Set(items))
+                let set = self.graph.set(frame.pop_to_mark()?)?;
+                self.push(frame, set)
             }
-            b'}' => self.push(frame, Node::Dict(Vec::new())),
+            b'}' => {
+                let dictionary = self.graph.dictionary(Vec::new())?;
+                self.push(frame, dictionary)
+            }
             b'd' => {
-                let pairs = frame.pop_pairs()?;
-                self.push(frame, Node::Dict(pairs))
+                let dictionary = self.graph.dictionary(frame.pop_pairs()?)?;
+                self.push(frame, dictionary)
             }
             b'a' => {
                 let item = frame.pop()?;
@@ -273,21 +282,24 @@ impl Machine<'_> {
 
     fn append(&mut self, frame: &Frame, new: impl IntoIterator<Item = Id>) -> Result<bool, PickleError> {
         let target = frame.top()?;
-        match &mut self.graph.nodes[target.0 as usize] {
-            Node::List(items) | Node::Set(items) => items.extend(new),
-            Node::Object(object) => object.items.extend(new),
-            _ => return Err(frame.problem("nothing to append to")),
+        if let Node::List(place) | Node::Set(place) = self.graph.nodes[target.0 as usize] {
+            self.graph.lists[place as usize].extend(new);
+            return Ok(true);
         }
+        let object = self.graph.object_mut(target)?.ok_or_else(|| frame.problem("nothing to append to"))?;
+        object.items.extend(new);
         Ok(true)
     }
 
     fn set(&mut self, frame: &Frame, new: impl IntoIterator<Item = (Id, Id)>) -> Result<bool, PickleError> {
         let target = frame.top()?;
-        match &mut self.graph.nodes[target.0 as usize] {
-            Node::Dict(pairs) => pairs.extend(new),
-            Node::Object(object) => object.pairs.extend(new),
-            _ => return Err(frame.problem("nothing to set items of")),
+        if let Node::Dict(place) = self.graph.nodes[target.0 as usize] {
+            self.graph.dictionaries[place as usize].extend(new);
+            return Ok(true);
         }
+        let object =
+            self.graph.object_mut(target)?.ok_or_else(|| frame.problem("nothing to set items of"))?;
+        object.pairs.extend(new);
         Ok(true)
     }
 
@@ -353,7 +365,8 @@ impl Machine<'_> {
             b'i' => {
                 let callable = self.global_lines()?;
                 let arguments = frame.pop_to_mark()?;
-                let arguments = self.add(Node::Tuple(arguments))?;
+                let arguments = self.graph.tuple(&arguments)?;
+                let arguments = self.add(arguments)?;
                 self.call(frame, callable, arguments)
             }
             b'o' => {
@@ -362,7 +375,8 @@ impl Machine<'_> {
                     return Err(frame.problem("no class to instantiate"));
                 }
                 let callable = arguments.remove(0);
-                let arguments = self.add(Node::Tuple(arguments))?;
+                let arguments = self.graph.tuple(&arguments)?;
+                let arguments = self.add(arguments)?;
                 self.call(frame, callable, arguments)
             }
             b'b' => {
@@ -384,16 +398,14 @@ impl Machine<'_> {
     }
 
     fn call(&mut self, frame: &mut Frame, callable: Id, arguments: Id) -> Result<bool, PickleError> {
-        let object = Object { callable, arguments, state: None, items: Vec::new(), pairs: Vec::new() };
-        self.push(frame, Node::Object(Box::new(object)))
+        self.push(frame, Node::Call(callable, arguments))
     }
 
     /// Gives an object its state. A joblib wrapper is followed by its array.
     fn build(&mut self, frame: &Frame, state: Id) -> Result<bool, PickleError> {
         let target = frame.top()?;
-        let Node::Object(object) = &mut self.graph.nodes[target.0 as usize] else {
-            return Err(frame.problem("nothing to give a state to"));
-        };
+        let object =
+            self.graph.object_mut(target)?.ok_or_else(|| frame.problem("nothing to give a state to"))?;
         if object.state.replace(state).is_some() {
             return Err(frame.problem("an object that has its state already"));
         }

@@ -10,7 +10,8 @@ use std::borrow::Cow;
 pub(crate) use array::Array;
 pub(crate) use dtype::{Dtype, Scalar};
 
-use super::{Node, View};
+use super::{Id, Node, View};
+use dtype::Kind;
 
 /// The most fields of a structured dtype, and the most dimensions: numpy's own limit is 64.
 const MAX_PARTS: usize = 64;
@@ -70,6 +71,10 @@ impl<'g> View<'g> {
     }
 }
 
+/// The function and the type that have been seen to make integers of eight bytes, low ones first.
+#[derive(Debug, Default)]
+pub(crate) struct LongInts(Option<(Id, Id)>);
+
 impl View<'_> {
     /// What would have been a numpy scalar.
     pub(super) fn scalar(&self) -> Option<Scalar> {
@@ -79,6 +84,25 @@ impl View<'_> {
         let dtype = Dtype::read(self.argument(0)?).ok()?;
         let item = bytes(self.argument(1)?)?;
         if item.len() == dtype.size { dtype.scalar(&item) } else { None }
+    }
+
+    /// As [`View::int`], quick where many numbers in turn are numpy's, of one type.
+    pub(crate) fn int_like(&self, known: &mut LongInts) -> Option<i64> {
+        let Node::Call(callable, arguments) = self.node() else { return self.int() };
+        let Some([dtype, item]) = self.graph.items(self.graph.node(*arguments)) else { return self.int() };
+        if known.0 == Some((*callable, *dtype))
+            && let Node::Bytes(span) = self.graph.node(*item)
+            && let Ok(item) = <[u8; 8]>::try_from(self.graph.bytes(*span))
+        {
+            return Some(i64::from_le_bytes(item));
+        }
+        let value = self.int()?;
+        let dtype_read = Dtype::read(self.argument(0)?).ok();
+        if dtype_read.is_some_and(|dtype| dtype.kind == Kind::Int && dtype.size == 8 && !dtype.is_big_endian)
+        {
+            known.0 = Some((*callable, *dtype));
+        }
+        Some(value)
     }
 
     /// A Python or numpy scalar.

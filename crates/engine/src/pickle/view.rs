@@ -1,6 +1,6 @@
 //! Reads a graph: Python's values as Rust's, attributes by name, classes by module and name.
 
-use super::{Graph, Id, Node, Object};
+use super::{Graph, Id, Node};
 
 /// A node and the graph it belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +45,15 @@ impl<'g> View<'g> {
         }
     }
 
+    /// The bytes of a string; none of what is no string.
+    pub(crate) fn str_length(&self) -> usize {
+        match self.node() {
+            Node::Str(span) => span.range().len(),
+            Node::OwnedStr(text) => text.len(),
+            _ => 0,
+        }
+    }
+
     /// A truth value, Python's or numpy's.
     pub(crate) fn bool(&self) -> Option<bool> {
         match self.node() {
@@ -79,11 +88,13 @@ impl<'g> View<'g> {
 
     fn item_ids(&self) -> Option<&'g [Id]> {
         match self.node() {
-            Node::List(items) | Node::Tuple(items) | Node::Set(items) => Some(items),
+            node @ (Node::List(_) | Node::Tuple(_) | Node::Set(_)) => self.graph.items(node),
             // set(list) and frozenset(list) of protocols that have no opcode for them, and what the
             // same protocols make of a tuple with names
-            Node::Object(_) => match (self.class()?, self.argument(0)?.node()) {
-                (("builtins" | "__builtin__", "set" | "frozenset"), Node::List(items)) => Some(items),
+            Node::Call(..) | Node::Object(_) => match (self.class()?, self.argument(0)?.node()) {
+                (("builtins" | "__builtin__", "set" | "frozenset"), list @ Node::List(_)) => {
+                    self.graph.items(list)
+                }
                 _ => self.reconstructed_ids(),
             },
             _ => None,
@@ -92,14 +103,13 @@ impl<'g> View<'g> {
 
     /// `_reconstructor(class, tuple, items)`: a tuple of a class of its own.
     fn reconstructed_ids(&self) -> Option<&'g [Id]> {
-        let callable = self.at(self.object()?.callable).global()?;
-        let base = self.argument(1)?.global()?;
-        match (callable, base, self.argument(2)?.node()) {
+        let (callable, _) = self.call()?;
+        match (self.at(callable).global()?, self.argument(1)?.global()?, self.argument(2)?.node()) {
             (
                 ("copyreg" | "copy_reg", "_reconstructor"),
                 ("builtins" | "__builtin__", "tuple"),
-                Node::Tuple(items),
-            ) => Some(items),
+                items @ Node::Tuple(_),
+            ) => self.graph.items(items),
             _ => None,
         }
     }
@@ -107,18 +117,21 @@ impl<'g> View<'g> {
     /// The item of a list or tuple at a position.
     pub(crate) fn item(&self, position: usize) -> Option<View<'g>> {
         let items = match self.node() {
-            Node::List(items) | Node::Tuple(items) => items,
+            node @ (Node::List(_) | Node::Tuple(_)) => self.graph.items(node)?,
             _ => self.reconstructed_ids()?,
         };
         items.get(position).map(|&id| self.at(id))
     }
 
     /// The keys and values of a dictionary.
-    pub(crate) fn pairs(&self) -> Option<impl ExactSizeIterator<Item = (View<'g>, View<'g>)> + use<'g>> {
+    pub(crate) fn pairs(
+        &self,
+    ) -> Option<impl ExactSizeIterator<Item = (View<'g>, View<'g>)> + Clone + use<'g>> {
         let view = *self;
         let pairs = match self.node() {
-            Node::Dict(pairs) => pairs,
-            Node::Object(object) if is_dictionary(self.class()?) => &object.pairs,
+            Node::Dict(place) => &self.graph.dictionaries[*place as usize][..],
+            Node::Call(..) if is_dictionary(self.class()?) => &[],
+            Node::Object(place) if is_dictionary(self.class()?) => &self.graph.objects[*place as usize].pairs,
             _ => return None,
         };
         Some(pairs.iter().map(move |&(key, value)| (view.at(key), view.at(value))))
@@ -142,17 +155,15 @@ impl<'g> View<'g> {
         }
     }
 
-    pub(super) fn object(&self) -> Option<&'g Object> {
-        match self.node() {
-            Node::Object(object) => Some(object),
-            _ => None,
-        }
+    /// What would have been called, and with what.
+    pub(super) fn call(&self) -> Option<(Id, Id)> {
+        self.graph.call(self.node())
     }
 
     /// The module and name of an object's class, or of the function that would have made it.
     pub(crate) fn class(&self) -> Option<(&'g str, &'g str)> {
-        let object = self.object()?;
-        let callable = self.at(object.callable).global()?;
+        let (callable, _) = self.call()?;
+        let callable = self.at(callable).global()?;
         match callable {
             ("copyreg" | "copy_reg", "_reconstructor" | "__newobj__") => self.argument(0)?.global(),
             class => Some(class),
@@ -161,12 +172,15 @@ impl<'g> View<'g> {
 
     /// What would have been passed at a position.
     pub(crate) fn argument(&self, position: usize) -> Option<View<'g>> {
-        self.at(self.object()?.arguments).item(position)
+        self.at(self.call()?.1).item(position)
     }
 
     /// What `__setstate__` would have been given.
     pub(crate) fn state(&self) -> Option<View<'g>> {
-        Some(self.at(self.object()?.state?))
+        match self.node() {
+            Node::Object(place) => self.graph.objects[*place as usize].state.map(|state| self.at(state)),
+            _ => None,
+        }
     }
 
     /// An attribute of an object.
@@ -187,12 +201,14 @@ impl<'g> View<'g> {
                 Some(text) => format!("{:?}", text.chars().take(60).collect::<String>()),
                 None => "a string that is not Unicode".to_owned(),
             },
-            Node::List(items) => format!("a list of {}", items.len()),
-            Node::Tuple(items) => format!("a tuple of {}", items.len()),
-            Node::Set(items) => format!("a set of {}", items.len()),
-            Node::Dict(pairs) => format!("a dictionary of {}", pairs.len()),
+            node @ Node::List(_) => format!("a list of {}", self.graph.items(node).map_or(0, <[Id]>::len)),
+            node @ Node::Tuple(_) => format!("a tuple of {}", self.graph.items(node).map_or(0, <[Id]>::len)),
+            node @ Node::Set(_) => format!("a set of {}", self.graph.items(node).map_or(0, <[Id]>::len)),
+            Node::Dict(place) => {
+                format!("a dictionary of {}", self.graph.dictionaries[*place as usize].len())
+            }
             Node::Global(..) => self.global().map_or_else(|| "a class".to_owned(), dotted),
-            Node::Object(_) => match self.class() {
+            Node::Call(..) | Node::Object(_) => match self.class() {
                 Some(class) => format!("an object of {}", dotted(class)),
                 None => "an object of an unknown class".to_owned(),
             },

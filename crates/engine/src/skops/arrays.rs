@@ -37,7 +37,7 @@ impl Reader<'_> {
         let bytes = self.builder.bytes(range.start + head.start..range.end);
         let bytes = self.add(bytes)?;
         if !is_array {
-            let scalar = self.builder.object(("numpy.core.multiarray", "scalar"), vec![dtype, bytes], None);
+            let scalar = self.builder.object(("numpy.core.multiarray", "scalar"), &[dtype, bytes], None);
             return self.add(scalar);
         }
         self.reconstructed(&head.shape, dtype, head.is_fortran, bytes)
@@ -59,17 +59,17 @@ impl Reader<'_> {
         let sides = sides.collect::<Result<Vec<_>, _>>()?;
         let state = [
             self.builder.int(1),
-            self.builder.tuple(sides),
+            self.builder.tuple(&sides),
             Ok(dtype),
             self.builder.bool(is_fortran),
             Ok(data),
         ];
         let state = state.into_iter().map(|id| self.add(id)).collect::<Result<Vec<_>, _>>()?;
-        let state = self.builder.tuple(state);
+        let state = self.builder.tuple(&state);
         let state = self.add(state)?;
         let class = self.builder.global("numpy", "ndarray");
         let class = self.add(class)?;
-        let array = self.builder.object(("numpy.core.multiarray", "_reconstruct"), vec![class], Some(state));
+        let array = self.builder.object(("numpy.core.multiarray", "_reconstruct"), &[class], Some(state));
         self.add(array)
     }
 
@@ -141,8 +141,8 @@ impl Reader<'_> {
                         let inner = self.dtype(&Items::Plain(code.clone()))?;
                         let place = i64::try_from(offset).map_err(|_| self.broken("a dtype is damaged"))?;
                         let place = self.builder.int(place);
-                        let entry = vec![inner, self.add(place)?];
-                        let entry = self.builder.tuple(entry);
+                        let entry = [inner, self.add(place)?];
+                        let entry = self.builder.tuple(&entry);
                         let entry = self.add(entry)?;
                         let key = self.builder.text(name);
                         let key = self.add(key)?;
@@ -151,17 +151,17 @@ impl Reader<'_> {
                     }
                     offset = offset.checked_add(size).ok_or_else(|| self.broken("a dtype is damaged"))?;
                 }
-                let (names, fields) = (self.builder.tuple(names), self.builder.dictionary(pairs));
+                let (names, fields) = (self.builder.tuple(&names), self.builder.dictionary(pairs));
                 (format!("V{offset}"), "|".to_owned(), names, fields)
             }
         };
         let state = [self.builder.int(3), self.builder.text(&order), self.builder.none(), names, fields];
         let state = state.into_iter().map(|id| self.add(id)).collect::<Result<Vec<_>, _>>()?;
-        let state = self.builder.tuple(state);
+        let state = self.builder.tuple(&state);
         let state = self.add(state)?;
         let code = self.builder.text(&code);
         let code = self.add(code)?;
-        let dtype = self.builder.object(("numpy", "dtype"), vec![code], Some(state));
+        let dtype = self.builder.object(("numpy", "dtype"), &[code], Some(state));
         self.add(dtype)
     }
 
@@ -184,7 +184,7 @@ impl Reader<'_> {
         }
         let attributes = self.builder.dictionary(pairs);
         let attributes = self.add(attributes)?;
-        let matrix = self.builder.object((&state.module, &state.class), Vec::new(), Some(attributes));
+        let matrix = self.builder.object((&state.module, &state.class), &[], Some(attributes));
         self.add(matrix)
     }
 
@@ -198,7 +198,7 @@ impl Reader<'_> {
         let sides =
             bytes.as_chunks::<8>().0.iter().take(2).map(|side| self.builder.int(i64::from_le_bytes(*side)));
         let sides = sides.collect::<Result<Vec<_>, _>>();
-        let tuple = sides.and_then(|sides| self.builder.tuple(sides));
+        let tuple = sides.and_then(|sides| self.builder.tuple(&sides));
         self.add(tuple)
     }
 }

@@ -169,7 +169,7 @@ impl Reader<'_> {
             | "MaskedArrayNode"
             | "MethodNode"
             | "OperatorFuncNode" => {
-                let object = self.builder.object((&state.module, &state.class), Vec::new(), None);
+                let object = self.builder.object((&state.module, &state.class), &[], None);
                 self.add(object)
             }
             loader => Err(SkopsError::Loader { place: self.place(), loader: shown(loader) }),
@@ -212,7 +212,7 @@ impl Reader<'_> {
         let id = match &*state.loader {
             "ListNode" => self.builder.list(items),
             "SetNode" => self.builder.set(items),
-            _ => self.builder.tuple(items),
+            _ => self.builder.tuple(&items),
         };
         self.add(id)
     }
@@ -265,7 +265,7 @@ impl Reader<'_> {
             return self.add(object);
         }
         let Some(raw) = state.reduce else {
-            let object = self.builder.object((&state.module, &state.class), Vec::new(), content);
+            let object = self.builder.object((&state.module, &state.class), &[], content);
             return self.add(object);
         };
         let Members(members) = self.parse(raw)?;
@@ -280,7 +280,7 @@ impl Reader<'_> {
     fn partial(&mut self, state: &State<'_>) -> Result<Id, SkopsError> {
         let function = self.member(state, "func")?;
         let function = function.ok_or_else(|| self.broken("a partial call has no function"))?;
-        let object = self.builder.object(("functools", "partial"), vec![function], None);
+        let object = self.builder.object(("functools", "partial"), &[function], None);
         self.add(object)
     }
 
@@ -296,7 +296,7 @@ impl Reader<'_> {
             };
             bounds.push(self.add(id)?);
         }
-        let slice = self.builder.object(("builtins", "slice"), bounds, None);
+        let slice = self.builder.object(("builtins", "slice"), &bounds, None);
         self.add(slice)
     }
 }
