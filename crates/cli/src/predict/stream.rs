@@ -15,7 +15,7 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 use engine::Model;
-use engine::rows::{Batch, Format, Intake, Reader};
+use engine::rows::{Batch, Format, Intake, Reader, is_parquet};
 
 use self::worker::{Answered, Columns, Worker};
 use crate::args::learn::Predict;
@@ -45,7 +45,7 @@ pub(super) fn run(args: &Predict, model: &Model, table: &Path) -> Result<()> {
             }
         },
     )?;
-    let format = format(args);
+    let format = format(args)?;
     let columns = Columns::new(model, reader.header(), args.only)?;
     let target = Target::new(&args.output, table)?;
     let worker = Worker { model, intake: &intake, columns: &columns, format };
@@ -83,18 +83,28 @@ fn open(args: &Predict, table: &Path, read: &Arc<AtomicU64>) -> Result<(Reader, 
         if metadata.is_dir() {
             bail!("`{}` is a directory, not a table", table.display());
         }
+        if is_parquet(&file) {
+            let name = table.display().to_string();
+            return Ok((Reader::parquet(file, &name, dialect, Some(Arc::clone(read)))?, metadata.len()));
+        }
         (Box::new(file), metadata.len())
     };
     let counting = Counting { source, read: Arc::clone(read) };
     Ok((Reader::new(Box::new(counting), &table.display().to_string(), Format::of(table), dialect)?, length))
 }
 
-fn format(args: &Predict) -> Format {
-    match Format::of(&args.output) {
+fn format(args: &Predict) -> Result<Format> {
+    if args.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet")) {
+        return Err(Advice::error(
+            format!("`{}` would be a Parquet file, which is read but not written", args.output.display()),
+            "`--output FILE.csv` or `FILE.jsonl`",
+        ));
+    }
+    Ok(match Format::of(&args.output) {
         Some(format) => format,
         None if args.json => Format::JsonLines,
         None => Format::Csv,
-    }
+    })
 }
 
 struct Counting {

@@ -34,6 +34,24 @@ pub enum RowsError {
         /// The table.
         name: String,
     },
+    /// A Parquet file that is damaged, or uses what is not supported.
+    #[error("Parquet file `{name}` {problem}")]
+    Parquet {
+        /// The table.
+        name: String,
+        /// What it is or has.
+        problem: String,
+    },
+    /// A column that no cell can hold.
+    #[error("column `{column}` of table `{name}` {what} cannot be a cell: leave the column out of the file")]
+    Column {
+        /// The table.
+        name: String,
+        /// The column.
+        column: String,
+        /// What it is.
+        what: &'static str,
+    },
     /// Two columns of one name.
     #[error("table `{name}` has the column `{column}` twice: rename one of the two")]
     Twice {

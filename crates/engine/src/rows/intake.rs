@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Dialect, IntakeError, RowError, Spelling, is_missing};
+use super::{Batch, Dialect, IntakeError, RowError, Spelling, is_missing};
 use crate::model::Reads;
 use crate::{Cell, Input, InputKind, Model};
 
@@ -66,6 +66,26 @@ impl Intake {
     /// The names of the columns taken, in the model's order.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|column| column.name.as_str())
+    }
+
+    /// Makes an input of a row of a batch. Numbers that the file has as numbers are taken as they are.
+    ///
+    /// # Errors
+    /// As [`Batch::fields`] and [`Intake::input`].
+    pub fn input_of<'b>(
+        &self,
+        batch: &'b Batch,
+        row: usize,
+        fields: &mut Vec<Cow<'b, str>>,
+    ) -> Result<Input, RowError> {
+        if self.is_numbers {
+            let numbers = self.columns.iter().map(|column| batch.number(row, column.place));
+            if let Some(numbers) = numbers.collect::<Option<Vec<f64>>>() {
+                return Ok(Input::Row(numbers));
+            }
+        }
+        batch.fields(row, fields)?;
+        self.input(fields)
     }
 
     /// Makes an input of a row.

@@ -1,14 +1,17 @@
 //! Cuts a table into rows, a batch at a time.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use csv::ByteRecord;
 use serde_json::Value;
 
+use super::parquet::{Cells, Table};
 use super::{Dialect, RowError, RowsError};
 
 /// The most bytes of a row: an unclosed quote would make one row of the rest of a file.
@@ -54,6 +57,7 @@ pub struct Reader {
 enum Rows {
     Csv { reader: Box<csv::Reader<Counted>>, since_row: Arc<AtomicUsize> },
     Json { source: Source, line: u64, ahead: std::collections::VecDeque<(u64, Vec<u8>)> },
+    Parquet(Box<Table>),
 }
 
 /// Rows as they stand in the file; see [`Batch::fields`].
@@ -61,9 +65,22 @@ enum Rows {
 pub struct Batch {
     records: Vec<ByteRecord>,
     lines: Vec<(u64, Vec<u8>)>,
+    /// By column, of a Parquet file.
+    cells: Vec<Cells>,
+    /// The number of the first of these rows.
+    first: u64,
     header: Arc<Vec<String>>,
     used: usize,
-    is_json: bool,
+    form: Form,
+}
+
+/// Where a batch has its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Form {
+    #[default]
+    Records,
+    Lines,
+    Cells,
 }
 
 /// Counts what was read since the last row, and stops when it is too much for one.
@@ -120,7 +137,7 @@ impl Reader {
     /// When it cannot be opened, too.
     pub fn open(path: &Path, dialect: Dialect) -> Result<Self, RowsError> {
         let name = path.display().to_string();
-        let file = std::fs::File::open(path).and_then(|file| {
+        let file = File::open(path).and_then(|file| {
             if file.metadata()?.is_dir() {
                 Err(io::Error::from(io::ErrorKind::IsADirectory))
             } else {
@@ -128,7 +145,25 @@ impl Reader {
             }
         });
         let file = file.map_err(|source| RowsError::Read { name: name.clone(), source })?;
+        if is_parquet(&file) {
+            return Self::parquet(file, &name, dialect, None);
+        }
         Self::new(Box::new(file), &name, Format::of(path), dialect)
+    }
+
+    /// Begins to read a Parquet file, from anywhere in it; `read` is told how many of the file's bytes are behind.
+    ///
+    /// # Errors
+    /// When it is damaged, or has a column that no cell can hold.
+    pub fn parquet(
+        file: File,
+        name: &str,
+        dialect: Dialect,
+        read: Option<Arc<AtomicU64>>,
+    ) -> Result<Self, RowsError> {
+        let (table, header) = Table::open(file, name, read)?;
+        let rows = Rows::Parquet(Box::new(table));
+        Self::checked(Reader { name: name.to_owned(), header, dialect, rows })
     }
 
     fn csv(mut source: Source, name: &str, dialect: Dialect) -> Result<Self, RowsError> {
@@ -212,6 +247,11 @@ impl Reader {
             batch.header = Arc::new(self.header.clone());
         }
         batch.used = 0;
+        if let Rows::Parquet(table) = &mut self.rows {
+            batch.form = Form::Cells;
+            (batch.used, batch.first) = table.fill(&self.name, &mut batch.cells, most)?;
+            return Ok(batch.used > 0);
+        }
         let mut bytes = 0;
         while batch.used < most && bytes < BATCH_BYTES {
             let Some(length) = self.rows.next(batch, &self.name)? else { break };
@@ -226,7 +266,7 @@ impl Rows {
     fn next(&mut self, batch: &mut Batch, name: &str) -> Result<Option<usize>, RowsError> {
         match self {
             Rows::Csv { reader, since_row } => {
-                batch.is_json = false;
+                batch.form = Form::Records;
                 if batch.records.len() == batch.used {
                     batch.records.push(ByteRecord::new());
                 }
@@ -239,7 +279,7 @@ impl Rows {
                 Ok(found.then(|| record.as_slice().len()))
             }
             Rows::Json { source, line, ahead } => {
-                batch.is_json = true;
+                batch.form = Form::Lines;
                 let row = match ahead.pop_front() {
                     Some(row) => row,
                     None => match next_line(source, line, name)? {
@@ -253,6 +293,7 @@ impl Rows {
                 batch.used += 1;
                 Ok(Some(length))
             }
+            Rows::Parquet(_) => Ok(None),
         }
     }
 }
@@ -263,12 +304,18 @@ impl Batch {
         self.used
     }
 
-    /// The line a row begins at, counted from 1.
+    /// The line a row begins at, counted from 1; of a Parquet file the number of the row.
     pub fn line(&self, row: usize) -> u64 {
-        if self.is_json {
-            return self.lines[row].0;
+        match self.form {
+            Form::Records => self.records[row].position().map_or(1, csv::Position::line),
+            Form::Lines => self.lines[row].0,
+            Form::Cells => self.first + row as u64 + 1,
         }
-        self.records[row].position().map_or(1, csv::Position::line)
+    }
+
+    /// A field that the file has as a number, as one; NaN where it is missing.
+    pub(super) fn number(&self, row: usize, column: usize) -> Option<f64> {
+        (self.form == Form::Cells).then(|| self.cells[column].number(row)).flatten()
     }
 
     /// The fields of a row, one for each column of the header; what is missing is empty.
@@ -277,8 +324,15 @@ impl Batch {
     /// When the row is not as the header says, or no text.
     pub fn fields<'b>(&'b self, row: usize, fields: &mut Vec<Cow<'b, str>>) -> Result<(), RowError> {
         fields.clear();
-        if self.is_json {
-            return self.json_fields(&self.lines[row].1, fields);
+        match self.form {
+            Form::Lines => return self.json_fields(&self.lines[row].1, fields),
+            Form::Cells => {
+                for cells in &self.cells {
+                    fields.push(cells.field(row)?);
+                }
+                return Ok(());
+            }
+            Form::Records => {}
         }
         let record = &self.records[row];
         if record.len() != self.header.len() {
@@ -364,12 +418,18 @@ fn found_delimiter(start: &[u8]) -> u8 {
     counts.iter().rev().max_by_key(|(count, _)| *count).map_or(b',', |(_, delimiter)| *delimiter)
 }
 
+/// Whether a file begins as a Parquet file does.
+pub fn is_parquet(file: &File) -> bool {
+    let mut start = [0; 4];
+    file.read_exact_at(&mut start, 0).is_ok() && &start == b"PAR1"
+}
+
 /// What the bytes are instead of a table, and what to do.
 fn foreign(start: &[u8]) -> Option<&'static str> {
     match start {
-        [b'P', b'A', b'R', b'1', ..] => Some(
-            "a Parquet file, which is not read: write it as CSV or JSON lines, e.g. with `duckdb -c \"copy (from 'rows.parquet') to 'rows.csv'\"`",
-        ),
+        [b'P', b'A', b'R', b'1', ..] => {
+            Some("a Parquet file, which cannot be read from a pipe: give the file itself")
+        }
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
             Some("UTF-16 text: convert it, e.g. with `iconv -f UTF-16 -t UTF-8`")
         }

@@ -5,6 +5,8 @@ mod read;
 
 use std::path::Path;
 
+pub use read::hash_of;
+
 use super::{DataError, Task};
 use crate::data::{Data, Dense, Table, Value};
 use crate::rows::Dialect;

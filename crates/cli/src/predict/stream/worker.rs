@@ -76,8 +76,7 @@ impl Worker<'_> {
         // by row: its place among the inputs, or what is wrong with it
         let places: Vec<Result<usize, RowError>> = (0..batch.rows())
             .map(|row| {
-                batch.fields(row, &mut fields)?;
-                inputs.push(self.intake.input(&fields)?);
+                inputs.push(self.intake.input_of(batch, row, &mut fields)?);
                 Ok(inputs.len() - 1)
             })
             .collect();

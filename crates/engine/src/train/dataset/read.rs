@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
 use super::{ColumnKind, Columns, Dataset, Words, kinds};
-use crate::rows::{Batch, Format, Reader, RowError};
+use crate::rows::{Batch, Format, Reader, RowError, is_parquet};
 use crate::train::DataError;
 
 /// Rows read at a time.
@@ -22,7 +23,43 @@ pub(super) fn file(path: &Path, columns: &Columns) -> Result<Dataset, DataError>
     if file.metadata().map_err(read_error)?.is_dir() {
         return Err(read_error(io::Error::from(io::ErrorKind::IsADirectory)));
     }
-    source(Box::new(file), path, Format::of(path), columns)
+    if !is_parquet(&file) {
+        return source(Box::new(file), path, Format::of(path), columns);
+    }
+    let hashed = file.try_clone().map_err(read_error)?;
+    let name = path.display().to_string();
+    let reader = Reader::parquet(file, &name, columns.dialect, None)?;
+    rows(reader, path, columns, || digest_of(&hashed).map_err(read_error))
+}
+
+/// SHA-256 of a file in hexadecimal, as [`Dataset::hash`] has it.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn hash_of(path: &Path) -> io::Result<String> {
+    digest_of(&File::open(path)?).map(hexadecimal)
+}
+
+fn digest_of(file: &File) -> io::Result<Sha256> {
+    let mut hash = Sha256::new();
+    let (mut bytes, mut offset) = (vec![0; 1 << 20], 0);
+    loop {
+        match file.read_at(&mut bytes, offset)? {
+            0 => return Ok(hash),
+            read => {
+                hash.update(&bytes[..read]);
+                offset += read as u64;
+            }
+        }
+    }
+}
+
+fn hexadecimal(hash: Sha256) -> String {
+    hash.finalize().iter().fold(String::new(), |mut text, byte| {
+        // writing to a string never fails
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 pub(super) fn source(
@@ -33,7 +70,18 @@ pub(super) fn source(
 ) -> Result<Dataset, DataError> {
     let hash = Arc::new(Mutex::new(Sha256::new()));
     let hashing = Hashing { source, hash: Arc::clone(&hash) };
-    let mut reader = Reader::new(Box::new(hashing), &path.display().to_string(), format, columns.dialect)?;
+    let reader = Reader::new(Box::new(hashing), &path.display().to_string(), format, columns.dialect)?;
+    // when it is asked for, the reader has come to the end of the file
+    rows(reader, path, columns, || Ok(hash.lock().unwrap_or_else(PoisonError::into_inner).clone()))
+}
+
+/// Reads all rows; `hash` is of the whole file.
+fn rows(
+    mut reader: Reader,
+    path: &Path,
+    columns: &Columns,
+    hash: impl FnOnce() -> Result<Sha256, DataError>,
+) -> Result<Dataset, DataError> {
     let wanted = Wanted::new(path, columns, reader.header())?;
     let mut cells: Vec<Words> = wanted.places.iter().map(|_| Words::default()).collect();
     let mut lines = Vec::new();
@@ -56,13 +104,7 @@ pub(super) fn source(
     if lines.is_empty() {
         return Err(DataError::Empty { path: path.to_owned() });
     }
-    // the reader has come to the end of the file
-    let digest = hash.lock().unwrap_or_else(PoisonError::into_inner).clone().finalize();
-    let hash = digest.iter().fold(String::new(), |mut text, byte| {
-        // writing to a string never fails
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
+    let hash = hexadecimal(hash()?);
     let table = kinds::Table { path, columns, lines: &lines };
     table.finish(wanted.names, &wanted.kinds, cells, hash)
 }
