@@ -4,7 +4,12 @@
 //! tile stay in registers; every sum adds its terms in the order of the inner dimension, so that a row gives the same
 //! alone and in a batch.
 
+#[cfg(target_arch = "x86_64")]
+mod wide;
+
 use super::error::Problem;
+#[cfg(target_arch = "x86_64")]
+use crate::processor::Instructions;
 
 /// Columns of a panel: two registers of eight.
 const LANES: usize = 16;
@@ -64,18 +69,18 @@ pub(super) fn instructions() -> &'static str {
 /// Fills `products`, with the widest instructions the processor has.
 fn fill(rows: &[f32], panels: &Panels, products: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+    match Instructions::usable() {
         #[expect(unsafe_code, reason = "the processor was asked")]
         // SAFETY: the processor has the features the function is compiled for.
-        return unsafe { fill_fused(rows, panels, products) };
+        Instructions::Avx512 => return unsafe { wide::fill_512(rows, panels, products) },
+        #[expect(unsafe_code, reason = "the processor was asked")]
+        // SAFETY: as above.
+        Instructions::Avx2 if std::arch::is_x86_feature_detected!("fma") => {
+            return unsafe { wide::fill_256(rows, panels, products) };
+        }
+        Instructions::Avx2 | Instructions::Plain => {}
     }
     fill_tiles::<{ cfg!(target_arch = "aarch64") }>(rows, panels, products);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn fill_fused(rows: &[f32], panels: &Panels, products: &mut [f32]) {
-    fill_tiles::<true>(rows, panels, products);
 }
 
 #[inline(always)]
@@ -84,7 +89,9 @@ fn fill_tiles<const FUSED: bool>(rows: &[f32], panels: &Panels, products: &mut [
     let together = rows.chunks(4 * panels.depth).zip(products.chunks_mut(4 * panels.width));
     for (rows, products) in together {
         if rows.len() == 4 * panels.depth {
-            (0..count).for_each(|panel| tile::<FUSED, 4, 1>(rows, panels, panel, products));
+            for panel in 0..count {
+                tile::<FUSED, 4, 1>(rows, panels, panel, products);
+            }
             continue;
         }
         for (row, products) in rows.chunks(panels.depth).zip(products.chunks_mut(panels.width)) {
@@ -93,7 +100,10 @@ fn fill_tiles<const FUSED: bool>(rows: &[f32], panels: &Panels, products: &mut [
                 tile::<FUSED, 1, 4>(row, panels, panel, products);
                 panel += 4;
             }
-            (panel..count).for_each(|panel| tile::<FUSED, 1, 1>(row, panels, panel, products));
+            while panel < count {
+                tile::<FUSED, 1, 1>(row, panels, panel, products);
+                panel += 1;
+            }
         }
     }
 }
@@ -137,13 +147,33 @@ mod tests {
     #[test]
     fn every_size_is_the_sum_of_products() {
         let mut random = fastrand::Rng::with_seed(5);
-        for (rows, depth, width) in
-            [(1, 1, 1), (1, 7, 16), (1, 30, 130), (3, 5, 17), (4, 9, 33), (9, 12, 64), (8, 3, 15)]
-        {
+        for (rows, depth, width) in [
+            (1, 1, 1),
+            (1, 7, 16),
+            (1, 30, 130),
+            (3, 5, 17),
+            (4, 9, 33),
+            (9, 12, 64),
+            (8, 3, 15),
+            (21, 40, 70),
+        ] {
             let left: Vec<f32> = (0..rows * depth).map(|_| random.f32() - 0.5).collect();
             let right: Vec<f32> = (0..depth * width).map(|_| random.f32() - 0.5).collect();
             let panels = Panels::new(depth, width, |row, column| right[row * width + column]);
             let products = panels.times(&left).unwrap();
+            #[cfg(target_arch = "x86_64")]
+            if Instructions::usable() >= Instructions::Avx2 && std::arch::is_x86_feature_detected!("fma") {
+                let mut again = vec![0.0; products.len()];
+                #[expect(unsafe_code, reason = "the processor was asked")]
+                // SAFETY: the processor has the features the function is compiled for.
+                unsafe {
+                    wide::fill_256(&left, &panels, &mut again);
+                }
+                assert_eq!(again, products);
+            }
+            let mut plain = vec![0.0; products.len()];
+            fill_tiles::<false>(&left, &panels, &mut plain);
+            assert!(plain.iter().zip(&products).all(|(plain, fused)| (plain - fused).abs() < 1e-5));
             for row in 0..rows {
                 let alone = panels.times(&left[row * depth..][..depth]).unwrap();
                 for column in 0..width {
