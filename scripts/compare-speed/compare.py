@@ -26,6 +26,7 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 
 EACH = 0.5
@@ -42,12 +43,12 @@ def median(call):
     return sorted(times)[len(times) // 2]
 
 
-def ours(path, rows, batches):
+def ours(path, rows, batches, *instructions):
     """What opening and predictions cost the engine."""
     rows_path = path + ".rows.json"
     with open(rows_path, "w") as file:
         json.dump(rows if isinstance(rows, list) else rows.tolist(), file)
-    out = subprocess.run([speed, path, rows_path, *map(str, batches)], check=True, capture_output=True, text=True).stdout
+    out = subprocess.run([speed, path, rows_path, *map(str, batches), *instructions], check=True, capture_output=True, text=True).stdout
     opened, *lines = map(json.loads, out.splitlines())
     return opened, {line["batch"]: line["took"][1] / 1e9 for line in lines}
 
@@ -92,15 +93,52 @@ def numbers():
             part = np.ascontiguousarray(rows[:batch])
             row(name, batch, peer, median(lambda: model.predict_proba(part)), our[batch])
         if peer == "scikit-learn":
-            from skl2onnx import to_onnx
-
-            converted = to_onnx(model, rows[:1].astype(np.float32), options={id(model): {"zipmap": False}})
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = options.inter_op_num_threads = 1
-            session = onnxruntime.InferenceSession(converted.SerializeToString(), options)
+            session, _ = session_of(model, rows[:1])
             for batch in (1, 256):
                 part = {session.get_inputs()[0].name: np.ascontiguousarray(rows[:batch].astype(np.float32))}
                 row(name, batch, "onnxruntime", median(lambda: session.run(None, part)), our[batch])
+
+
+def session_of(model, row):
+    """An onnxruntime session of a scikit-learn model on one thread, and the file's bytes."""
+    from skl2onnx import to_onnx
+
+    converted = to_onnx(model, row.astype(np.float32), options={id(model): {"zipmap": False}}).SerializeToString()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(converted, options), converted
+
+
+def networks():
+    X, y = make_classification(n_samples=6000, n_features=30, n_informative=12, random_state=0)
+    for sizes in [(100, 100), (512, 512)]:
+        model = MLPClassifier(sizes, max_iter=3, random_state=0).fit(X[:5000], y[:5000])
+        session, converted = session_of(model, X[:1])
+        path = os.path.join(folder, f"network{sizes[0]}.onnx")
+        with open(path, "wb") as file:
+            file.write(converted)
+        _, our = ours(path, X[5000:5256], [1, 256])
+        for batch in (1, 256):
+            part = {session.get_inputs()[0].name: X[5000 : 5000 + batch].astype(np.float32)}
+            row(f"network 30-{sizes[0]}-{sizes[1]}-2, the ONNX file", batch, "onnxruntime", median(lambda: session.run(None, part)), our[batch])
+
+
+def fewer_instructions():
+    """What the same kernels cost a processor without AVX-512, and one without AVX2."""
+    print("\n| model | rows | AVX-512, µs | AVX2, µs | neither, µs |\n|---|---|---|---|---|")
+    for name, file, batches in [
+        ("forest, 100 trees, depth 8", "numbers0.pkl", [1, 256]),
+        ("forest, 100 trees, unlimited", "numbers1.pkl", [1, 256]),
+        ("LightGBM, 100 trees, 31 leaves", "numbers3.pkl", [1, 256]),
+        ("XGBoost, 100 trees, depth 6", "numbers5.pkl", [1, 256]),
+        ("TF-IDF + logistic regression, 30 classes", "text.joblib", [1, 1000]),
+    ]:
+        path = os.path.join(folder, file)
+        with open(path + ".rows.json") as rows:
+            rows = json.load(rows)
+        times = [ours(path, rows, batches, *limit)[1] for limit in ((), ("avx2",), ("plain",))]
+        for batch in batches:
+            print(f"| {name} | {batch} | " + " | ".join(microseconds(took[batch]) for took in times) + " |", flush=True)
 
 
 def texts():
@@ -116,10 +154,25 @@ def texts():
     opened, our = ours(path, lines[:1000], [1, 1000])
     for batch in (1, 1000):
         row(f"TF-IDF + logistic regression, {model[0].idf_.size:,} words, 30 classes", batch, "scikit-learn", median(lambda: model.predict_proba(lines[:batch])), our[batch])
-    print(f"\nOpening it ({os.path.getsize(path) / 1e6:.1f} MB): {opened['open'][1] / 1e6:.1f} ms, {opened['memory'] / 1e6:.1f} MB more memory; joblib {median(lambda: joblib.load(path)) * 1e3:.1f} ms")
+    opening("30 classes", path, opened)
+    # as many terms as make 11 MB: words and pairs of words, whose numbers scikit-learn writes as numpy's
+    for classes, terms in [(30, 38_000), (2, 200_000)]:
+        part = np.array(labels) % classes
+        model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), max_features=terms), LogisticRegression(max_iter=3, C=0.1)).fit(lines, part)
+        path = os.path.join(folder, f"grams{classes}.joblib")
+        joblib.dump(model, path)
+        opened, _ = ours(path, lines[:1000], [1])
+        opening(f"{terms:,} words and pairs of words, {classes} classes", path, opened)
+
+
+def opening(name, path, opened):
+    size, each = os.path.getsize(path) / 1e6, median(lambda: joblib.load(path)) * 1e3
+    print(f"\nOpening {name} ({size:.1f} MB): {opened['open'][0] / 1e6:.1f} ms at best, {opened['open'][1] / 1e6:.1f} ms median; {opened['memory'] / 1e6:.1f} MB more memory, {opened['peak'] / 1e6:.1f} MB more at most; joblib {each:.1f} ms", flush=True)
 
 
 print(f"scikit-learn {sklearn.__version__}, LightGBM {lightgbm.__version__}, XGBoost {xgboost.__version__}, onnxruntime {onnxruntime.__version__}\n")
 print("| model | rows | library | its time, µs | ours, µs | ratio |\n|---|---|---|---|---|---|")
 numbers()
+networks()
 texts()
+fewer_instructions()

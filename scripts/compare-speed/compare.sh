@@ -14,7 +14,6 @@ if [ ! -x "$folder/venv/bin/python" ]; then
         scikit-learn==1.6.1 numpy==2.2.6 scipy==1.15.3 lightgbm==4.6.0 onnxruntime skl2onnx
     "$folder/venv/bin/pip" install --quiet --only-binary :all: --no-deps xgboost==3.2.0
 fi
-cargo build --release --quiet --manifest-path "$here/../../Cargo.toml" -p engine --example speed
-speed=$(cargo metadata --format-version 1 --no-deps --manifest-path "$here/../../Cargo.toml" |
-    "$folder/venv/bin/python" -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/release/examples/speed
+speed=$(cargo build --release --quiet --message-format json --manifest-path "$here/../../Cargo.toml" -p engine --example speed |
+    "$folder/venv/bin/python" -c 'import json, sys; print(*(line["executable"] for line in map(json.loads, sys.stdin) if line.get("executable")))')
 exec "$folder/venv/bin/python" -W ignore "$here/compare.py" "$folder" "$speed"

@@ -10,14 +10,15 @@ a CSV a second that each predicts for and writes.
 import csv
 import json
 import os
-import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-PINNACE = sys.argv[1] if len(sys.argv) > 1 else "pinnace"
+PINNACE = shutil.which(sys.argv[1] if len(sys.argv) > 1 else "pinnace") or sys.exit("no such program")
+PINNACE = os.path.abspath(PINNACE)
 
 ESTIMATORS = {
     "logistic": "make_pipeline(StandardScaler(), LogisticRegression())",
@@ -75,15 +76,24 @@ def child(code, *arguments):
     return json.loads(done.stdout)
 
 
+# A process begins with the memory of the one that starts it: that is a small one.
+LAUNCH = """
+import os, sys, time
+started = time.perf_counter()
+pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
+_, status, usage = os.wait4(pid, 0)
+print(f"[{time.perf_counter() - started}, {usage.ru_maxrss / 1024}]")
+sys.exit(status != 0)
+"""
+
+
 def ours(*arguments):
     """Seconds and megabytes of a run."""
-    started = time.perf_counter()
-    process = subprocess.Popen([PINNACE, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    if status:
-        raise SystemExit(process.stderr.read().decode())
-    return seconds, usage.ru_maxrss / 1024
+    command = [sys.executable, "-I", "-S", "-c", LAUNCH, PINNACE, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout)
 
 
 def tables(folder):

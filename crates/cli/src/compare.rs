@@ -9,6 +9,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use engine::Model;
+use engine::train::hash_of;
+use serde_json::Value;
 
 use crate::args::learn::Compare;
 use crate::output::{self, Advice};
@@ -34,7 +36,8 @@ pub(crate) fn run(args: &Compare) -> Result<()> {
         false => [first.name().to_owned(), second.name().to_owned()],
     };
     let asked = ask::ask(args, [&first, &second])?;
-    let comparison = Comparison::new([&first, &second], names, asked, args.examples);
+    let mut comparison = Comparison::new([&first, &second], names, asked, args.examples);
+    comparison.warnings = trained_on([&first, &second], &comparison.names, &args.data)?;
     if let Some(path) = &args.html {
         let page = page::page(&comparison, &args.data.display().to_string());
         std::fs::write(path, page).with_context(|| format!("failed to write page `{}`", path.display()))?;
@@ -46,6 +49,27 @@ pub(crate) fn run(args: &Compare) -> Result<()> {
         terminal::lines(&comparison).into_iter().for_each(output::data);
     }
     Ok(())
+}
+
+/// Tells of models that were trained on the table they are compared on.
+fn trained_on(models: [&Model; 2], names: &[String; 2], table: &Path) -> Result<Vec<String>> {
+    let records = models.map(|model| serde_json::from_str::<Value>(model.record()?).ok());
+    if records.iter().flatten().all(|record| record["data"]["sha256"].is_null()) {
+        return Ok(Vec::new());
+    }
+    let hash = hash_of(table).with_context(|| format!("failed to read table `{}`", shown(table)))?;
+    let known = names.iter().zip(&records).filter_map(|(name, record)| Some((name, record.as_ref()?)));
+    let same = known.filter(|(_, record)| record["data"]["sha256"] == hash.as_str());
+    let warnings = same.map(|(name, record)| {
+        let but = match record["rows"]["held_out"].as_u64() {
+            Some(held_out) if held_out > 0 => format!(", but for {held_out} rows held out"),
+            _ => String::new(),
+        };
+        format!(
+            "`{name}` was trained on this very table{but}: it looks better here than on rows it has not seen"
+        )
+    });
+    Ok(warnings.collect())
 }
 
 /// The name of a file as messages show it.

@@ -45,7 +45,10 @@ pub(crate) const MODEL_STYLE: &str = ".cards { display: flex; flex-wrap: wrap; g
 .charts { display: flex; flex-wrap: wrap; gap: 24px } figure { margin: 0 } figcaption { font-weight: 600 } \
 .note { font-size: 13px } .wide { overflow-x: auto } .left td, .left th { text-align: left } \
 table { margin-bottom: 14px } td.text { text-align: left; max-width: 520px; overflow-wrap: anywhere } \
-tr.line td { border-top: 1px solid var(--pale) } .bar { display: inline-block; height: 11px; vertical-align: middle }";
+tr.line td { border-top: 1px solid var(--pale) } \
+.shares { display: flex; height: 16px; border-radius: 4px; overflow: hidden; max-width: 720px } \
+.legend span { margin-right: 18px } .legend i { display: inline-block; width: 10px; height: 10px; margin-right: 6px } \
+.warning { border-left: 3px solid var(--b); background: var(--soft); padding: 6px 12px } .bar { display: inline-block; height: 11px; vertical-align: middle }";
 
 /// A measure with its name, and a word about it.
 pub(crate) fn card(name: &str, value: &str, word: &str) -> String {

@@ -24,11 +24,11 @@ mod squares;
 
 use std::time::Instant;
 
-pub use dataset::{ColumnKind, Columns, Dataset};
+pub use dataset::{ColumnKind, Columns, Dataset, hash_of};
 pub use error::{DataError, TrainError};
 pub use importance::Importance;
 pub use options::{
-    Algorithm, ClassWeight, EarlyStopping, MaxFeatures, Options, ParameterError, Parameters, Task,
+    Algorithm, ClassWeight, Criterion, EarlyStopping, MaxFeatures, Options, ParameterError, Parameters, Task,
     UnknownAlgorithm,
 };
 pub use report::{CurvePoint, HeldOut, Progress, Report, Stage, Summary, SummaryOfColumn, Trained};
@@ -76,7 +76,7 @@ pub fn train(
         folds,
         learning_curve,
         importances: outcome.importances,
-        parameters: options.parameters.listed(options.algorithm, has_texts),
+        parameters: options.parameters.listed(options.algorithm, dataset.task(), has_texts),
         summary: report::summary(dataset),
         notes: dataset.notes().iter().cloned().chain(outcome.notes).collect(),
         fit_time,
@@ -105,6 +105,16 @@ fn check(dataset: &Dataset, options: &Options) -> Result<(), TrainError> {
             }
         };
         return Err(TrainError::Task { algorithm, task, advice });
+    }
+    let judges_by_task = matches!(algorithm, Algorithm::Tree | Algorithm::Forest);
+    if let Some(criterion) =
+        options.parameters.criterion.filter(|criterion| !criterion.fits(task) && judges_by_task)
+    {
+        let expected = match task {
+            Task::Classify => "`gini`, `entropy` or `log_loss`",
+            Task::Regress => "`squared_error`",
+        };
+        return Err(TrainError::Criterion { criterion, task, expected });
     }
     if let ClassWeight::Named(named) = &options.class_weight {
         let classes: Vec<String> = dataset.classes().iter().map(ToString::to_string).collect();

@@ -47,6 +47,30 @@ fn the_toy_jokes_are_told_from_plain_lines() {
 }
 
 #[test]
+fn a_criterion_that_does_not_belong_to_the_label_is_refused() {
+    let check = |is_number: bool, criterion: &str, expected: Option<&str>| {
+        let label = |row: usize| if is_number { format!("{row}.5") } else { ["a", "b"][row % 2].to_owned() };
+        let rows: String = (0..80).map(|row| format!("{row},{}\n", label(row))).collect();
+        let source = Box::new(std::io::Cursor::new(format!("x,label\n{rows}").into_bytes()));
+        let dataset = Dataset::read_from(source, "t.csv", &Columns::beside("label")).unwrap();
+        let mut options = Options::new(Algorithm::Tree);
+        options.set("criterion", criterion).unwrap();
+        let trained = train(&dataset, &options, &mut |_| ());
+        match expected {
+            Some(part) => assert!(trained.unwrap_err().to_string().contains(part)),
+            None => {
+                let listed = trained.unwrap().report.parameters;
+                assert!(listed.contains(&("criterion", criterion.to_owned())), "{listed:?}");
+            }
+        }
+    };
+    check(true, "entropy", Some("`entropy` cannot judge splits where the task is to regress"));
+    check(true, "squared_error", None);
+    check(false, "squared_error", Some("it can be `gini`, `entropy` or `log_loss`"));
+    check(false, "log_loss", None);
+}
+
+#[test]
 fn a_saved_model_says_the_same_and_is_saved_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = jokes();

@@ -22,6 +22,8 @@ pub(super) struct Comparison {
     pub(super) unknown: Vec<String>,
     /// The classes that measures are of, in their order.
     pub(super) classes: Vec<String>,
+    /// What to know before believing the measures.
+    pub(super) warnings: Vec<String>,
 }
 
 /// Where they differ.
@@ -71,7 +73,20 @@ impl Comparison {
         let kinds = models.map(|model| model.kind().to_owned());
         let rows = asked.rows.len();
         let (timings, bad) = (asked.timings, asked.bad);
-        Comparison { names, kinds, rows, metrics, timings, difference, examples, bad, unknown, classes }
+        let warnings = Vec::new();
+        Comparison {
+            names,
+            kinds,
+            rows,
+            metrics,
+            timings,
+            difference,
+            examples,
+            bad,
+            unknown,
+            classes,
+            warnings,
+        }
     }
 
     pub(super) fn json(&self) -> Value {
@@ -127,6 +142,7 @@ impl Comparison {
             "models": [model(0), model(1)],
             "difference": difference,
             "examples": examples,
+            "warnings": self.warnings,
         })
     }
 }

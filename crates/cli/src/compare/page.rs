@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use engine::metrics::Metrics;
 
-use super::measure::Comparison;
+use super::measure::{Comparison, Difference};
 use super::terminal;
 use crate::page::{self, escape, number};
 
@@ -17,12 +17,16 @@ pub(super) fn page(comparison: &Comparison, source: &str) -> String {
         comparison.rows,
         escape(source)
     );
+    for warning in &comparison.warnings {
+        let _ = writeln!(body, "<p class=\"warning\">{}</p>", escape(warning));
+    }
     let _ = writeln!(body, "<table><tr><th></th><th>{first}</th><th>{second}</th></tr>");
     for (name, values) in terminal::rows(comparison) {
         let _ =
             writeln!(body, "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", escape(&name), values[0], values[1]);
     }
     body += "</table>\n<h2>Where they differ</h2>\n";
+    body += &shares(comparison);
     for sentence in terminal::difference(comparison) {
         let _ = writeln!(body, "<p>{}</p>", escape(&sentence));
     }
@@ -39,6 +43,30 @@ pub(super) fn page(comparison: &Comparison, source: &str) -> String {
     body += &classes(comparison);
     body += &examples(comparison);
     page::whole(&format!("{} and {}", comparison.names[0], comparison.names[1]), page::MODEL_STYLE, &body)
+}
+
+/// A bar: on how many rows both are right, only one, none.
+fn shares(comparison: &Comparison) -> String {
+    let Difference::Classes { both_right, only_first, only_second, both_wrong, .. } = comparison.difference
+    else {
+        return String::new();
+    };
+    let [first, second] = comparison.names.each_ref().map(|name| escape(name));
+    let parts = [
+        ("good", "both right".to_owned(), both_right),
+        ("a", format!("only {first}"), only_first),
+        ("b", format!("only {second}"), only_second),
+        ("bad", "both wrong".to_owned(), both_wrong),
+    ];
+    let (mut bar, mut legend) = (String::new(), String::new());
+    for (colour, name, rows) in parts {
+        let _ = write!(
+            bar,
+            "<i style=\"flex-grow: {rows}; background: var(--{colour})\" title=\"{name}: {rows}\"></i>"
+        );
+        let _ = write!(legend, "<span><i style=\"background: var(--{colour})\"></i>{name} {rows}</span> ");
+    }
+    format!("<div class=\"shares\">{bar}</div>\n<p class=\"legend note\">{legend}</p>\n")
 }
 
 /// F1 class by class, the largest change first.

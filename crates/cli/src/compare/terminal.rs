@@ -6,7 +6,9 @@ use crate::page::number;
 pub(super) fn lines(comparison: &Comparison) -> Vec<String> {
     let [first, second] = &comparison.names;
     let width = first.chars().count().max(second.chars().count()).max(12);
-    let mut lines = vec![format!("{:<16} {first:>width$} {second:>width$}", "")];
+    let mut lines: Vec<String> =
+        comparison.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
+    lines.push(format!("{:<16} {first:>width$} {second:>width$}", ""));
     for (name, values) in rows(comparison) {
         lines.push(format!("{name:<16} {:>width$} {:>width$}", values[0], values[1]));
     }
@@ -54,8 +56,21 @@ pub(super) fn rows(comparison: &Comparison) -> Vec<(String, [String; 2])> {
     let span = |duration: std::time::Duration| format!("{:.1} us", micros(duration));
     rows.push(("one row, median".to_owned(), [0, 1].map(|model| span(timings[model].median))));
     rows.push(("one row, p99".to_owned(), [0, 1].map(|model| span(timings[model].slow))));
-    rows.push(("rows a second".to_owned(), [0, 1].map(|model| format!("{:.0}", timings[model].rate))));
+    rows.push(("rows a second".to_owned(), [0, 1].map(|model| grouped(timings[model].rate))));
     rows
+}
+
+/// A whole number, its digits in threes.
+fn grouped(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let places = (1..=digits.len()).rev();
+    digits.chars().zip(places).fold(String::new(), |mut text, (digit, place)| {
+        text.push(digit);
+        if place > 1 && place % 3 == 1 {
+            text.push(',');
+        }
+        text
+    })
 }
 
 /// Models differ in the last digits.
@@ -96,5 +111,17 @@ pub(super) fn difference(comparison: &Comparison) -> Vec<String> {
             ),
             format!("{first} is nearer to what is true on {} rows, {second} on {}", nearer[0], nearer[1]),
         ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_stand_in_threes() {
+        for (value, expected) in [(0.0, "0"), (999.0, "999"), (1000.4, "1,000"), (1_234_567.0, "1,234,567")] {
+            assert_eq!(grouped(value), expected);
+        }
     }
 }

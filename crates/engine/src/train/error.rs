@@ -143,6 +143,18 @@ pub enum TrainError {
         /// What to do.
         advice: &'static str,
     },
+    /// A criterion that cannot judge what is predicted.
+    #[error(
+        "the criterion `{criterion}` cannot judge splits where the task is to {task}: it can be {expected}"
+    )]
+    Criterion {
+        /// The criterion.
+        criterion: super::Criterion,
+        /// What is predicted.
+        task: super::Task,
+        /// Those that can, in backticks.
+        expected: &'static str,
+    },
     /// A class weight for a class that is not there.
     #[error("there is no class `{class}` to give a weight to: the classes are {at_hand}")]
     NoClass {

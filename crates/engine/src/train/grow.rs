@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use super::options::MaxFeatures;
+use super::options::{Criterion, MaxFeatures};
 use super::sample::{Goal, Sample};
 use super::{Algorithm, Options, TrainError};
 use crate::tree::Tree;
@@ -38,7 +38,9 @@ pub(super) fn fit(
             let new = |weights: &[f64]| Spread::new(numbers, mean, weights);
             grow(sample, options, 1, &new, progress)
         }
-        Goal::Classes { of, count } if options.parameters.is_entropy => {
+        Goal::Classes { of, count }
+            if matches!(options.parameters.criterion, Some(Criterion::Entropy | Criterion::LogLoss)) =>
+        {
             grow(sample, options, *count, &|weights: &[f64]| Entropy::new(of, *count, weights), progress)
         }
         Goal::Classes { of, count } => {

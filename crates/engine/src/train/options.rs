@@ -5,7 +5,7 @@ mod parameters;
 use std::fmt;
 use std::str::FromStr;
 
-pub use parameters::{EarlyStopping, MaxFeatures, ParameterError, Parameters};
+pub use parameters::{Criterion, EarlyStopping, MaxFeatures, ParameterError, Parameters};
 
 use super::TrainError;
 

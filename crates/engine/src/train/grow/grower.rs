@@ -134,15 +134,16 @@ impl<'a, T: Tally> Grower<'a, T> {
     }
 
     fn best_split(&mut self, range: std::ops::Range<usize>) -> Option<Split> {
+        let seed = self.random.u64(..);
         match self.columns {
-            Columns::Dense { .. } => self.best_dense(range),
+            Columns::Dense { .. } => self.best_dense(range, seed),
             Columns::Sparse(matrix) => {
                 let is_sampled = self.rules.features < self.columns.width();
                 let drawn = if is_sampled { self.draw(self.rules.features) } else { 0 };
                 let rows = &self.order[range.clone()];
                 self.gathered.touch(matrix, rows);
                 self.features[..drawn].iter().for_each(|feature| self.is_wanted[*feature as usize] = true);
-                let mut scan = Scan::new(&mut self.tally, rows.len(), self.rules.min_leaf);
+                let mut scan = Scan::new(&mut self.tally, rows.len(), self.rules.min_leaf, seed);
                 let is_wanted = &self.is_wanted;
                 self.gathered.visit(
                     matrix,
@@ -167,7 +168,7 @@ impl<'a, T: Tally> Grower<'a, T> {
     }
 
     /// Features in random order: as many as are asked for, and further until one divides the rows.
-    fn best_dense(&mut self, range: std::ops::Range<usize>) -> Option<Split> {
+    fn best_dense(&mut self, range: std::ops::Range<usize>, seed: u64) -> Option<Split> {
         let width = self.features.len();
         let is_sampled = self.rules.features < width;
         let mut best: Option<Split> = None;
@@ -182,7 +183,7 @@ impl<'a, T: Tally> Grower<'a, T> {
             let feature = self.features[looked_at];
             let rows = &self.order[range.clone()];
             self.columns.gather_one(feature, rows, &mut self.entries);
-            let mut scan = Scan::new(&mut self.tally, rows.len(), self.rules.min_leaf);
+            let mut scan = Scan::new(&mut self.tally, rows.len(), self.rules.min_leaf, seed);
             scan.best = best;
             scan.dense(feature, &self.entries);
             best = scan.best;
@@ -198,7 +199,7 @@ impl<'a, T: Tally> Grower<'a, T> {
         let mut best = None;
         for &feature in &touched {
             self.columns.gather_one(feature, rows, &mut self.entries);
-            let mut scan = Scan::new(&mut self.tally, rows.len(), self.rules.min_leaf);
+            let mut scan = Scan::new(&mut self.tally, rows.len(), self.rules.min_leaf, 0);
             scan.sparse(feature, &self.entries);
             best = scan.best;
             if best.is_some() {
@@ -238,11 +239,27 @@ struct Scan<'t, T> {
     rows: usize,
     min_leaf: usize,
     best: Option<Split>,
+    /// Decides between features that divide the rows equally well, as is usual where rows are few: the first of them
+    /// each time would make a tree of the words that come first in the alphabet.
+    seed: u64,
 }
 
 impl<'t, T: Tally> Scan<'t, T> {
-    fn new(tally: &'t mut T, rows: usize, min_leaf: usize) -> Self {
-        Scan { tally, rows, min_leaf, best: None }
+    fn new(tally: &'t mut T, rows: usize, min_leaf: usize, seed: u64) -> Self {
+        Scan { tally, rows, min_leaf, best: None, seed }
+    }
+
+    fn is_better(&self, feature: u32, purity: f64) -> bool {
+        self.best.is_none_or(|best| {
+            let is_drawn = || self.lot(feature) < self.lot(best.feature);
+            purity > best.purity || (purity == best.purity && feature != best.feature && is_drawn())
+        })
+    }
+
+    /// A feature's place in a random order of all.
+    fn lot(&self, feature: u32) -> u64 {
+        let mixed = (self.seed ^ u64::from(feature)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
     }
 
     /// Every row has an entry.
@@ -288,7 +305,7 @@ impl<'t, T: Tally> Scan<'t, T> {
                 continue;
             }
             let purity = self.tally.purity();
-            if self.best.is_none_or(|best| purity > best.purity) {
+            if self.is_better(feature, purity) {
                 let (low, high) = in_order(next, value);
                 self.best = Some(Split { feature, threshold: between(low, high), purity });
             }

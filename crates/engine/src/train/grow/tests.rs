@@ -29,7 +29,7 @@ fn check(rows: &[&[f64]], targets: &[u32]) {
     for is_entropy in [false, true] {
         for kind in [dense(rows), sparse(rows)] {
             let mut options = Options::new(Algorithm::Tree);
-            options.parameters.is_entropy = is_entropy;
+            options.parameters.criterion = is_entropy.then_some(Criterion::Entropy);
             let goal = Goal::Classes { of: targets.to_vec(), count: 2 };
             let grown = grown(kind, goal, &options);
             let forest = Forest::new(&grown.trees, rows[0].len(), false).unwrap();
@@ -70,6 +70,22 @@ fn limits_are_kept() {
     assert_eq!(count(&options), 64);
     options.parameters.min_samples_leaf = 32;
     assert_eq!(count(&options), 2);
+}
+
+/// Where features divide the rows equally well, none is preferred for coming first.
+#[test]
+fn equal_features_are_drawn_from() {
+    let rows: Vec<Vec<f64>> = (0..20).map(|row| vec![f64::from(row / 10); 4]).collect();
+    let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+    for kind in [dense, sparse] {
+        let mut chosen = [0; 4];
+        for seed in 0..80 {
+            let goal = Goal::Classes { of: (0..20).map(|row| row / 10).collect(), count: 2 };
+            let grown = grown(kind(&rows), goal, &Options { seed, ..Options::new(Algorithm::Tree) });
+            chosen[grown.importances.iter().position(|share| *share > 0.0).unwrap()] += 1;
+        }
+        assert!(chosen.iter().all(|count| *count > 8), "{chosen:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Algorithm;
+use super::{Algorithm, Task};
 
 /// How many features a split may choose from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,6 +17,48 @@ pub enum MaxFeatures {
     Count(usize),
     /// This share.
     Share(f64),
+}
+
+/// What trees judge splits by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Criterion {
+    /// Of classes: how often two rows drawn differ.
+    Gini,
+    /// Of classes: how much is not known.
+    Entropy,
+    /// Another name of [`Criterion::Entropy`].
+    LogLoss,
+    /// Of numbers: their squared distance from the mean.
+    SquaredError,
+}
+
+impl Criterion {
+    /// Whether it can judge what is predicted.
+    pub fn fits(self, task: Task) -> bool {
+        match self {
+            Criterion::Gini | Criterion::Entropy | Criterion::LogLoss => task == Task::Classify,
+            Criterion::SquaredError => task == Task::Regress,
+        }
+    }
+
+    /// What trees take if nothing else is said.
+    fn usual(task: Task) -> Self {
+        match task {
+            Task::Classify => Criterion::Gini,
+            Task::Regress => Criterion::SquaredError,
+        }
+    }
+}
+
+impl fmt::Display for Criterion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Criterion::Gini => "gini",
+            Criterion::Entropy => "entropy",
+            Criterion::LogLoss => "log_loss",
+            Criterion::SquaredError => "squared_error",
+        })
+    }
 }
 
 /// Whether boosting ends when rows held out for it are predicted no better.
@@ -68,8 +110,8 @@ pub struct Parameters {
     pub tol: f64,
     /// Logistic regression and boosting: the most steps, or trees.
     pub max_iter: usize,
-    /// Trees and forests: whether a class split is judged by entropy instead of Gini's impurity.
-    pub is_entropy: bool,
+    /// Trees and forests: what splits are judged by; `None` is what the label's kind has by default.
+    pub criterion: Option<Criterion>,
     /// Trees: the most questions before an answer.
     pub max_depth: Option<usize>,
     /// Trees and forests: the fewest rows that are divided.
@@ -122,7 +164,7 @@ impl Parameters {
             fit_intercept: true,
             tol: if is_boosting { 1e-7 } else { 1e-4 },
             max_iter: 100,
-            is_entropy: false,
+            criterion: None,
             max_depth: None,
             min_samples_split: 2,
             min_samples_leaf: if is_boosting { 20 } else { 1 },
@@ -210,7 +252,7 @@ impl Parameters {
             "fit_intercept" => self.fit_intercept = truth(value)?,
             "tol" => self.tol = at_least_zero(value)?,
             "max_iter" => self.max_iter = count(value, 1)?,
-            "criterion" => self.is_entropy = criterion(value)?,
+            "criterion" => self.criterion = criterion(value)?,
             "max_depth" => self.max_depth = optional(value, 1)?,
             "min_samples_split" => self.min_samples_split = count(value, 2)?,
             "min_samples_leaf" => self.min_samples_leaf = count(value, 1)?,
@@ -241,13 +283,13 @@ impl Parameters {
     }
 
     /// Every parameter of an algorithm with its value, as scikit-learn would write them.
-    pub fn listed(&self, algorithm: Algorithm, has_texts: bool) -> Vec<(&'static str, String)> {
+    pub fn listed(&self, algorithm: Algorithm, task: Task, has_texts: bool) -> Vec<(&'static str, String)> {
         let texts: &[&str] = if has_texts { &TEXT } else { &[] };
         let names = Self::names(algorithm).iter().chain(texts);
-        names.map(|name| (*name, self.value(algorithm, name))).collect()
+        names.map(|name| (*name, self.value(algorithm, task, name))).collect()
     }
 
-    fn value(&self, algorithm: Algorithm, name: &str) -> String {
+    fn value(&self, algorithm: Algorithm, task: Task, name: &str) -> String {
         let optional = |value: Option<usize>| value.map_or("None".to_owned(), |value| value.to_string());
         let truth = |value: bool| if value { "True".to_owned() } else { "False".to_owned() };
         match name {
@@ -256,13 +298,14 @@ impl Parameters {
             "fit_intercept" => truth(self.fit_intercept),
             "tol" => self.tol.to_string(),
             "max_iter" => self.max_iter.to_string(),
-            "criterion" => if self.is_entropy { "entropy" } else { "default" }.to_owned(),
+            "criterion" => self.criterion.unwrap_or(Criterion::usual(task)).to_string(),
             "max_depth" => optional(self.max_depth),
             "min_samples_split" => self.min_samples_split.to_string(),
             "min_samples_leaf" => self.min_samples_leaf.to_string(),
             "min_impurity_decrease" => self.min_impurity_decrease.to_string(),
             "max_features" => match self.max_features {
-                None if algorithm == Algorithm::Forest => "default".to_owned(),
+                None if algorithm == Algorithm::Forest && task == Task::Classify => "sqrt".to_owned(),
+                None if algorithm == Algorithm::Forest => "1.0".to_owned(),
                 None => "None".to_owned(),
                 Some(features) => features.to_string(),
             },
@@ -357,10 +400,13 @@ fn truth(value: &str) -> Result<bool, &'static str> {
     }
 }
 
-fn criterion(value: &str) -> Result<bool, &'static str> {
+fn criterion(value: &str) -> Result<Option<Criterion>, &'static str> {
     match value {
-        "gini" | "squared_error" | "default" => Ok(false),
-        "entropy" | "log_loss" => Ok(true),
+        "default" => Ok(None),
+        "gini" => Ok(Some(Criterion::Gini)),
+        "entropy" => Ok(Some(Criterion::Entropy)),
+        "log_loss" => Ok(Some(Criterion::LogLoss)),
+        "squared_error" => Ok(Some(Criterion::SquaredError)),
         _ => Err("`gini`, `entropy` or `log_loss`; `squared_error` of numbers"),
     }
 }
