@@ -2,13 +2,12 @@
 
     compare.sh FOLDER      installs the libraries, builds the engine, runs this, prints the tables of docs/benchmarks.md
 
-A time is the median of as many calls as half a second allows; a ratio is of two medians of the same run. The engine is
+Models are fitted once and kept in the folder. A time is the median of as many calls as half a second allows; a ratio is of two medians of the same run. The engine is
 asked through `Model::predict` and `predict_batch`, the libraries as their users ask them: `predict_proba` of an array.
 """
 
 import json
 import os
-import pickle
 import subprocess
 import sys
 import time
@@ -41,6 +40,14 @@ def median(call):
         call()
         times.append(time.perf_counter() - start)
     return sorted(times)[len(times) // 2]
+
+
+def kept(name, fit):
+    """The path of a model in the folder, fitted if it is not there yet, and the model."""
+    path = os.path.join(folder, name)
+    if not os.path.exists(path):
+        joblib.dump(fit(), path)
+    return path, joblib.load(path)
 
 
 def ours(path, rows, batches, *instructions):
@@ -76,17 +83,13 @@ def numbers():
         ("XGBoost, 100 trees, depth 10", xgboost.XGBClassifier(n_estimators=100, max_depth=10, n_jobs=1)),
     ]
     for number, (name, model) in enumerate(models):
-        rows = asked
+        rows, fit = asked, lambda: model.fit(X[:5000], y[:5000])
         if model is None:
             from sklearn.datasets import load_breast_cancer
 
             data = load_breast_cancer()
-            model, rows = forest().fit(data.data, data.target), data.data[:256]
-        else:
-            model.fit(X[:5000], y[:5000])
-        path = os.path.join(folder, f"numbers{number}.pkl")
-        with open(path, "wb") as file:
-            pickle.dump(model, file, protocol=4)
+            rows, fit = data.data[:256], lambda: forest().fit(data.data, data.target)
+        path, model = kept(f"numbers{number}.joblib", fit)
         _, our = ours(path, rows, [1, 256])
         peer = type(model).__module__.split(".")[0].replace("sklearn", "scikit-learn")
         for batch in (1, 256):
@@ -112,7 +115,7 @@ def session_of(model, row):
 def networks():
     X, y = make_classification(n_samples=6000, n_features=30, n_informative=12, random_state=0)
     for sizes in [(100, 100), (512, 512)]:
-        model = MLPClassifier(sizes, max_iter=3, random_state=0).fit(X[:5000], y[:5000])
+        _, model = kept(f"network{sizes[0]}.joblib", lambda: MLPClassifier(sizes, max_iter=3, random_state=0).fit(X[:5000], y[:5000]))
         session, converted = session_of(model, X[:1])
         path = os.path.join(folder, f"network{sizes[0]}.onnx")
         with open(path, "wb") as file:
@@ -127,10 +130,10 @@ def fewer_instructions():
     """What the same kernels cost a processor without AVX-512, and one without AVX2."""
     print("\n| model | rows | AVX-512, µs | AVX2, µs | neither, µs |\n|---|---|---|---|---|")
     for name, file, batches in [
-        ("forest, 100 trees, depth 8", "numbers0.pkl", [1, 256]),
-        ("forest, 100 trees, unlimited", "numbers1.pkl", [1, 256]),
-        ("LightGBM, 100 trees, 31 leaves", "numbers3.pkl", [1, 256]),
-        ("XGBoost, 100 trees, depth 6", "numbers5.pkl", [1, 256]),
+        ("forest, 100 trees, depth 8", "numbers0.joblib", [1, 256]),
+        ("forest, 100 trees, unlimited", "numbers1.joblib", [1, 256]),
+        ("LightGBM, 100 trees, 31 leaves", "numbers3.joblib", [1, 256]),
+        ("XGBoost, 100 trees, depth 6", "numbers5.joblib", [1, 256]),
         ("TF-IDF + logistic regression, 30 classes", "text.joblib", [1, 1000]),
     ]:
         path = os.path.join(folder, file)
@@ -148,19 +151,15 @@ def texts():
     share = 1 / np.arange(1, len(words) + 1)
     lines = [" ".join(random.choice(words, random.randint(5, 40), p=share / share.sum())) for _ in range(12000)]
     labels = random.randint(0, 30, len(lines))
-    model = make_pipeline(TfidfVectorizer(), LogisticRegression(max_iter=3, C=0.1)).fit(lines, labels)
-    path = os.path.join(folder, "text.joblib")
-    joblib.dump(model, path)
+    path, model = kept("text.joblib", lambda: make_pipeline(TfidfVectorizer(), LogisticRegression(max_iter=3, C=0.1)).fit(lines, labels))
     opened, our = ours(path, lines[:1000], [1, 1000])
     for batch in (1, 1000):
         row(f"TF-IDF + logistic regression, {model[0].idf_.size:,} words, 30 classes", batch, "scikit-learn", median(lambda: model.predict_proba(lines[:batch])), our[batch])
     opening("30 classes", path, opened)
     # as many terms as make 11 MB: words and pairs of words, whose numbers scikit-learn writes as numpy's
     for classes, terms in [(30, 38_000), (2, 200_000)]:
-        part = np.array(labels) % classes
-        model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), max_features=terms), LogisticRegression(max_iter=3, C=0.1)).fit(lines, part)
-        path = os.path.join(folder, f"grams{classes}.joblib")
-        joblib.dump(model, path)
+        features = TfidfVectorizer(ngram_range=(1, 2), max_features=terms)
+        path, _ = kept(f"grams{classes}.joblib", lambda: make_pipeline(features, LogisticRegression(max_iter=3, C=0.1)).fit(lines, labels % classes))
         opened, _ = ours(path, lines[:1000], [1])
         opening(f"{terms:,} words and pairs of words, {classes} classes", path, opened)
 

@@ -74,8 +74,8 @@ fn fill(rows: &[f32], panels: &Panels, products: &mut [f32]) {
         // SAFETY: the processor has the features the function is compiled for.
         Instructions::Avx512 => return unsafe { wide::fill_512(rows, panels, products) },
         #[expect(unsafe_code, reason = "the processor was asked")]
-        // SAFETY: as above.
         Instructions::Avx2 if std::arch::is_x86_feature_detected!("fma") => {
+            // SAFETY: as above.
             return unsafe { wide::fill_256(rows, panels, products) };
         }
         Instructions::Avx2 | Instructions::Plain => {}

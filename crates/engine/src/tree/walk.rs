@@ -42,6 +42,9 @@ struct Packed<K, W> {
     way: W,
 }
 
+/// What a node is: threshold, place, left child in the tree, and its leaf if it is one.
+type Told<K> = (K, usize, u32, Option<u32>);
+
 /// How ways are put together.
 #[derive(Debug, Clone, Copy)]
 struct Ways {
@@ -182,9 +185,8 @@ impl<K: Copy + Ord> Grove<K> {
         self.roots.iter().copied().zip(ends)
     }
 
-    /// The nodes of each tree behind its root: threshold, place, left child in the tree, and its leaf
-    /// if it is one.
-    pub(super) fn trees(&self) -> impl Iterator<Item = (u32, Vec<(K, usize, u32, Option<u32>)>)> + '_ {
+    /// Each tree's root and its nodes.
+    pub(super) fn trees(&self) -> impl Iterator<Item = (u32, Vec<Told<K>>)> + '_ {
         self.spans().map(|(root, end)| {
             let nodes = (root..end).map(|at| {
                 let (threshold, (place, left)) = self.node(at as usize);

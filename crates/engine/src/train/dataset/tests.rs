@@ -137,7 +137,7 @@ fn bad_tables_say_what_is_wrong_and_where() {
         "`t.csv` is UTF-16 text: convert it, e.g. with `iconv -f UTF-16 -t UTF-8`",
     );
     let refused = read(b"PAR1\x15\x04", None).unwrap_err();
-    assert!(refused.starts_with("`t.csv` is a Parquet file, which is not read"), "{refused}");
+    assert!(refused.starts_with("`t.csv` is a Parquet file, which cannot be read from a pipe"), "{refused}");
     let refused = read(b"a,label\n,1\n,2\n", None).unwrap_err();
     assert_eq!(refused, "table `t.csv` has nothing to learn from: column `a` is empty and left out");
     let ids: String = (0..300).map(|row| format!("{row},name{row}\n")).collect();
