@@ -60,8 +60,10 @@ impl Panels {
 /// What products are computed with here, in words.
 pub(super) fn instructions() -> &'static str {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-        return "by AVX2 and FMA";
+    match Instructions::usable() {
+        Instructions::Avx512 => return "by AVX-512",
+        Instructions::Avx2 if std::arch::is_x86_feature_detected!("fma") => return "by AVX2 and FMA",
+        Instructions::Avx2 | Instructions::Plain => {}
     }
     if cfg!(target_arch = "aarch64") { "by NEON" } else { "without wide instructions" }
 }
