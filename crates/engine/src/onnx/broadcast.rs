@@ -109,7 +109,11 @@ pub(super) fn zipped<A: Element, B: Element>(
     } else if b.len() == count && a.len() == 1 {
         b.iter().map(|b| join(&a[0], b)).collect()
     } else if a.len() == count && !b.is_empty() && a_shape.ends_with(b_shape) {
-        a.chunks(b.len()).flat_map(|row| row.iter().zip(b).map(|(a, b)| join(a, b))).collect()
+        let mut values = Vec::with_capacity(count);
+        for row in a.chunks(b.len()) {
+            values.extend(row.iter().zip(b).map(|(a, b)| join(a, b)));
+        }
+        values
     } else {
         places(a_shape, &shape)
             .zip(places(b_shape, &shape))
