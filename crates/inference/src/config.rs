@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::source::SourceConfig;
 use crate::telemetry::Telemetry;
 
 /// How to serve.
@@ -33,6 +34,10 @@ pub struct Config {
     pub poll: Option<Duration>,
     /// What is told of requests, and to whom.
     pub telemetry: Telemetry,
+    /// What to log, in the language of `RUST_LOG`: whoever composes the program applies it.
+    pub log: String,
+    /// How a model that is elsewhere is fetched.
+    pub source: SourceConfig,
 }
 
 /// What bounds requests; every one of them is there so that strangers cannot take what others need.
@@ -87,6 +92,8 @@ impl Config {
             limits: Limits::default(),
             poll: Some(Duration::from_secs(1)),
             telemetry: Telemetry::default(),
+            log: "warn,inference::source=info".to_owned(),
+            source: SourceConfig::default(),
         }
     }
 }

@@ -10,6 +10,8 @@
 //! - [`Observer`]: the one place where metrics, drift, logs and traces look on.
 //! - `wire`: bytes of JSON, CSV and their like to rows and back, by the signature; `routes`: one table of paths, one
 //!   module per protocol; `problem`: refusals as problem documents (RFC 9457).
+//! - [`settings`]: one table of settings, from flags, environment and file; [`source`]: fetches models that are
+//!   elsewhere. Neither is joined to the server yet.
 //! - `health` knows what the probes say, `body` takes in what strangers send. `metrics` counts and watches drift,
 //!   `telemetry` follows requests: trace contexts, spans, the access log, the prediction log.
 //!
@@ -17,9 +19,11 @@
 //! that model's signature, and write the [`Reply`] of [`Core::predict`] in its own words.
 //!
 //! The crate never touches the control plane, prints nothing (it logs by `tracing`), writes no file but
-//! the prediction log, where one is asked for.
+//! the prediction log, where one is asked for, and what [`source`] fetches.
 
 pub mod repository;
+pub mod settings;
+pub mod source;
 
 mod body;
 mod config;
@@ -35,6 +39,7 @@ mod rows;
 mod server;
 mod signature;
 mod telemetry;
+mod watched;
 mod wire;
 
 pub use self::core::{Call, Core, Place};
