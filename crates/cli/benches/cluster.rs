@@ -278,7 +278,19 @@ fn rollouts() {
     user.kubectl(&["rollout", "status", "deployment/jokemeter"]);
     let url = format!("http://127.0.0.1:{}/api/v1/predict", user.http_port);
     let text = r#"{"text":"why did the pod restart"}"#;
-    let words = ["load", &url, "--host", "jokemeter.localhost", "--data", text, "--duration", "10m"];
+    let words = [
+        "load",
+        &url,
+        "--mixed",
+        "--connections",
+        "4",
+        "--host",
+        "jokemeter.localhost",
+        "--data",
+        text,
+        "--duration",
+        "10m",
+    ];
     let done = std::sync::atomic::AtomicBool::new(false);
     let (answer, times) = std::thread::scope(|scope| {
         let load = scope.spawn(|| {

@@ -268,27 +268,56 @@ pub(crate) enum NodeCommand {
 
 /// `pinnace load`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(crate) struct Load {
-    /// Where to send: `http://127.0.0.1:8080/api/v1/predict`
+    /// Where to send, `http://127.0.0.1:8080/api/v1/predict`; or a model file, to serve in this process
+    #[arg(value_name = "URL|MODEL")]
     pub(crate) url: String,
     /// The `Host` header, such as `jokemeter.localhost`
     #[arg(long)]
     pub(crate) host: Option<String>,
-    /// JSON body to post, several in turn; without one, requests are GETs
+    /// JSON body to post, several in turn [default: as the server's OpenAPI document describes, else GET]
     #[arg(long, value_name = "JSON")]
     pub(crate) data: Vec<String>,
-    /// How long to send
-    #[arg(long, default_value = "10s", value_parser = duration)]
-    pub(crate) duration: Duration,
-    /// Connections kept open; as many again are opened afresh for each request
-    #[arg(long, default_value_t = 4)]
+    /// File of bodies to post in turn: one as JSON, many as `.jsonl` or rows of a `.csv`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) body: Vec<PathBuf>,
+    /// Ask by GET, whatever the server describes
+    #[arg(long, conflicts_with_all = ["data", "body"])]
+    pub(crate) get: bool,
+    /// How long to measure [default: 10s, or until `--requests` are done]
+    #[arg(long, value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// How many requests to measure
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) requests: Option<u64>,
+    /// How long to send before measuring begins
+    #[arg(long, default_value = "0s", value_parser = duration)]
+    pub(crate) warm_up: Duration,
+    /// Connections kept open
+    #[arg(long, default_value_t = 16)]
     pub(crate) connections: usize,
+    /// Requests per second in all, whether answers come or not [default: as fast as the answers come]
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+    /// Open as many connections again, afresh for each request
+    #[arg(long)]
+    pub(crate) mixed: bool,
     /// Open a connection for each request, and keep none
     #[arg(long)]
     pub(crate) fresh: bool,
-    /// Requests per second in all [default: as fast as the answers come]
+    /// Speak HTTP/2 without TLS
     #[arg(long)]
-    pub(crate) rate: Option<f64>,
+    pub(crate) http2: bool,
+    /// How long an answer may take before it counts as failed
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// Fail when it holds: `p99>5ms`, `errors>0.1%`, `rate<1000`; may be repeated
+    #[arg(long, value_name = "THRESHOLD")]
+    pub(crate) fail_on: Vec<crate::load::Threshold>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `pinnace down`.

@@ -99,7 +99,7 @@ pub(crate) fn manifest(name: &str, container: &Value) -> String {
 /// the application can end a kept one in order.
 fn asker(name: &str, port: &str) -> String {
     let url = format!("http://{name}:{port}/api/v1/version");
-    let mut command = vec!["/pinnace", "load", &url, "--connections", "1", "--duration", "24h"];
+    let mut command = vec!["/pinnace", "load", &url, "--mixed", "--connections", "1", "--duration", "24h"];
     if name == "abrupt" {
         command.push("--fresh");
     }
@@ -141,7 +141,7 @@ pub(crate) fn soak() {
         };
         let mut way = |through: &str, port: &str, more: &[&str]| {
             let url = format!("http://127.0.0.1:{port}/api/v1/version");
-            let fixed = ["load", &url, "--connections", "1", "--duration", "24h"];
+            let fixed = ["load", &url, "--mixed", "--connections", "1", "--duration", "24h"];
             let words = fixed.iter().chain(more).map(|word| (*word).to_owned()).collect();
             ways.push((format!("{name} through its {through}"), words));
         };

@@ -27,6 +27,7 @@ fn replicas_rise_with_the_load_and_fall_after_it() {
     let url = format!("http://127.0.0.1:{}/api/v1/predict", user.http_port);
     let words = [
         "load",
+        "--mixed",
         &url,
         "--host",
         "jokemeter.localhost",

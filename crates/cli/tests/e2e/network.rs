@@ -146,7 +146,8 @@ fn replicas_follow_the_rate_of_requests() {
         user.kubectl(&words).parse::<u32>().unwrap_or(0)
     };
     let url = format!("http://127.0.0.1:{}/api/v1/version", user.http_port);
-    let words = ["load", &url, "--host", "jokemeter.localhost", "--rate", "60", "--duration", "10m"];
+    let words =
+        ["load", &url, "--mixed", "--host", "jokemeter.localhost", "--rate", "60", "--duration", "10m"];
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let load = scope.spawn(|| user.run_until(&words, &done));
@@ -206,7 +207,7 @@ fn a_policy_closes_pods_and_a_kept_connection_outlives_a_rollout() {
     let port = ["get", "service", "jokemeter", "-o", "jsonpath={.spec.ports[0].nodePort}"];
     let url = format!("http://127.0.0.1:{}/api/v1/version", user.kubectl(&port));
     eventually("the node port", || (user.curl(&[&url]).0 == 200).then_some(()));
-    let words = ["load", &url, "--connections", "2", "--duration", "10m"];
+    let words = ["load", &url, "--mixed", "--connections", "2", "--duration", "10m"];
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let load = scope.spawn(|| user.run_until(&words, &done));

@@ -71,7 +71,8 @@ fn deploy(user: &User) {
 
 fn roll_forward(user: &User) {
     let url = format!("http://127.0.0.1:{}/api/v1/predict", user.http_port);
-    let words = ["load", &url, "--host", HOST, "--rate", "400", "--duration", "5m", "--data", TEXT];
+    let words =
+        ["load", &url, "--mixed", "--host", HOST, "--rate", "400", "--duration", "5m", "--data", TEXT];
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let load = scope.spawn(|| user.run_until(&words, &done));
