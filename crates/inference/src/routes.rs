@@ -2,8 +2,13 @@
 
 mod docs;
 mod explain;
+mod kserve;
+mod models;
 mod native;
+mod openapi;
+mod paths;
 mod probes;
+mod v2;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,9 +18,11 @@ use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
 use tokio::sync::Semaphore;
 
 use crate::Config;
+use crate::body;
 use crate::core::Core;
 use crate::health::Health;
 use crate::metrics::{Metrics, Now};
@@ -24,6 +31,7 @@ use crate::problem;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::repository::Target;
 use crate::telemetry::{End, Follower, Journal};
+use paths::Route;
 
 /// What every handler gives.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -42,71 +50,6 @@ pub(crate) struct App {
 
 /// Explanations that are made at the same time.
 const MOST_EXPLAINING: usize = 2;
-
-/// What a path means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route<'a> {
-    Version,
-    Predict(Target<'a>),
-    Explain(Target<'a>),
-    Docs,
-    Startup,
-    Ready,
-    Health,
-    Metrics,
-}
-
-/// What answers a path, how it is counted, and by which methods it is asked.
-struct Found<'a> {
-    route: Route<'a>,
-    /// The path as the documentation writes it: the name it is counted under.
-    path: &'static str,
-    methods: &'static str,
-}
-
-/// Every path; the segments of models and versions are names in braces.
-fn find(path: &str) -> Option<Found<'_>> {
-    const GET: &str = "GET, HEAD";
-    const POST: &str = "POST";
-    let whole = |route, path, methods| Some(Found { route, path, methods });
-    match path {
-        "/api/v1/predict" => whole(Route::Predict(Target::default()), "/api/v1/predict", POST),
-        "/api/v1/explain" => whole(Route::Explain(Target::default()), "/api/v1/explain", POST),
-        "/docs" => whole(Route::Docs, "/docs", GET),
-        "/api/v1/version" => whole(Route::Version, "/api/v1/version", GET),
-        "/api/v1/startup" => whole(Route::Startup, "/api/v1/startup", GET),
-        "/api/v1/ready" => whole(Route::Ready, "/api/v1/ready", GET),
-        "/api/v1/health" => whole(Route::Health, "/api/v1/health", GET),
-        "/metrics" => whole(Route::Metrics, "/metrics", GET),
-        _ => {
-            let rest = path.strip_prefix("/api/v1/models/")?;
-            let segments: Vec<&str> = rest.split('/').collect();
-            match segments.as_slice() {
-                [model, "predict"] => whole(
-                    Route::Predict(Target { model: Some(model), version: None }),
-                    "/api/v1/models/{model}/predict",
-                    POST,
-                ),
-                [model, "versions", version, "predict"] => whole(
-                    Route::Predict(Target { model: Some(model), version: Some(version) }),
-                    "/api/v1/models/{model}/versions/{version}/predict",
-                    POST,
-                ),
-                [model, "explain"] => whole(
-                    Route::Explain(Target { model: Some(model), version: None }),
-                    "/api/v1/models/{model}/explain",
-                    POST,
-                ),
-                [model, "versions", version, "explain"] => whole(
-                    Route::Explain(Target { model: Some(model), version: Some(version) }),
-                    "/api/v1/models/{model}/versions/{version}/explain",
-                    POST,
-                ),
-                _ => None,
-            }
-        }
-    }
-}
 
 impl App {
     pub(crate) fn new(
@@ -128,20 +71,23 @@ impl App {
         let (mut head, body) = request.into_parts();
         let followed = self.follower.begin(&head.headers);
         head.extensions.insert(Arc::clone(&followed));
-        let path = head.uri.path().to_owned();
+        let path = percent_decode_str(head.uri.path()).decode_utf8_lossy().into_owned();
         let method = head.method.clone();
-        let found = find(&path);
+        let found = paths::find(&path);
         // an unknown path is not counted under its own name: strangers could invent millions
         let route = found.as_ref().map_or("other", |found| found.path);
         let mut answer = match found {
             None => problem::answer(&not_found()),
             Some(found) if allows(found.methods, &method) => {
-                let answered = self.route(found.route, Request::from_parts(head, body)).await;
+                let answered = self.route(found.route, &found.target, Request::from_parts(head, body)).await;
                 answered.unwrap_or_else(|refusal| problem::answer(&refusal))
             }
             Some(found) => method_not_allowed(found.methods),
         };
-        if is_http1 && self.health.is_draining() {
+        // of a body that was refused the rest is still on its way, and nobody will read it
+        let is_half_read =
+            matches!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT);
+        if is_http1 && (is_half_read || self.health.is_draining()) {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let (status, took) = (answer.status().as_u16(), started.elapsed());
@@ -152,17 +98,43 @@ impl App {
         answer
     }
 
-    async fn route(&self, route: Route<'_>, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    async fn route(
+        &self,
+        route: Route,
+        target: &Target<'_>,
+        request: Request<Incoming>,
+    ) -> Result<Answer, Refusal> {
         match route {
             Route::Version => Ok(self.version()),
-            Route::Predict(target) => self.predict(&target, request).await,
-            Route::Explain(target) => self.explain(&target, request).await,
+            Route::Predict => self.predict(target, request).await,
+            Route::Explain => self.explain(target, request).await,
             Route::Docs => Ok(self.docs()),
             Route::Startup => Ok(self.startup()),
             Route::Ready => self.ready(),
             Route::Health => self.alive(),
             Route::Metrics => Ok(self.metrics()),
+            Route::OpenApi => Ok(self.openapi()),
+            Route::Models => Ok(self.models()),
+            Route::Model => self.model(target),
+            Route::Load => self.change(target, true).await,
+            Route::Unload => self.change(target, false).await,
+            Route::V2Live => self.v2_live(),
+            Route::V2Ready => self.v2_ready(),
+            Route::V2Server => Ok(self.v2_server()),
+            Route::V2Model => self.v2_model(target),
+            Route::V2ModelReady => self.v2_model_ready(target),
+            Route::V2Infer => self.v2_infer(target, request).await,
+            Route::V2Index => self.v2_index(request).await,
+            Route::V1Models => Ok(self.v1_models()),
+            Route::V1Model => self.v1_model(target),
+            Route::V1Predict => self.v1_predict(target, request).await,
         }
+    }
+
+    /// Takes in a request's body, within its bounds.
+    async fn body(&self, request: Request<Incoming>) -> Result<Bytes, Refusal> {
+        let limits = self.core.limits();
+        Ok(body::collect(request.into_body(), limits.max_body, limits.read_timeout).await?)
     }
 
     fn metrics(&self) -> Answer {
@@ -205,6 +177,6 @@ fn method_not_allowed(methods: &'static str) -> Answer {
 }
 
 fn not_found() -> Refusal {
-    let paths = "`/api/v1/predict`, `/api/v1/version`, `/api/v1/ready`, `/metrics`";
+    let paths = paths::PATHS.iter().map(|(path, ..)| format!("`{path}`")).collect::<Vec<_>>().join(", ");
     Refusal::new(RefusalKind::NotFound, format!("no such path: there are {paths}"))
 }

@@ -58,4 +58,20 @@ impl Rows {
             }
         }
     }
+
+    /// Adds rows of the same kind and width; gives them back if they are of another.
+    pub(crate) fn append(&mut self, other: Rows) -> Result<(), Rows> {
+        match (self, other) {
+            (Rows::Texts(own), Rows::Texts(more)) => own.extend(more),
+            (Rows::Numbers(own), Rows::Numbers(more)) if own.width == more.width => {
+                own.values.extend(more.values);
+                own.rows += more.rows;
+            }
+            (Rows::Cells(own), Rows::Cells(more)) if own.len() == more.len() => {
+                own.iter_mut().zip(more).for_each(|(own, more)| own.extend(more));
+            }
+            (_, other) => return Err(other),
+        }
+        Ok(())
+    }
 }

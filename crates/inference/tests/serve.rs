@@ -347,3 +347,129 @@ async fn a_taken_port_and_a_missing_model_are_told_at_build() {
     assert!(matches!(missing, Err(BuildError::Model(LoadError::Folder(_)))));
     server.finish().await;
 }
+
+#[tokio::test]
+async fn the_open_inference_protocol_is_spoken() {
+    let server = Running::start(config());
+    assert_eq!(server.get("/v2/health/live").await.json(), json!({ "live": true }));
+    assert_eq!(server.get("/v2/health/ready").await.json(), json!({ "ready": true }));
+    assert_eq!(server.get("/v2").await.json()["version"], "1.2.3");
+    let metadata = server.get("/v2/models/lr").await.json();
+    assert_eq!(metadata["inputs"], json!([{ "name": "text", "datatype": "BYTES", "shape": [-1] }]));
+    assert_eq!(
+        metadata["outputs"][2],
+        json!({ "name": "probabilities", "datatype": "FP64", "shape": [-1, 2] })
+    );
+    assert_eq!(server.get("/v2/models/lr/versions/1/ready").await.status, 200);
+    assert_eq!(server.get("/v2/models/other").await.status, 404);
+    let body = json!({
+        "id": "7",
+        "inputs": [{ "name": "text", "shape": [2], "datatype": "BYTES", "data": ["кот", "дождь"] }],
+        "outputs": [{ "name": "predict" }],
+    });
+    let answer = server.post("/v2/models/lr/infer", &body.to_string()).await;
+    let expected = json!({
+        "model_name": "lr", "model_version": "1", "id": "7",
+        "outputs": [{ "name": "predict", "shape": [2], "datatype": "BYTES", "data": ["joke", "plain"] }],
+    });
+    assert_eq!((answer.status, answer.json()), (200, expected));
+    let index = server.post("/v2/repository/index", "").await.json();
+    assert_eq!(index, json!([{ "name": "lr", "version": "1", "state": "READY", "reason": "" }]));
+    let wrong = body.to_string().replace("дождь\"]", "дождь\", 3]");
+    let refused = server.post("/v2/models/lr/infer", &wrong).await;
+    assert_eq!((refused.status, &refused.json()["field"]), (422, &json!("inputs[0].data[2]")));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn binary_tensors_follow_the_json() {
+    let server = Running::start(config());
+    let head = r#"{"parameters":{"binary_data_output":true},"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","parameters":{"binary_data_size":10}}]}"#;
+    let bytes = [&6u32.to_le_bytes()[..], "кот".as_bytes()].concat();
+    let length = head.len();
+    let request = format!(
+        "POST /v2/models/lr/infer HTTP/1.1\r\nhost: t\r\ninference-header-content-length: {length}\r\ncontent-length: {}\r\n\r\n{head}",
+        length + bytes.len()
+    );
+    let mut connection = server.connect().await;
+    connection.send(request.as_bytes()).await;
+    connection.send(&bytes).await;
+    let answer = connection.answer().await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let length = answer.head.split("inference-header-content-length: ").nth(1).unwrap();
+    let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
+    let json: Value = serde_json::from_slice(&answer.body[..length]).unwrap();
+    assert_eq!(json["outputs"][0]["parameters"]["binary_data_size"], 8);
+    assert_eq!(&answer.body[length..length + 8], b"\x04\0\0\0joke");
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn kserve_clients_and_model_routes_are_answered() {
+    let server = Running::start(config());
+    let answer =
+        server.post("/v1/models/lr:predict", r#"{"instances": ["кот", {"text": "дождь"}]}"#).await.json();
+    assert_eq!(answer["predictions"], json!(["joke", "plain"]));
+    assert_eq!(server.get("/v1/models/lr").await.json(), json!({ "name": "lr", "ready": true }));
+    assert_eq!(server.get("/v1/models").await.json(), json!({ "models": ["lr"] }));
+    let by_path = server.post("/api/v1/models/lr/versions/1/predict", r#"{"text": "кот"}"#).await;
+    assert_eq!(by_path.json()["label"], "joke");
+    assert_eq!(server.post("/api/v1/models/lr/versions/2/predict", "{}").await.status, 404);
+    assert_eq!(server.get("/api/v1/models").await.json()["models"][0]["status"], "ready");
+    assert_eq!(server.post("/api/v1/models/other/load", "").await.status, 404);
+    assert_eq!(server.post("/api/v1/models/lr/unload", "").await.status, 200);
+    assert_eq!(server.post("/api/v1/predict", r#"{"text": "кот"}"#).await.status, 503);
+    let document = server.get("/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn versions_are_replaced_while_requests_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |version: &str| {
+        std::fs::create_dir_all(folder.path().join("jokes").join(version)).unwrap();
+        folder.path().join("jokes").join(version).join("m.model")
+    };
+    model().save(&place("1")).unwrap();
+    let poll = Some(Duration::from_millis(20));
+    let server = Server::build(Config { model_path: folder.path().to_owned(), poll, ..config() }).unwrap();
+    let address = server.address();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let task = tokio::spawn(server.run(async { drop(stopped.await) }));
+    let server = Running { address, stop: Some(stop), task };
+    let version = async || {
+        let described = server.get("/api/v1/models/jokes").await.json();
+        described["version"].as_str().map(str::to_owned)
+    };
+    assert_eq!(version().await.as_deref(), Some("1"));
+    model().save(&place("2")).unwrap();
+    let start = Instant::now();
+    while version().await.as_deref() != Some("2") {
+        assert_eq!(server.post("/api/v1/predict", r#"{"text": "кот"}"#).await.status, 200);
+        assert!(start.elapsed() < DEADLINE);
+    }
+    // a broken successor changes nothing but what is told
+    std::fs::write(place("2"), "no model").unwrap();
+    let reason = loop {
+        let ready = server.get("/api/v1/ready").await;
+        assert_eq!(ready.status, 200);
+        if let Some(reason) = ready.json()["reason"].as_str() {
+            break reason.to_owned();
+        }
+        assert!(start.elapsed() < DEADLINE);
+    };
+    assert!(reason.contains("`jokes` version `2`") && reason.contains("goes on"), "{reason}");
+    assert_eq!(version().await.as_deref(), Some("2"));
+    let refused = server.post("/api/v1/models/jokes/versions/2/load", "").await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    std::fs::write(folder.path().join("jokes/policy.yaml"), "default: 1\naliases: {stable: 1}").unwrap();
+    while version().await.as_deref() != Some("1") {
+        assert!(start.elapsed() < DEADLINE);
+    }
+    assert_eq!(
+        server.post("/api/v1/models/jokes/versions/stable/predict", r#"{"text": "кот"}"#).await.status,
+        200
+    );
+    server.finish().await;
+}

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use engine::{Cell, Matrix, Model};
+use engine::{Answers, Cell, Matrix, Model};
 
 use crate::rows::Rows;
 use crate::signature::{ColumnKind, Signature};
@@ -21,11 +21,23 @@ pub(crate) struct Cost {
     batched: u64,
 }
 
-impl Cost {
-    /// Predicts for made-up rows and takes the time; so the model is warm afterwards.
-    pub(crate) fn measured(model: &Model, signature: &Signature) -> Self {
-        let lone = example(signature, 1);
-        let batch = example(signature, BATCH);
+/// What a model that was just opened is like; it is warm afterwards.
+#[derive(Debug)]
+pub(crate) struct Trial {
+    pub(crate) cost: Cost,
+    /// Whether it knows probabilities.
+    pub(crate) has_probabilities: bool,
+    /// Whether it takes a row without any value.
+    pub(crate) takes_missing: bool,
+    /// Whether it takes numbers that single precision does not hold.
+    pub(crate) takes_large: bool,
+}
+
+impl Trial {
+    /// Predicts for made-up rows and takes the time.
+    pub(crate) fn of(model: &Model, signature: &Signature) -> Self {
+        let lone = example(signature, 1, &Cell::Number(0.5));
+        let batch = example(signature, BATCH, &Cell::Number(0.5));
         let time = |rows: &Rows| {
             let begun = Instant::now();
             // a model may refuse what is made up: that costs something, too
@@ -33,13 +45,22 @@ impl Cost {
             u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
         };
         // the first answer warms caches
-        time(&lone);
+        let first = model.answer(lone.frame());
         let alone = (0..3).map(|_| time(&lone)).min().unwrap_or(0);
         let together = (0..2).map(|_| time(&batch)).min().unwrap_or(0);
         let per_unit = alone.saturating_mul(1000) / (lone.bulk().max(1) as u64);
-        Cost { per_unit: AtomicU64::new(per_unit), lone: alone, batched: together / BATCH as u64 }
+        let takes = |cell: &Cell| model.answer(example(signature, 1, cell).frame()).is_ok();
+        Trial {
+            cost: Cost { per_unit: AtomicU64::new(per_unit), lone: alone, batched: together / BATCH as u64 },
+            has_probabilities: matches!(first, Ok(Answers::Classes(judged))
+                if judged.first().is_some_and(|judged| judged.probabilities.is_some())),
+            takes_missing: takes(&Cell::Missing),
+            takes_large: takes(&Cell::Number(1e300)),
+        }
     }
+}
 
+impl Cost {
     /// How long rows are likely to take.
     pub(crate) fn of(&self, rows: &Rows) -> Duration {
         let per_unit = self.per_unit.load(Ordering::Relaxed);
@@ -47,7 +68,6 @@ impl Cost {
     }
 
     /// Whether rows of several requests are answered faster together: by a fifth at least.
-    #[expect(dead_code, reason = "the worker threads' batching asks")]
     pub(crate) fn batches(&self) -> bool {
         self.batched * 5 < self.lone * 4
     }
@@ -66,8 +86,8 @@ impl Cost {
     }
 }
 
-/// Rows of the right form; their values mean nothing.
-fn example(signature: &Signature, rows: usize) -> Rows {
+/// Rows of the right form whose numbers are all this one; what they mean does not matter.
+fn example(signature: &Signature, rows: usize, number: &Cell) -> Rows {
     const TEXT: &str =
         "Ходит дурачок по лесу, ищет дурачок глупее себя; why did the pod restart again and again";
     if signature.is_text() {
@@ -75,10 +95,11 @@ fn example(signature: &Signature, rows: usize) -> Rows {
     }
     if signature.is_numeric {
         let width = signature.width();
-        return Rows::Numbers(Matrix { values: vec![0.5; rows * width], rows, width });
+        let value = if let Cell::Number(value) = number { *value } else { f64::NAN };
+        return Rows::Numbers(Matrix { values: vec![value; rows * width], rows, width });
     }
     let cell = |kind| match kind {
-        ColumnKind::Number => Cell::Number(0.5),
+        ColumnKind::Number => number.clone(),
         ColumnKind::Text => Cell::from(TEXT),
         ColumnKind::Word | ColumnKind::Either => Cell::Missing,
     };

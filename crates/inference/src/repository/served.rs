@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use engine::Model;
 
+use crate::core::Trial;
 use crate::signature::Signature;
 
 /// One opened version of a model.
@@ -20,6 +21,12 @@ pub struct Served {
     pub signature: Signature,
     /// The file or folder it was opened from; empty of one handed over in memory.
     pub path: PathBuf,
+    /// Whether it knows probabilities, as far as a trial told.
+    pub has_probabilities: bool,
+    /// Whether it takes rows without any value at all.
+    pub takes_missing: bool,
+    /// Whether it takes numbers beyond single precision.
+    pub takes_large: bool,
     /// What a prediction costs.
     pub(crate) cost: crate::core::Cost,
     /// What does not change in its answers, written once.
@@ -79,9 +86,20 @@ impl Served {
     pub(crate) fn new(name: &str, version: &str, model: Model, path: PathBuf) -> Self {
         let model = if model.name() == name { model } else { model.named(name) };
         let signature = Signature::of(&model);
-        let cost = crate::core::Cost::measured(&model, &signature);
+        let Trial { cost, has_probabilities, takes_missing, takes_large } = Trial::of(&model, &signature);
         let script = crate::wire::Script::new(name, &signature);
-        Served { name: name.into(), version: version.into(), model, signature, path, cost, script }
+        Served {
+            name: name.into(),
+            version: version.into(),
+            model,
+            signature,
+            path,
+            has_probabilities,
+            takes_missing,
+            takes_large,
+            cost,
+            script,
+        }
     }
 }
 

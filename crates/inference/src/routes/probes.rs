@@ -14,6 +14,9 @@ impl App {
 
     pub(super) fn ready(&self) -> Result<Answer, Refusal> {
         match self.health.condition() {
+            Condition::Serving if self.core.is_overloaded() => {
+                Err(Refusal::new(RefusalKind::Unavailable, "the server is overloaded"))
+            }
             Condition::Serving => {
                 let troubles = self.core.repository().troubles();
                 let mut body = json!({ "status": "ready" });
@@ -31,6 +34,9 @@ impl App {
     pub(super) fn alive(&self) -> Result<Answer, Refusal> {
         match self.health.condition() {
             Condition::Serving | Condition::Draining => {
+                if let Some(trouble) = self.core.trouble() {
+                    return Err(Refusal::new(RefusalKind::Internal, trouble));
+                }
                 Ok(super::json(StatusCode::OK, &json!({ "status": "healthy" })))
             }
             Condition::Failing => Err(failing()),

@@ -81,6 +81,41 @@ pub(crate) fn read_lines(body: &[u8], signature: &Signature, example: &str) -> R
     Ok(Asked { rows: gathering.finish(), place: Cow::Borrowed(""), is_list: true })
 }
 
+/// Reads the body of KServe's version 1: `instances`, or `inputs` as older clients have it.
+pub(crate) fn read_instances(body: &[u8], signature: &Signature, example: &str) -> Result<Asked, Refusal> {
+    let parse = || -> Result<Asked, Fault> {
+        let mut reader = Reader::new(body)?;
+        if reader.peek()? != Kind::Object {
+            reader.skip()?;
+            return Err(Fault::type_of("a JSON object"));
+        }
+        reader.enter();
+        let mut gathering = Gathering::new(signature);
+        let mut is_first = true;
+        let mut place = None;
+        while let Some(name) = reader.key(&mut is_first)? {
+            match name.as_ref() {
+                key @ ("instances" | "inputs") if place.is_none() => {
+                    let key = if key == "inputs" { "inputs" } else { "instances" };
+                    place = Some(key);
+                    let read = match reader.peek()? {
+                        Kind::Array => list(&mut reader, &mut gathering),
+                        _ => Err(Fault::type_of("an array of rows")),
+                    };
+                    read.map_err(|fault| fault.within(&format!(".{key}")))?;
+                }
+                "instances" | "inputs" => return Err(two("instances", "inputs")),
+                _ => drop(reader.skip()?),
+            }
+        }
+        reader.end()?;
+        let missing = || Fault::unfit("the body needs the field `instances`").within(".instances");
+        let place = place.ok_or_else(missing)?;
+        Ok(Asked { rows: gathering.finish(), place: Cow::Borrowed(place), is_list: true })
+    };
+    parse().map_err(|fault| fault.refusal(example))
+}
+
 fn key_of(name: &str, gathering: &mut Gathering<'_>, signature: &Signature) -> Key {
     if signature.is_text() {
         return match name {
@@ -257,7 +292,7 @@ impl Script {
 }
 
 /// A label as JSON.
-pub(crate) fn written(label: &Label) -> Vec<u8> {
+fn written(label: &Label) -> Vec<u8> {
     serde_json::to_vec(label).unwrap_or_else(|_| b"null".to_vec())
 }
 
@@ -270,10 +305,7 @@ pub(crate) fn answer(reply: &Reply, is_list: bool) -> Vec<u8> {
     if is_list {
         out.extend_from_slice(b",\"predictions\":[");
         for row in 0..reply.rows {
-            out.push(if row == 0 { b'{' } else { b',' });
-            if row > 0 {
-                out.push(b'{');
-            }
+            out.extend_from_slice(if row == 0 { b"{" } else { b",{" });
             prediction(&mut out, reply, script, row);
             out.push(b'}');
         }
@@ -300,17 +332,27 @@ fn prediction(out: &mut Vec<u8>, reply: &Reply, script: &Script, row: usize) {
         write_number(out, *probability);
     }
     out.push(b'}');
-    let outputs = script.labels.len();
-    if outputs > 1 {
-        out.extend_from_slice(b",\"outputs\":[");
-        for output in 0..outputs {
-            if output > 0 {
-                out.push(b',');
-            }
-            label(out, reply, script, output, row);
-        }
-        out.push(b']');
+    if script.labels.len() > 1 {
+        out.extend_from_slice(b",\"outputs\":");
+        labels(out, reply, row);
     }
+}
+
+/// What a model says of a row: its label or number, or a list of them.
+pub(crate) fn labels(out: &mut Vec<u8>, reply: &Reply, row: usize) {
+    let script = &reply.model.script;
+    let outputs = script.labels.len();
+    if outputs == 1 {
+        return label(out, reply, script, 0, row);
+    }
+    out.push(b'[');
+    for output in 0..outputs {
+        if output > 0 {
+            out.push(b',');
+        }
+        label(out, reply, script, output, row);
+    }
+    out.push(b']');
 }
 
 /// The label of an output, or its number.
