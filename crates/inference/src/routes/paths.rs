@@ -137,7 +137,7 @@ mod tests {
         check("/v1/models/lr", Some((Route::V1Model, Some("lr"), None)));
         check("/v2/repository/models/lr/load", Some((Route::Load, Some("lr"), None)));
         for path in
-            ["", "/api/v1/models//predict", "/v2/models/a/b/infer", "/api/v1/predictx", "/v1/models/:predict"]
+            ["", "/api/v1/models//predict", "/v2/models/a/b/infer", "/api/v1/predictx", "/v1/models/a/b"]
         {
             check(path, None);
         }

@@ -27,7 +27,7 @@ fn texts(texts: &[&str]) -> Rows {
 #[test]
 fn what_is_computed_together_is_answered_as_if_alone() {
     let served = served();
-    let requests = [texts(&["кот"]), texts(&["дождь", "кот идёт"]), texts(&[]), texts(&["смеётся дождь"])];
+    let requests = [texts(&["кот"]), texts(&["дождь", "кот идёт"]), texts(&["смеётся дождь"])];
     let (jobs, answers): (Vec<_>, Vec<_>) = requests.iter().map(|rows| job(&served, rows.clone())).unzip();
     compute(jobs);
     for (rows, mut answer) in requests.iter().zip(answers) {
