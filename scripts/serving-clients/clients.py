@@ -1,14 +1,13 @@
-"""Asks one model server with tritonclient, kserve and mlserver; every answer must equal that of /api/v1/predict."""
+"""Asks a model server on a port with tritonclient, kserve or mlserver: `clients.py PORT CLIENT`.
+
+Every answer must equal that of /api/v1/predict. One client a process: kserve and mlserver define the same protobufs.
+"""
 
 import asyncio
 import sys
 
 import numpy as np
 import requests
-import tritonclient.http as triton
-from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
-from mlserver.codecs import NumpyCodec, StringCodec
-from mlserver.types import InferenceRequest, InferenceResponse
 
 port = int(sys.argv[1])
 base = f"http://127.0.0.1:{port}"
@@ -31,6 +30,8 @@ def same(found_labels, found_scores, who):
 
 
 def with_triton():
+    import tritonclient.http as triton
+
     client = triton.InferenceServerClient(f"127.0.0.1:{port}")
     assert client.is_server_live() and client.is_server_ready() and client.is_model_ready(name)
     assert client.get_server_metadata()["name"] == "pinnace"
@@ -63,6 +64,8 @@ def with_triton():
 
 
 async def with_kserve():
+    from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
+
     client = InferenceRESTClient(RESTConfig(protocol="v2"))
     assert await client.is_server_live(base) and await client.is_server_ready(base)
     assert await client.is_model_ready(base, name)
@@ -86,6 +89,9 @@ async def with_kserve():
 
 
 def with_mlserver():
+    from mlserver.codecs import NumpyCodec, StringCodec
+    from mlserver.types import InferenceRequest, InferenceResponse
+
     if is_text:
         inputs = [StringCodec.encode_input("text", texts)]
     else:
@@ -103,6 +109,12 @@ def with_mlserver():
     same(codec.decode_output(label), NumpyCodec.decode_output(outputs["predict_proba"]), "mlserver's codecs")
 
 
-with_triton()
-asyncio.run(with_kserve())
-with_mlserver()
+match sys.argv[2]:
+    case "tritonclient":
+        with_triton()
+    case "kserve":
+        asyncio.run(with_kserve())
+    case "mlserver":
+        with_mlserver()
+    case other:
+        sys.exit(f"no such client: {other}")

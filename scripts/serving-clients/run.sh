@@ -33,7 +33,9 @@ for model in words_lr.zlib.joblib bare_lr.zlib.joblib forest.zlib.joblib; do
     server=$!
     "$venv/bin/python" "$here/wait.py" "http://127.0.0.1:$port/api/v1/ready"
     echo "== $model: clients"
-    "$venv/bin/python" -W ignore "$here/clients.py" "$port"
+    for client in tritonclient kserve mlserver; do
+        "$venv/bin/python" -W ignore "$here/clients.py" "$port" "$client"
+    done
     echo "== $model: schemathesis"
     (cd "$work" && "$venv/bin/schemathesis" run "http://127.0.0.1:$port/openapi.json" \
         --checks all --max-examples "${EXAMPLES:-200}" --phases examples,coverage,fuzzing \

@@ -357,8 +357,8 @@ async fn the_open_inference_protocol_is_spoken() {
     let metadata = server.get("/v2/models/lr").await.json();
     assert_eq!(metadata["inputs"], json!([{ "name": "text", "datatype": "BYTES", "shape": [-1] }]));
     assert_eq!(
-        metadata["outputs"][2],
-        json!({ "name": "probabilities", "datatype": "FP64", "shape": [-1, 2] })
+        metadata["outputs"][1],
+        json!({ "name": "predict_proba", "datatype": "FP64", "shape": [-1, 2] })
     );
     assert_eq!(server.get("/v2/models/lr/versions/1/ready").await.status, 200);
     assert_eq!(server.get("/v2/models/other").await.status, 404);
