@@ -96,13 +96,32 @@ pub(crate) fn run(folder: &Path, names: &[&str]) -> Result<bool> {
     Ok(passed)
 }
 
+/// Runs a source's script, unless what is there was made by the same scripts.
 fn make(source: &Source, packages: &PathBuf, goldens: &PathBuf) -> Result<()> {
+    let stamp = goldens.with_file_name("made-by");
+    let scripts = scripts(Path::new(source.script).parent().context("a script lies in a folder")?)?;
+    if fs::read_to_string(&stamp).is_ok_and(|made_by| made_by == scripts) {
+        eprintln!("==> {} was run before, and has not changed", source.script);
+        return Ok(());
+    }
     eprintln!("==> {} {} {} --all", source.script, packages.display(), goldens.display());
     fs::create_dir_all(packages)?;
     let status = Command::new("sh").arg(source.script).args([packages, goldens]).arg("--all").status();
     let status = status.with_context(|| format!("failed to run `{}`", source.script))?;
     ensure!(status.success(), "`{}` failed: its own output says why", source.script);
-    Ok(())
+    fs::write(&stamp, scripts).with_context(|| format!("failed to write `{}`", stamp.display()))
+}
+
+/// All scripts of a folder, one after the other.
+fn scripts(folder: &Path) -> Result<String> {
+    let entries = fs::read_dir(folder).with_context(|| format!("failed to list `{}`", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "py" || extension == "sh"));
+    paths.sort();
+    let read = |path: &PathBuf| {
+        fs::read_to_string(path).with_context(|| format!("failed to read `{}`", path.display()))
+    };
+    paths.iter().map(read).collect()
 }
 
 fn compare(source: &Source, goldens: &Path, table: &Path) -> Result<bool> {

@@ -186,7 +186,7 @@ impl Transform for SplineColumns {
     }
 
     fn transform<'a>(&'a self, data: Data<'a>) -> Result<Data<'a>, PredictError> {
-        let accepts = if self.takes_missing { Accepts::Missing } else { Accepts::Finite };
+        let accepts = if self.takes_missing { Accepts::Anything } else { Accepts::Finite };
         let matrix = data.matrix(self.columns.len(), accepts)?;
         let mut is_refused = false;
         let made = matrix.map_rows(self.count(), |row, places| {

@@ -1,7 +1,7 @@
 //! Members fitted one after another to what those before got wrong: AdaBoost.
 
 use super::{Member, Voter};
-use crate::data::{Data, Dense};
+use crate::data::{Accepts, Data, Dense};
 use crate::fitted::{Classify, Regress, Takes, Verdict};
 use crate::linear::{decided, softmax};
 use crate::model::PredictError;
@@ -81,6 +81,7 @@ impl Classify for AdaBoost {
 
     #[expect(clippy::cast_precision_loss, reason = "there are few classes")]
     fn judge(&self, data: &Data<'_>) -> Result<Verdict, PredictError> {
+        only_finite(data, self.takes())?;
         let mut decisions = self.sums(data)?;
         if self.classes == 2 {
             decisions = Dense::from_rows(decisions.rows, 1, |row, one| {
@@ -100,6 +101,14 @@ impl Classify for AdaBoost {
         });
         let classes = decisions.iter().map(decided).collect();
         Ok(Verdict { classes, probabilities: Some(probabilities), decisions: Some(decisions) })
+    }
+}
+
+/// Whatever its members take, it takes finite numbers.
+fn only_finite(data: &Data<'_>, takes: Takes) -> Result<(), PredictError> {
+    match takes {
+        Takes::Numbers(width) => data.matrix(width, Accepts::Finite).map(drop),
+        Takes::Text | Takes::Cells(_) | Takes::Anything => Ok(()),
     }
 }
 
@@ -131,6 +140,7 @@ impl Regress for WeightedMedian {
     }
 
     fn predict(&self, data: &Data<'_>) -> Result<Dense, PredictError> {
+        only_finite(data, self.takes())?;
         let said =
             self.members.iter().map(|member| member.model.predict(data)).collect::<Result<Vec<_>, _>>()?;
         let whole: f64 = self.members.iter().map(|member| member.weight).sum();

@@ -167,9 +167,11 @@ fn beside(table: &Dense, column: &[f64]) -> Dense {
 /// Rows with further columns behind their own.
 fn widened<'a>(data: &Data<'a>, width: usize, further: &Dense) -> Result<Data<'a>, PredictError> {
     if further.width == 0 {
+        // whatever the members take, the chain takes finite numbers
+        data.matrix(width, Accepts::Finite)?;
         return Ok(data.clone());
     }
-    match data.matrix(width, Accepts::Anything)? {
+    match data.matrix(width, Accepts::Finite)? {
         Matrix::Dense(dense) => {
             Ok(Data::Dense(Dense::from_rows(dense.rows, width + further.width, |row, places| {
                 places[..width].copy_from_slice(dense.row(row));

@@ -144,6 +144,10 @@ impl<T: Copy> ColumnCodes<T> {
     fn code(&self, value: Value<'_>, position: usize) -> Result<T, PredictError> {
         match self.categories.find(value) {
             Some(category) => Ok(self.codes[category]),
+            // scikit-learn looks for them before it looks at categories
+            None if matches!(value, Value::Number(number) if number.is_infinite()) => {
+                Err(PredictError::NotFinite { position })
+            }
             None => self.unknown.of(value, position),
         }
     }

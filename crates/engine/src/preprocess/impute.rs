@@ -148,6 +148,10 @@ impl Transform for Indicate {
 
     fn transform<'a>(&'a self, data: Data<'a>) -> Result<Data<'a>, PredictError> {
         let table = data.into_table(self.width)?;
+        let is_infinite = |value: &Value<'_>| matches!(value, Value::Number(number) if number.is_infinite());
+        if let Some(position) = table.columns.iter().position(|column| column.iter().any(is_infinite)) {
+            return Err(PredictError::NotFinite { position });
+        }
         let is_new = |(column, values): (usize, &Vec<Value<'_>>)| {
             !self.columns.contains(&column) && values.iter().any(|value| self.missing.is(*value))
         };

@@ -3,7 +3,6 @@
 use super::estimator::Estimator;
 use super::trees::saved;
 use super::{Class, ExtractError, class};
-use crate::data::Accepts;
 use crate::fitted::Fitted;
 use crate::preprocess::select::Select;
 
@@ -37,9 +36,7 @@ fn from_model(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
         order.into_iter().skip(most).for_each(|column| mask[column] = false);
     }
     mask.iter_mut().zip(&scores).for_each(|(kept, score)| *kept &= *score >= threshold);
-    let takes_missing = matches!(inner.class.name, "RandomForestClassifier" | "RandomForestRegressor");
-    let accepts = if takes_missing { Accepts::Missing } else { Accepts::Finite };
-    Ok(Fitted::transformer(Select::new(&mask, accepts)))
+    Ok(Fitted::transformer(Select::new(&mask, super::selection::accepts(&inner))))
 }
 
 /// How much each column matters: the size of its weights, or what splits by it achieved.

@@ -30,17 +30,34 @@ fn variance(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     let threshold = estimator.number("threshold")?;
     let mask: Vec<bool> =
         estimator.any_vector("variances_")?.iter().map(|variance| *variance > threshold).collect();
-    kept(estimator, &mask, Accepts::Missing)
+    // where missing values are taken, nothing is looked at
+    kept(estimator, &mask, Accepts::Anything)
+}
+
+/// What a selection takes: whatever its estimator does with missing values decides.
+pub(super) fn accepts(inner: &Estimator<'_>) -> Accepts {
+    let since = match inner.class.name {
+        "HistGradientBoostingClassifier" | "HistGradientBoostingRegressor" => (0, 0),
+        "DecisionTreeClassifier" | "DecisionTreeRegressor" => (1, 3),
+        "RandomForestClassifier" | "RandomForestRegressor" => (1, 4),
+        "ExtraTreeClassifier" | "ExtraTreesClassifier" => (1, 6),
+        "ExtraTreeRegressor" | "ExtraTreesRegressor" => (1, 7),
+        _ => return Accepts::Finite,
+    };
+    if inner.version >= since { Accepts::Anything } else { Accepts::Finite }
 }
 
 fn support(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
     let mask = estimator.mask("support_")?;
-    let fitted = kept(estimator, &mask, Accepts::Missing)?;
+    let inner = estimator.some("estimator_").or_else(|| estimator.some("estimator"));
+    let inner = inner.and_then(|inner| estimator.member(inner).ok());
+    let accepts = inner.map_or(Accepts::Finite, |inner| accepts(&inner));
+    let fitted = kept(estimator, &mask, accepts)?;
     // elimination has fitted an estimator to what is left, and answers by it
     let Some(last) = estimator.some("estimator_") else { return Ok(fitted) };
     let mismatch = |error: MismatchError| ExtractError::Mismatch { problem: error.to_string() };
     let Some(head) = estimator.read(last)?.into_head().map_err(mismatch)? else { return Ok(fitted) };
-    let select: Box<dyn Transform> = Box::new(Select::new(&mask, Accepts::Missing));
+    let select: Box<dyn Transform> = Box::new(Select::new(&mask, accepts));
     let chain = Chain::new(vec![select], Some(head.takes())).map_err(mismatch)?;
     Ok(Fitted { head: Some(head.after(chain).map_err(mismatch)?), ..fitted })
 }

@@ -190,7 +190,8 @@ fn embedding(estimator: &Estimator<'_>) -> Result<Fitted, ExtractError> {
         let made = tree.with_values(width, |_, _| 0.0);
         trees.push(made.map_err(|problem| estimator.problem("tree_", problem))?);
     }
-    let columns = LeafColumns::new(&trees, width).filter(|_| known.len() == saved.len());
+    let columns = LeafColumns::new(&trees, width, forest_takes_missing(estimator, &saved))
+        .filter(|_| known.len() == saved.len());
     columns.map(Fitted::transformer).ok_or_else(|| estimator.misfit(ENCODER))
 }
 

@@ -14,6 +14,8 @@ struct Average {
     trees: PackedTrees<f32>,
     /// Whether a missing value (NaN) has a side to go to.
     takes_missing: bool,
+    /// Whether no number is looked at before it goes its way.
+    takes_all: bool,
 }
 
 impl Average {
@@ -23,11 +25,15 @@ impl Average {
         let fits = trees.iter().all(|tree| tree.outputs() == outputs);
         let trees =
             PackedTrees::with_gaps(trees, outputs, width, Gaps { absent: 0.0, takes_missing }).ok()?;
-        fits.then_some(Average { trees, takes_missing })
+        fits.then_some(Average { trees, takes_missing, takes_all: false })
     }
 
     fn accepts(&self) -> Accepts {
-        if self.takes_missing { Accepts::SingleOrMissing } else { Accepts::Single }
+        match (self.takes_all, self.takes_missing) {
+            (true, _) => Accepts::Anything,
+            (false, true) => Accepts::SingleOrMissing,
+            (false, false) => Accepts::Single,
+        }
     }
 
     /// Adds up the leaves a row falls to, tree after tree.
@@ -191,8 +197,8 @@ pub(crate) struct LeafColumns(Average);
 
 impl LeafColumns {
     /// Joins trees of one value a leaf; `None` without any.
-    pub(crate) fn new(trees: &[Tree], width: usize) -> Option<Self> {
-        Average::new(trees, width, false).filter(|trees| trees.trees.outputs() == 1).map(LeafColumns)
+    pub(crate) fn new(trees: &[Tree], width: usize, takes_missing: bool) -> Option<Self> {
+        Average::new(trees, width, takes_missing).filter(|trees| trees.trees.outputs() == 1).map(LeafColumns)
     }
 }
 
@@ -244,6 +250,7 @@ impl IsolationForest {
         takes_missing: bool,
     ) -> Option<Self> {
         let lengths = Average::new(trees, width, takes_missing).filter(|trees| trees.trees.outputs() == 1)?;
+        let lengths = Average { takes_all: takes_missing, ..lengths };
         #[expect(clippy::cast_precision_loss, reason = "nobody grows 2^52 trees")]
         let usual = lengths.trees.trees() as f64 * usual_length;
         Some(IsolationForest { lengths, usual, offset })

@@ -4,7 +4,7 @@
 #
 #     boosters.sh PACKAGES GOLDENS
 #
-# PACKAGES keeps what was installed. Python 3.11 is needed, and 3.7 (PYTHON37) for XGBoost 0.90.
+# PACKAGES keeps what was installed. Python 3.11 is needed; XGBoost 0.90 is left out without Python 3.7 (PYTHON37).
 set -eu
 packages=$1 goldens=$2 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -20,7 +20,9 @@ make() {
 }
 
 python=${PYTHON:-python3.11}
-make "${PYTHON37:-python3.7}" oldest 0.90 scikit-learn==1.0.2 numpy==1.21.6 scipy==1.7.3 pandas==1.3.5 lightgbm==2.3.1
+if oldest=$(command -v "${PYTHON37:-python3.7}") && "$oldest" --version >/dev/null 2>&1; then
+    make "$oldest" oldest 0.90 scikit-learn==1.0.2 numpy==1.21.6 scipy==1.7.3 pandas==1.3.5 lightgbm==2.3.1
+fi
 make "$python" old 1.7.6 scikit-learn==1.2.2 numpy==1.24.4 scipy==1.11.4 pandas==2.0.3 lightgbm==3.3.5 catboost==1.2
 make "$python" middle 2.0.3 scikit-learn==1.4.2 numpy==1.26.4 scipy==1.13.1 pandas==2.2.2 lightgbm==4.3.0
 make "$python" new 3.2.0 scikit-learn==1.6.1 numpy==2.2.6 scipy==1.15.3 pandas==2.2.3 lightgbm==4.6.0 catboost==1.2.8

@@ -400,7 +400,7 @@ def main():
             told = dict(each_alone(model, rows, train) if getattr(family, "alone", False) else answers(model, asked(rows, train)))
             cases[name] = {"model": model, "rows": rows, **told}
             if everything:
-                edges = [at_edge(model, row, rows, train) for row in goldens_more.edges(rows)]
+                edges = [at_edge(model, row, rows, train) for row in goldens_more.edges(rows, class_name(model), isinstance(train, pd.DataFrame))]
                 cases[name].update({"class": class_name(model), "files": dict(formats(model)), "edges": edges})
         with open(os.path.join(folder, f"{family.__name__}.golden"), "wb") as file:
             file.write(zlib.compress(pickle.dumps(cases, protocol=4), 9))
