@@ -87,17 +87,22 @@ pub(crate) fn build(store: &ImageStore, tag: &Reference, model: &Path) -> Result
     Ok(store.build(&build)?)
 }
 
-/// A model's file, or of an MLflow folder the files that opening it reads.
+/// A model's file with those beside it that opening it reads, or of an MLflow folder the files that opening it reads.
 fn model_layer(model: &Path, in_image: &str) -> Result<LayerSpec> {
-    if !engine::mlflow::is_folder(model) {
-        return Ok(LayerSpec::file(model, in_image, 0o644));
-    }
-    let entry = |file: &PathBuf| Entry {
-        path: format!("{in_image}/{}", file.display()),
+    let entry = |from: &Path, to: &str, file: &PathBuf| Entry {
+        path: format!("{to}/{}", file.display()),
         mode: 0o644,
-        content: Content::File(model.join(file)),
+        content: Content::File(from.join(file)),
     };
-    Ok(LayerSpec { entries: engine::mlflow::files(model)?.iter().map(entry).collect() })
+    if engine::mlflow::is_folder(model) {
+        let files = engine::mlflow::files(model)?;
+        return Ok(LayerSpec { entries: files.iter().map(|file| entry(model, in_image, file)).collect() });
+    }
+    let mut layer = LayerSpec::file(model, in_image, 0o644);
+    let (from, to) =
+        (model.parent().unwrap_or(Path::new("")), in_image.rsplit_once('/').map_or("", |path| path.0));
+    layer.entries.extend(engine::Model::files_beside(model)?.iter().map(|file| entry(from, to, file)));
+    Ok(layer)
 }
 
 /// The program, under its other names too, and a folder for whatever people bring along.

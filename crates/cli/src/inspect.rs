@@ -81,6 +81,7 @@ fn model_lines(model: &Summary) -> Vec<String> {
         format!("{} classes: {}", classes.len(), listed(&classes))
     };
     lines.push(fact("output", &output));
+    lines.extend(model.kernel.iter().map(|kernel| fact("kernel", kernel)));
     if let (Some(alone), Some(batched)) = (model.seconds_alone, model.seconds_in_batch) {
         lines.push(fact(
             "latency",
