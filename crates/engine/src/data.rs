@@ -187,8 +187,13 @@ impl<'a> Data<'a> {
             Data::Sparse(sparse) if sparse.width() != width => {
                 return Err(PredictError::WrongCount { expected: width, given: sparse.width() });
             }
-            // made by a step, which makes what is finite of what is finite
-            Data::Sparse(sparse) => return Ok(Matrix::Sparse(sparse)),
+            Data::Sparse(sparse) => {
+                // scalers hand on what is missing
+                return match sparse.find_not(|value| accepts.takes(value)) {
+                    Some(position) => Err(PredictError::NotFinite { position }),
+                    None => Ok(Matrix::Sparse(sparse)),
+                };
+            }
             Data::Dense(dense) => Cow::Borrowed(dense),
             Data::Table(table) => Cow::Owned(table.to_dense()?),
         };
@@ -335,6 +340,11 @@ mod tests {
         assert!(dense.row(1)[0].is_nan());
         let refused = |accepts| Data::Table(table.clone()).into_dense(2, accepts).unwrap_err();
         assert_eq!(refused(Accepts::Finite), PredictError::NotFinite { position: 0 });
+        let mut sparse = SparseMatrix::new(3);
+        sparse.push(RowRef { columns: &[0, 2], values: &[1.0, f64::NAN] });
+        let sparse = Data::Sparse(sparse);
+        assert_eq!(sparse.matrix(3, Accepts::Finite).unwrap_err(), PredictError::NotFinite { position: 2 });
+        assert!(sparse.matrix(3, Accepts::Missing).is_ok());
         let words = Table { columns: vec![vec![Value::Text("a")]], rows: 1 };
         let refused = Data::Table(words).into_dense(1, Accepts::Anything).unwrap_err();
         assert_eq!(refused, PredictError::NotANumber { position: 0 });

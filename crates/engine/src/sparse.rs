@@ -74,6 +74,12 @@ impl SparseMatrix {
         self.width
     }
 
+    /// The column of the first entry whose value is not as asked.
+    pub(crate) fn find_not(&self, is_fine: impl Fn(f64) -> bool) -> Option<usize> {
+        let entry = self.values.iter().position(|value| !is_fine(*value))?;
+        Some(self.columns[entry] as usize)
+    }
+
     /// The number of entries kept.
     pub(crate) fn entries(&self) -> usize {
         self.columns.len()

@@ -125,6 +125,20 @@ fn a_table_of_numbers_teaches_by_name_and_by_order() {
     }
 }
 
+/// Beside a category, whose columns are sparse, a number that is missing once made every probability NaN.
+#[test]
+fn a_number_that_was_never_missing_must_not_be_missing_later() {
+    let rows: String =
+        (0..90).map(|row| format!("{row}.5,{},{}\n", ["u", "v", "w"][row % 3], row % 2)).collect();
+    let source = Box::new(std::io::Cursor::new(format!("size,kind,label\n{rows}").into_bytes()));
+    let dataset = Dataset::read_from(source, "t.csv", &Columns::beside("label")).unwrap();
+    let Trained { model, .. } = trained(Algorithm::Logistic, &dataset);
+    let cells = |size| Input::Cells(vec![size, Cell::Text("u".to_owned())]);
+    assert!(model.predict(&cells(Cell::Number(3.0))).is_ok());
+    let refused = model.predict(&cells(Cell::Missing)).unwrap_err();
+    assert!(matches!(refused, PredictError::NotFinite { .. }), "{refused}");
+}
+
 #[test]
 fn progress_runs_through_the_stages_once() {
     let mut seen: Vec<Progress> = Vec::new();
