@@ -15,5 +15,5 @@ pub use error::{IntakeError, RowError, RowsError};
 pub use intake::Intake;
 pub(crate) use intake::at_hand;
 pub use reader::{Batch, Format, Reader, is_parquet};
-pub use values::Dialect;
-pub(crate) use values::{Spelling, is_missing};
+pub(crate) use values::Spelling;
+pub use values::{Dialect, is_missing};

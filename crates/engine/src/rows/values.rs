@@ -17,8 +17,9 @@ const MISSING: [&str; 18] = [
     "NA", "NULL", "NaN", "None", "nan", "null",
 ];
 
-/// Whether a field says that nothing is there.
-pub(crate) fn is_missing(field: &str) -> bool {
+/// Whether a field of CSV says that nothing is there: it is empty, or one of the words that pandas takes for that
+/// (`NA`, `null`, `NaN`, …).
+pub fn is_missing(field: &str) -> bool {
     // the longest has eight bytes
     field.is_empty() || (field.len() <= 8 && MISSING.contains(&field.trim())) || field.trim().is_empty()
 }

@@ -15,13 +15,14 @@ use crate::problem;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::repository::{Served, Target, shortened};
 use crate::telemetry::Followed;
-use crate::wire::native;
+use crate::wire::{csv, native};
 
 /// The forms that rows come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Media {
     Json,
     Lines,
+    Csv,
 }
 
 impl Media {
@@ -35,11 +36,12 @@ impl Media {
                 Ok(Media::Json)
             }
             "application/x-ndjson" | "application/jsonl" | "application/jsonlines" => Ok(Media::Lines),
+            "text/csv" | "application/csv" | "text/tab-separated-values" => Ok(Media::Csv),
             kind if kind.ends_with("+json") => Ok(Media::Json),
             _ => {
                 let detail = format!("a body of type `{}` is not read", shortened(given));
                 Err(Refusal::new(RefusalKind::MediaType, detail)
-                    .expecting("`application/json` or `application/x-ndjson`"))
+                    .expecting("`application/json`, `application/x-ndjson` or `text/csv`"))
             }
         }
     }
@@ -49,6 +51,7 @@ impl Media {
         match self {
             Media::Json => native::read(body, &served.signature, example),
             Media::Lines => native::read_lines(body, &served.signature, example),
+            Media::Csv => csv::read(body, &served.signature, example),
         }
     }
 }

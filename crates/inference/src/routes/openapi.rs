@@ -78,6 +78,7 @@ fn predict(served: &Served, id: &str) -> Value {
     let row = row(served);
     let content = json!({
         "application/json": { "schema": body(signature, &row), "example": example::row(signature) },
+        "text/csv": { "schema": { "type": "string", "description": "a header that names the columns, then rows" } },
     });
     let answer = prediction(served);
     let mut many = json!({

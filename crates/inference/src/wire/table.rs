@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use engine::{Cell, Matrix};
 
+use super::csv;
 use super::fault::Fault;
 use super::json::{Kind, Reader};
 use crate::repository::shortened;
@@ -200,6 +201,23 @@ impl<'s> Gathering<'s> {
             detail: format!("the model has no feature `{}`", shortened(name)),
             expected: Some(format!("the columns {expected}")),
         }
+    }
+
+    /// Adds a row of fields, one for each column in the model's order.
+    pub(crate) fn fields<'f>(&mut self, fields: impl Iterator<Item = &'f str>) -> Result<(), Fault> {
+        self.rows += 1;
+        for (column, (place, field)) in self.signature.columns.iter().zip(fields.enumerate()) {
+            let taken = match &mut self.values {
+                Values::Texts(texts) => {
+                    texts.push(field.to_owned());
+                    Ok(())
+                }
+                Values::Numbers(values) => csv::number(field).map(|number| values.push(number)),
+                Values::Cells(columns) => csv::cell(column, field).map(|cell| columns[place].push(cell)),
+            };
+            taken.map_err(|fault| fault.within(&format!(".{}", shortened(&column.name))))?;
+        }
+        Ok(())
     }
 
     fn array(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
