@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use inference::settings::{duration, size};
 
 use learn::{Compare, Predict, Train};
 use look::{Timeline, Why};
@@ -336,58 +337,6 @@ fn share(text: &str) -> Result<f64, String> {
     if (0.0..=0.9).contains(&share) { Ok(share) } else { Err("use a share from 0 to 0.9".to_owned()) }
 }
 
-/// Reads `30s`, `1m30s`, `250ms`, or a bare number of seconds; the empty text (an unset value of a
-/// ConfigMap) is zero.
-fn duration(text: &str) -> Result<Duration, String> {
-    let refused = || format!("`{text}` is no duration: use `30s`, `250ms` or `1m30s`");
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(Duration::ZERO);
-    }
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).map_err(|_| refused());
-    }
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(refused)?;
-        let (number, tail) = rest.split_at(digits);
-        let unit_length = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit_length);
-        let seconds = match unit {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(refused()),
-        };
-        let number: f64 = number.parse().map_err(|_| refused())?;
-        total += Duration::try_from_secs_f64(number * seconds).map_err(|_| refused())?;
-        rest = tail;
-    }
-    Ok(total)
-}
-
-/// Reads `64Mi`, `1Gi`, `500k` or a bare number of bytes; the empty text (an unset value of a ConfigMap) is zero.
-fn size(text: &str) -> Result<usize, String> {
-    const UNITS: [(&str, usize); 7] = [
-        ("", 1),
-        ("k", 1_000),
-        ("M", 1_000_000),
-        ("G", 1_000_000_000),
-        ("Ki", 1 << 10),
-        ("Mi", 1 << 20),
-        ("Gi", 1 << 30),
-    ];
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let unit = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, bytes)| *bytes);
-    let number = if text.is_empty() { Some(0) } else { number.parse::<usize>().ok() };
-    let bytes = number.zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
-    bytes.ok_or_else(|| format!("`{text}` is no size: use one such as `64Mi`"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -409,32 +358,5 @@ mod tests {
                 assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
             }
         }
-    }
-
-    #[test]
-    fn durations_read_as_people_write_them() {
-        let check = |text: &str, expected: Option<u64>| {
-            assert_eq!(duration(text).ok().map(|d| d.as_millis()), expected.map(u128::from), "{text:?}");
-        };
-        check("30s", Some(30_000));
-        check("250ms", Some(250));
-        check("1m30s", Some(90_000));
-        check("1.5", Some(1500));
-        check("", Some(0));
-        check("-1s", None);
-        check("30 parsecs", None);
-        check("s", None);
-        check("9999999999999999999999h", None);
-    }
-    #[test]
-    fn sizes_read_as_in_manifests() {
-        let check = |text: &str, expected: Option<usize>| assert_eq!(size(text).ok(), expected, "{text:?}");
-        check("64Mi", Some(64 << 20));
-        check("500k", Some(500_000));
-        check("7", Some(7));
-        check("", Some(0));
-        check("64MB", None);
-        check("-1", None);
-        check("99999999999999999999Gi", None);
     }
 }

@@ -253,3 +253,8 @@ fn serve(path: &Path) -> Result<InProcess> {
     let thread = thread.context("failed to start a thread")?;
     Ok(InProcess { stop: Some(stop), thread: Some(thread), url, bodies: bodies::of_model(&model) })
 }
+
+#[expect(clippy::cast_precision_loss, reason = "a count of requests")]
+fn float(count: u64) -> f64 {
+    count as f64
+}

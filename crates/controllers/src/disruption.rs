@@ -250,24 +250,23 @@ fn plural(controller: &OwnerReference) -> String {
 
 /// The topmost controller of a pod that has a size: a Deployment rather than its ReplicaSet.
 fn scale_of(view: &View, pod: &Pod) -> Option<(String, i32)> {
+    let sized =
+        |meta: &ObjectMeta, replicas: Option<i32>| Some((owner::uid(meta).to_owned(), replicas.unwrap_or(1)));
     if let Some(key) = owner::controller_key::<StatefulSet>(&pod.metadata) {
         let set = view.at::<StatefulSet>(&key)?;
-        return Some((owner::uid(&set.metadata).to_owned(), set.spec.as_ref()?.replicas.unwrap_or(1)));
+        return sized(&set.metadata, set.spec.as_ref()?.replicas);
     }
     if let Some(key) = owner::controller_key::<ReplicationController>(&pod.metadata) {
         let set = view.at::<ReplicationController>(&key)?;
-        return Some((owner::uid(&set.metadata).to_owned(), set.spec.as_ref()?.replicas.unwrap_or(1)));
+        return sized(&set.metadata, set.spec.as_ref()?.replicas);
     }
     let set = view.at::<ReplicaSet>(&owner::controller_key::<ReplicaSet>(&pod.metadata)?)?;
-    if let Some(deployment) =
-        owner::controller_key::<Deployment>(&set.metadata).and_then(|key| view.at::<Deployment>(&key))
-    {
-        return Some((
-            owner::uid(&deployment.metadata).to_owned(),
-            deployment.spec.as_ref()?.replicas.unwrap_or(1),
-        ));
+    let above =
+        owner::controller_key::<Deployment>(&set.metadata).and_then(|key| view.at::<Deployment>(&key));
+    match above {
+        Some(deployment) => sized(&deployment.metadata, deployment.spec.as_ref()?.replicas),
+        None => sized(&set.metadata, set.spec.as_ref()?.replicas),
     }
-    Some((owner::uid(&set.metadata).to_owned(), set.spec.as_ref()?.replicas.unwrap_or(1)))
 }
 
 fn of_pod(view: &View, old: Option<&Pod>, new: Option<&Pod>) -> Vec<Key> {

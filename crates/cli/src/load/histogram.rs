@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::float;
+
 /// Buckets for each doubling, as a power of two.
 const PRECISION: u32 = 6;
 const EACH: usize = 1 << PRECISION;
@@ -98,11 +100,6 @@ fn end_of(bucket: usize) -> u64 {
     let doublings = bucket / EACH - 1;
     let within = (bucket % EACH + EACH) as u64;
     ((within + 1) << doublings) - 1
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a count of requests")]
-fn float(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::float;
 use super::generator::Busy;
 use super::tally::Tally;
 use crate::output::{size, span};
@@ -224,11 +225,6 @@ fn fine(time: Duration) -> String {
         _ if seconds < 1.0 => format!("{:.1} ms", seconds * 1e3),
         _ => format!("{seconds:.2} s"),
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a count of requests")]
-fn float(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

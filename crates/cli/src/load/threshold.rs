@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::float;
 use super::report::Report;
 use crate::output::span;
 
@@ -107,11 +108,6 @@ impl Threshold {
 
 fn time(time: Duration) -> (f64, String) {
     (time.as_secs_f64(), span(time))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a count of requests")]
-fn float(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]
